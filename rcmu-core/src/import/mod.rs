@@ -1,0 +1,1 @@
+//! Region lists from files of other tools.
