@@ -7,7 +7,9 @@ use crate::{BBox, FinishReason, PixelBox, RegionId};
 pub enum CitationTarget {
     /// A region of the scene.
     Region(RegionId),
-    /// A number that no region has; kept as it was written (`u64::MAX` when it was larger still).
+    /// A reference picture of the scene, counted from 1; its number in the text comes after those of the regions.
+    Reference(u32),
+    /// A number that neither has; kept as it was written (`u64::MAX` when it was larger still).
     Unresolved(u64),
 }
 
@@ -16,7 +18,7 @@ impl CitationTarget {
     pub const fn region(self) -> Option<RegionId> {
         match self {
             Self::Region(id) => Some(id),
-            Self::Unresolved(_) => None,
+            Self::Reference(_) | Self::Unresolved(_) => None,
         }
     }
 }

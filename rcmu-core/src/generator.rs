@@ -12,7 +12,6 @@ use crate::{Error, Prompt, Visual};
 /// Settings of one generation. `None` means: as the checkpoint's `generation_config.json` says, and greedy where
 /// that says nothing.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct GenerateOptions {
     /// The most tokens to make; at least 1.
     pub max_new_tokens: u32,
@@ -171,7 +170,6 @@ impl FinishReason {
 
 /// What one generation cost.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
 pub struct Stats {
     /// Tokens of the prompt, those of pictures included.
     pub prompt_tokens: usize,

@@ -1,1 +1,41 @@
-//! Stub.
+//! Qwen2-VL on burn: processor, vision tower, decoder, weights and generation.
+//!
+//! ```text
+//! Prompt ─ tokenizer ─► input_ids [batch, seq] ───────────────► position ─► position_ids [3, batch, seq]
+//! Picture ─ processor ─► pixel_values [patches, patch_dim]          │
+//!                           │ vision                                ▼
+//!                           └─► image_embeds [merged_patches, hidden] ─► inputs_embeds ─ text ─► logits ─ generation ─► text
+//! ```
+//!
+//! The only crate of the workspace that names burn. It has no backend of its own: enable `flex`, `cuda`, `wgpu`,
+//! `vulkan` or `metal`, and hand a device to [`Model::load`].
+
+extern crate burn_core as burn;
+
+pub mod config;
+mod error;
+pub mod processor;
+pub mod tokenizer;
+pub mod weights;
+
+mod device;
+mod generation;
+mod json;
+mod layers;
+mod model;
+mod params;
+pub mod position;
+mod qwen2_vl;
+mod text;
+pub mod trace;
+mod vision;
+
+pub use burn::tensor::Device;
+pub use device::{backends, device};
+pub use error::Error;
+pub use generation::{
+    Candidate, EncodedRequest, Hint, Plan, SamplerSettings, Session, VisualPlan,
+};
+pub use model::{LoadOptions, Model};
+pub use params::{ComputeDtype, LoadProgress};
+pub use vision::PatchGrid;

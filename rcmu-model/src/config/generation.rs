@@ -1,0 +1,108 @@
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{
+    ModelConfig,
+    fields::{Fields, Problems, shown},
+};
+use crate::{Error, json};
+
+/// The checkpoint's defaults for generation.
+///
+/// # Source
+///
+/// `generation_config.json`. Without the file, decoding is greedy and ends at the ids of `config.json`, which are those
+/// that the published files name.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct GenerationConfig {
+    /// Draws instead of taking the likeliest token.
+    pub do_sample: bool,
+    /// Divides the logits.
+    pub temperature: Option<f32>,
+    /// Keeps the k likeliest tokens.
+    pub top_k: Option<u32>,
+    /// Keeps the likeliest tokens whose probabilities reach p.
+    pub top_p: Option<f32>,
+    /// Drops tokens less likely than p times the likeliest.
+    pub min_p: Option<f32>,
+    /// Divides positive and multiplies negative logits of tokens already seen.
+    pub repetition_penalty: Option<f32>,
+    /// Any of these ends the answer.
+    pub eos_token_ids: Vec<u32>,
+    /// Fills the rows of a batch.
+    pub pad_token_id: u32,
+}
+
+impl GenerationConfig {
+    /// Reads the file of a checkpoint directory, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReadFile`], [`Error::CheckpointFile`], [`Error::ConfigSyntax`], or [`Error::Config`] with everything that
+    /// is wrong.
+    pub fn from_dir(dir: &Path, config: &ModelConfig) -> Result<Self, Error> {
+        let path = dir.join("generation_config.json");
+        if path.try_exists().unwrap_or(true) {
+            Self::from_json(&json::read_capped(&path, super::MAX_BYTES)?, config)
+        } else {
+            Self::from_json(b"{}", config)
+        }
+    }
+
+    /// Reads the bytes of a `generation_config.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConfigSyntax`], or [`Error::Config`] with everything that is wrong.
+    pub fn from_json(bytes: &[u8], config: &ModelConfig) -> Result<Self, Error> {
+        let file = "generation_config.json";
+        let root = json::parse(bytes).map_err(|source| Error::ConfigSyntax { file, source })?;
+        let mut problems = Problems::new();
+        if !root.is_object() {
+            problems.push("the file is not an object".into());
+        }
+        let fields = Fields::new("", [Some(&root)]);
+        let number = |name: &str, max: f64, problems: &mut Problems| {
+            fields.value(name).map(|_| fields.positive(name, max, None, problems) as f32)
+        };
+        let last = config.text.vocab_size as u64 - 1;
+        let generation = Self {
+            do_sample: fields.flag("do_sample", false, &mut problems),
+            temperature: number("temperature", 1e6, &mut problems),
+            // 0 switches the filter off in the reference.
+            top_k: fields
+                .value("top_k")
+                .map(|_| fields.count("top_k", 0..=u64::from(u32::MAX), None, &mut problems) as u32)
+                .filter(|&k| k > 0),
+            top_p: number("top_p", 1.0, &mut problems),
+            min_p: number("min_p", 1.0, &mut problems),
+            repetition_penalty: number("repetition_penalty", 1e6, &mut problems),
+            eos_token_ids: read_ids(&fields, config, &mut problems),
+            pad_token_id: fields.count(
+                "pad_token_id",
+                0..=last,
+                Some(u64::from(config.bos_token_id)),
+                &mut problems,
+            ) as u32,
+        };
+        if problems.is_empty() { Ok(generation) } else { Err(Error::Config { file, problems }) }
+    }
+}
+
+/// One id or a list of ids.
+fn read_ids(fields: &Fields<'_>, config: &ModelConfig, problems: &mut Problems) -> Vec<u32> {
+    let Some(value) = fields.value("eos_token_id") else {
+        return vec![config.eos_token_id, config.bos_token_id];
+    };
+    let id = |value: &Value| value.as_u64().filter(|&id| id < config.text.vocab_size as u64).map(|id| id as u32);
+    let ids = match value {
+        Value::Array(list) if !list.is_empty() && list.len() <= 64 => list.iter().map(id).collect(),
+        single => id(single).map(|id| vec![id]),
+    };
+    ids.unwrap_or_else(|| {
+        problems.push(format!("eos_token_id is {}, expected ids of the vocabulary", shown(value)));
+        Vec::new()
+    })
+}

@@ -1,0 +1,74 @@
+//! The one place that asks which backends are compiled in.
+
+use burn::tensor::Device;
+
+/// Whether tensors of this device live on the `flex` CPU backend.
+#[cfg(feature = "flex")]
+pub(crate) fn is_flex(device: &Device) -> bool {
+    *device == Device::flex()
+}
+
+/// Whether tensors of this device live on the `flex` CPU backend.
+#[cfg(not(feature = "flex"))]
+pub(crate) fn is_flex(_: &Device) -> bool {
+    false
+}
+
+/// Whether the device is an NVIDIA GPU driven through CUDA.
+#[cfg(feature = "cuda")]
+pub(crate) fn is_cuda(device: &Device) -> bool {
+    // The device has no accessor for its runtime; its printed form begins with it.
+    format!("{device:?}").to_ascii_lowercase().contains("cuda")
+}
+
+/// Whether the device is an NVIDIA GPU driven through CUDA.
+#[cfg(not(feature = "cuda"))]
+pub(crate) fn is_cuda(_: &Device) -> bool {
+    false
+}
+
+/// Names of the backends that are compiled in: `flex`, `cuda`, `metal`, `vulkan`, `wgpu`.
+pub const fn backends() -> &'static [&'static str] {
+    &[
+        #[cfg(feature = "flex")]
+        "flex",
+        #[cfg(feature = "cuda")]
+        "cuda",
+        #[cfg(feature = "metal")]
+        "metal",
+        #[cfg(feature = "vulkan")]
+        "vulkan",
+        #[cfg(feature = "wgpu")]
+        "wgpu",
+    ]
+}
+
+/// The first device of a backend; `None` when the backend is not compiled in.
+///
+/// With `vulkan` and `wgpu` the environment variable `RCMU_SOFTWARE_GPU=1` asks for a driver that runs on the CPU, as in
+/// tests on machines without a GPU.
+pub fn device(backend: &str) -> Option<Device> {
+    match backend {
+        #[cfg(feature = "flex")]
+        "flex" => Some(Device::flex()),
+        #[cfg(feature = "cuda")]
+        "cuda" => Some(Device::cuda(0)),
+        #[cfg(feature = "metal")]
+        "metal" => Some(Device::metal(gpu_kind())),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Some(Device::vulkan(gpu_kind())),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Some(Device::wgpu(gpu_kind())),
+        _ => None,
+    }
+}
+
+/// Which adapter the graphics backends take.
+#[cfg(any(feature = "metal", feature = "vulkan", feature = "wgpu"))]
+fn gpu_kind() -> burn::tensor::DeviceKind {
+    if std::env::var_os("RCMU_SOFTWARE_GPU").is_some_and(|value| value == "1") {
+        burn::tensor::DeviceKind::Cpu
+    } else {
+        burn::tensor::DeviceKind::default()
+    }
+}

@@ -1,0 +1,175 @@
+use rcmu_core::{GenerateOptions, ImageSize};
+
+use super::encode::Outline;
+use crate::{Error, config::ModelConfig, model::Model, processor::PicturePlan, text::KvCache, vision::PatchGrid};
+
+/// Image tokens below which boxes lose precision: an image of 1024 tokens has merged patches of about 1/32 of a side.
+const GROUNDING_TOKENS: usize = 1024;
+
+/// What a request will need, known before any pixel is decoded or any kernel runs.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// Tokens of the prompt that are text.
+    pub text_tokens: usize,
+    /// Tokens of the prompt that stand for pictures.
+    pub image_tokens: usize,
+    /// The most tokens that will be made.
+    pub max_new_tokens: usize,
+    /// Tokens that the model can hold at once.
+    pub context_window: usize,
+    /// One entry per picture, in the order of the request.
+    pub visuals: Vec<VisualPlan>,
+    /// Bytes of the weights, loaded already.
+    pub weight_bytes: u64,
+    /// Bytes of keys and values for prompt and answer.
+    pub kv_bytes: u64,
+    /// Estimated bytes of activations at their peak, in the vision tower or the prefill.
+    pub activation_bytes: u64,
+    /// What a person should know before running it.
+    pub hints: Vec<Hint>,
+}
+
+/// What one picture will become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VisualPlan {
+    /// Patches in time, height and width.
+    pub grid: PatchGrid,
+    /// Size as a person sees it, after EXIF orientation.
+    pub upright_size: ImageSize,
+    /// Size as the model sees it.
+    pub model_size: ImageSize,
+    /// Whether it is a video.
+    pub is_video: bool,
+}
+
+/// Something worth knowing about a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hint {
+    /// The picture is shrunk: small objects may be lost. Raise `max_pixels` to keep more.
+    Shrunk {
+        /// Which picture, counted from 0.
+        picture: usize,
+        /// Its size.
+        from: ImageSize,
+        /// What the model sees.
+        to: ImageSize,
+    },
+    /// The picture has so few tokens that boxes will be coarse. Raise `min_pixels` for finer boxes.
+    CoarseBoxes {
+        /// Which picture, counted from 0.
+        picture: usize,
+        /// Its tokens.
+        tokens: usize,
+    },
+}
+
+impl VisualPlan {
+    pub(crate) fn new(plan: &PicturePlan, grid: PatchGrid, is_video: bool) -> Self {
+        Self { grid, upright_size: plan.upright_size, model_size: plan.model_size, is_video }
+    }
+
+    /// Tokens that stand for it in the prompt.
+    pub fn tokens(&self) -> usize {
+        self.grid.tokens()
+    }
+}
+
+impl Plan {
+    /// Tokens of the prompt.
+    pub const fn prompt_tokens(&self) -> usize {
+        self.text_tokens + self.image_tokens
+    }
+
+    /// Bytes of weights, cache and activations together.
+    pub const fn total_bytes(&self) -> u64 {
+        self.weight_bytes.saturating_add(self.kv_bytes).saturating_add(self.activation_bytes)
+    }
+
+    /// Checks the plan against the context window and a budget in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ContextWindow`] or [`Error::MemoryBudget`], with what is needed and what there is.
+    pub fn check(&self, memory_budget: Option<u64>) -> Result<(), Error> {
+        let needed = self.prompt_tokens() + self.max_new_tokens;
+        if needed > self.context_window {
+            return Err(Error::ContextWindow {
+                prompt: self.prompt_tokens(),
+                new: self.max_new_tokens,
+                available: self.context_window,
+            });
+        }
+        match memory_budget {
+            Some(budget) if self.total_bytes() > budget => {
+                Err(Error::MemoryBudget { needed: self.total_bytes(), budget })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Model {
+    pub(crate) fn plan_outline(
+        &self,
+        outline: &Outline,
+        options: &GenerateOptions,
+    ) -> Result<Plan, Error> {
+        let config = self.config();
+        let size = self.compute_dtype().size();
+        let prompt = outline.input_ids.len();
+        let image_tokens = outline.visuals.iter().map(VisualPlan::tokens).sum();
+        let max_new_tokens = options.max_new_tokens as usize;
+        let too_long = || Error::ContextWindow {
+            prompt,
+            new: max_new_tokens,
+            available: config.text.max_position_embeddings,
+        };
+        let kv_bytes =
+            KvCache::bytes(&config.text, prompt + max_new_tokens, size).ok_or_else(too_long)?;
+        let patches = outline.visuals.iter().map(|v| v.grid.patches()).max().unwrap_or(0);
+        Ok(Plan {
+            text_tokens: prompt - image_tokens,
+            image_tokens,
+            max_new_tokens,
+            context_window: config.text.max_position_embeddings,
+            weight_bytes: self.weight_bytes(),
+            kv_bytes,
+            activation_bytes: vision_bytes(config, patches, size).max(prefill_bytes(config, prompt, size)),
+            hints: hints(&outline.visuals),
+            visuals: outline.visuals.clone(),
+        })
+    }
+}
+
+/// Peak of one vision block: pixels, residual stream, normed copy, and the wider of the feed-forward rows (twice, for
+/// the activation) and the attention rows (queries, keys, values, turned copies).
+fn vision_bytes(config: &ModelConfig, patches: usize, size: usize) -> u64 {
+    let vision = &config.vision;
+    let rows = vision.patch_dim() + 2 * vision.embed_dim;
+    let wide = (3 * vision.intermediate_size()).max(10 * vision.embed_dim);
+    (patches as u64) * (rows + wide) as u64 * size as u64
+}
+
+/// Peak of one decoder layer: residual stream, normed copy, and gate, up and their product.
+fn prefill_bytes(config: &ModelConfig, tokens: usize, size: usize) -> u64 {
+    let text = &config.text;
+    let per_token = 4 * text.hidden_size + 3 * text.intermediate_size;
+    (tokens as u64) * per_token as u64 * size as u64 + (2 * text.vocab_size * 4) as u64
+}
+
+fn hints(visuals: &[VisualPlan]) -> Vec<Hint> {
+    let mut hints = Vec::new();
+    for (picture, visual) in visuals.iter().enumerate() {
+        // Rounding to whole patches alone changes a side by less than one merged patch.
+        if visual.model_size.pixels() * 4 < visual.upright_size.pixels() * 3 {
+            hints.push(Hint::Shrunk { picture, from: visual.upright_size, to: visual.model_size });
+        }
+        if visual.tokens() < GROUNDING_TOKENS && !visual.is_video {
+            hints.push(Hint::CoarseBoxes { picture, tokens: visual.tokens() });
+        }
+    }
+    hints
+}

@@ -1,0 +1,300 @@
+use std::{
+    ops::ControlFlow,
+    time::Instant,
+};
+
+use burn::tensor::Tensor;
+use rcmu_core::{Control, Event, FinishReason, GenerateError, Generation, Request, Stats};
+
+use super::{EncodedRequest, Row, features::FeatureStore};
+use crate::{
+    Error,
+    layers::{AttentionMask, Observer, Step},
+    model::Model,
+    position::Positions,
+    qwen2_vl::{TokenBatch, axes},
+    text::KvCache,
+};
+
+/// Bytes of picture features that a session keeps: some 80 large pictures for the 2B model in f32.
+const FEATURE_BYTES: usize = 512 << 20;
+
+/// Questions to one model that share work: features of pictures seen before, and keys and values of the longest
+/// common beginning of two prompts.
+///
+/// A picture is known by SHA-256 over its pixels, size and preprocessing, so another picture can never stand in for
+/// it. Sessions share a model and nothing else.
+#[derive(Debug)]
+pub struct Session {
+    model: Model,
+    cache: Option<KvCache>,
+    /// What the cache holds, one entry per token.
+    past: Vec<PastToken>,
+    features: FeatureStore,
+}
+
+/// What a cached token was: equal entries have equal keys and values, given that all before them are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PastToken {
+    content: PastContent,
+    position: [u32; 3],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PastContent {
+    Text(u32),
+    Patch { picture: [u8; 32], index: u32 },
+}
+
+/// Ends a pass when the caller wants it to end.
+struct StopCheck<'a>(&'a Control);
+
+impl Observer for StopCheck<'_> {
+    fn observe(&mut self, _: Step, _: &Tensor<2>) -> ControlFlow<()> {
+        if self.0.stop_reason().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+impl Session {
+    pub(crate) fn new(model: Model) -> Self {
+        Self { model, cache: None, past: Vec::new(), features: FeatureStore::new(FEATURE_BYTES) }
+    }
+
+    /// The model that answers.
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Tokens whose keys and values are kept.
+    pub const fn cached_tokens(&self) -> usize {
+        self.past.len()
+    }
+
+    /// Continues the prompt of a request; reuses what an earlier request of this session left.
+    ///
+    /// # Errors
+    ///
+    /// [`GenerateError::Request`] when the request cannot be answered (its source is an [`Error`]),
+    /// [`GenerateError::BackendFailed`] when the backend broke; the session can be used again after the former.
+    pub fn generate(
+        &mut self,
+        request: &Request,
+        control: &Control,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Generation, GenerateError> {
+        let model = self.model.clone();
+        let result = model.guarded(|| self.run(request, control, on_event));
+        if result.is_err() {
+            // Whatever was half done must not be taken for a known beginning.
+            self.forget_from(0);
+        }
+        result
+    }
+
+    fn run(
+        &mut self,
+        request: &Request,
+        control: &Control,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Generation, Error> {
+        let model = self.model.clone();
+        let started = Instant::now();
+        request.options.check()?;
+        let outline = model.outline(&request.prompt, &request.visuals)?;
+        model.plan_outline(&outline, &request.options)?.check(model.memory_budget())?;
+        let encoded = model.encode_outline(outline, &request.visuals)?;
+        let mut stats = Stats {
+            prompt_tokens: encoded.input_ids.len(),
+            image_tokens: encoded.visuals.iter().map(|visual| visual.tokens.len()).sum(),
+            process_time: started.elapsed(),
+            ..Stats::default()
+        };
+        on_event(Event::Started {
+            prompt_tokens: stats.prompt_tokens,
+            image_tokens: stats.image_tokens,
+        });
+        let mut row =
+            Row::new(&encoded.input_ids, &request.options, model.generation_config(), model.tokenizer());
+        let Some(mut logits) = self.prefill(encoded, &request.options, control, &mut stats)? else {
+            row.end(control.stop_reason().unwrap_or(FinishReason::Cancelled), on_event);
+            return Ok(finished(row, stats, on_event));
+        };
+
+        let started = Instant::now();
+        loop {
+            let id = row.step(logits, on_event)?;
+            if row.finish().is_some() {
+                break;
+            }
+            if let Some(reason) = control.stop_reason() {
+                row.end(reason, on_event);
+                break;
+            }
+            logits = match self.decode(id, control)? {
+                Some(logits) => logits,
+                None => {
+                    row.end(control.stop_reason().unwrap_or(FinishReason::Cancelled), on_event);
+                    break;
+                }
+            };
+        }
+        stats.decode_time = started.elapsed();
+        Ok(finished(row, stats, on_event))
+    }
+
+    /// Runs the part of the prompt that is not in the cache; returns the logits after its last token.
+    ///
+    /// `None` when it was stopped from outside.
+    fn prefill(
+        &mut self,
+        encoded: EncodedRequest,
+        options: &rcmu_core::GenerateOptions,
+        control: &Control,
+        stats: &mut Stats,
+    ) -> Result<Option<Vec<f32>>, Error> {
+        let model = self.model.clone();
+        let past = past_tokens(&encoded);
+        let common = past.iter().zip(&self.past).take_while(|(new, old)| new == old).count();
+        // One token at least must run, for its logits.
+        let reused = common.min(past.len().saturating_sub(1));
+        self.forget_from(reused);
+        stats.reused_tokens = reused;
+
+        let features = match self.features_after(reused, &encoded, control, stats) {
+            Some(features) => features,
+            None => return Ok(None),
+        };
+        let started = Instant::now();
+        self.reserve(past.len() + options.max_new_tokens as usize);
+        let embeds = model.network().embed(&encoded.input_ids[reused..], features, model.device());
+        let tokens = TokenBatch {
+            embeds,
+            positions: vec![axes(&encoded.positions, reused..past.len())],
+            mask: AttentionMask::Causal,
+        };
+        let Some(hidden) = self.forward(tokens, control) else {
+            self.forget_from(reused);
+            return Ok(None);
+        };
+        self.past = past;
+        let [rows, width] = hidden.dims();
+        let logits = model.network().logits(hidden.slice([rows - 1..rows, 0..width]));
+        let logits = model.read(logits)?;
+        stats.prefill_time = started.elapsed();
+        Ok(Some(logits))
+    }
+
+    /// Features of the pictures whose tokens lie after the reused ones, with the place of their first row among the
+    /// tokens that will run.
+    ///
+    /// `None` when it was stopped from outside.
+    fn features_after(
+        &mut self,
+        reused: usize,
+        encoded: &EncodedRequest,
+        control: &Control,
+        stats: &mut Stats,
+    ) -> Option<Vec<(usize, Tensor<2>)>> {
+        let model = self.model.clone();
+        let mut features = Vec::new();
+        for visual in &encoded.visuals {
+            if visual.tokens.end <= reused {
+                stats.reused_pictures += 1;
+                continue;
+            }
+            let rows = if let Some(rows) = self.features.find(&visual.key) {
+                stats.reused_pictures += 1;
+                rows
+            } else {
+                let started = Instant::now();
+                let pixels = visual.pixel_values.clone();
+                let grids = [visual.grid];
+                let rows = model.network().see(pixels, &grids, model.device(), &mut StopCheck(control))?;
+                model.settle();
+                stats.vision_time += started.elapsed();
+                self.features.insert(visual.key, rows.clone());
+                rows
+            };
+            let [count, width] = rows.dims();
+            let skipped = reused.saturating_sub(visual.tokens.start);
+            let rows = if skipped == 0 { rows } else { rows.slice([skipped..count, 0..width]) };
+            features.push((visual.tokens.start.max(reused) - reused, rows));
+        }
+        Some(features)
+    }
+
+    /// Runs one generated token; `None` when it was stopped from outside.
+    fn decode(&mut self, id: u32, control: &Control) -> Result<Option<Vec<f32>>, Error> {
+        let model = self.model.clone();
+        // All axes go on together after the largest position so far, as after a prompt.
+        let next = self.past.iter().flat_map(|token| token.position).max().map_or(0, |last| last + 1);
+        let position = [next];
+        let tokens = TokenBatch {
+            embeds: model.network().embed(&[id], Vec::new(), model.device()),
+            positions: vec![[&position; 3]],
+            mask: AttentionMask::Full,
+        };
+        let len = self.past.len();
+        let Some(hidden) = self.forward(tokens, control) else {
+            self.forget_from(len);
+            return Ok(None);
+        };
+        self.past.push(PastToken { content: PastContent::Text(id), position: [next; 3] });
+        model.read(model.network().logits(hidden)).map(Some)
+    }
+
+    fn forward(&mut self, tokens: TokenBatch<'_>, control: &Control) -> Option<Tensor<2>> {
+        let model = self.model.clone();
+        let cache = self.cache.as_mut().expect("`reserve` has made a cache before any pass");
+        model.network().decode(tokens, model.config(), cache, &mut StopCheck(control))
+    }
+
+    /// Makes room for `tokens` tokens in all.
+    fn reserve(&mut self, tokens: usize) {
+        let model = &self.model;
+        match &mut self.cache {
+            Some(cache) => cache.reserve(tokens),
+            None => {
+                let (device, dtype) = (model.device(), model.network().dtype());
+                self.cache = Some(KvCache::new(&model.config().text, 1, tokens, device, dtype));
+            }
+        }
+    }
+
+    /// Forgets all tokens from `len` on.
+    fn forget_from(&mut self, len: usize) {
+        self.past.truncate(len);
+        if let Some(cache) = &mut self.cache {
+            cache.truncate(len);
+        }
+    }
+}
+
+fn finished(row: Row<'_>, stats: Stats, on_event: &mut dyn FnMut(Event)) -> Generation {
+    let generation = row.into_generation(stats);
+    on_event(Event::Finished { reason: generation.finish, stats: generation.stats.clone() });
+    generation
+}
+
+/// One entry per token of the prompt.
+fn past_tokens(encoded: &EncodedRequest) -> Vec<PastToken> {
+    let Positions { position_ids: [t, h, w], .. } = &encoded.positions;
+    let mut past: Vec<PastToken> = encoded
+        .input_ids
+        .iter()
+        .enumerate()
+        .map(|(i, &id)| PastToken { content: PastContent::Text(id), position: [t[i], h[i], w[i]] })
+        .collect();
+    for visual in &encoded.visuals {
+        for (index, token) in past[visual.tokens.clone()].iter_mut().enumerate() {
+            token.content = PastContent::Patch { picture: visual.key, index: index as u32 };
+        }
+    }
+    past
+}
+
+const _: fn() = || {
+    fn is_send<T: Send>() {}
+    is_send::<Session>();
+};
+

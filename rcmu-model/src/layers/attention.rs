@@ -1,0 +1,210 @@
+use burn::tensor::{
+    Bool, DType, Device, Tensor, activation::softmax, module::attention,
+    ops::AttentionModuleOptions,
+};
+
+use crate::device;
+
+/// What a query may look at.
+#[derive(Clone, Debug)]
+pub(crate) enum AttentionMask {
+    /// Everything.
+    Full,
+    /// The last query looks at all keys, the one before at all but the last, and so on.
+    Causal,
+    /// As marked: `[batch, 1, queries, keys]`, true where the query must not look.
+    Marked(Tensor<4, Bool>),
+}
+
+/// Scaled dot-product attention with grouped key and value heads.
+///
+/// Chosen once per device. The backend's fused operation is used where its results were compared with the reference;
+/// everywhere else the scores are computed here, in blocks of queries, so that memory stays linear in the number of
+/// keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attender {
+    /// The backend's own operation, which knows grouped heads.
+    Fused,
+    /// Products and softmax, block by block.
+    Explicit,
+}
+
+/// Queries whose scores are held at once. 512 x 65,536 keys x 16 heads would be 2 GiB in f32, so long sequences use
+/// fewer; see [`block_rows`].
+const MAX_BLOCK_ROWS: usize = 512;
+
+/// Scores that one block may hold: 64 Mi values, 256 MiB in f32.
+const MAX_BLOCK_SCORES: usize = 64 << 20;
+
+impl Attender {
+    /// The way that is right on this device.
+    ///
+    /// burn's fused attention is exact with grouped heads on the plain `flex` device. Under autodiff, and in the
+    /// fallback of the GPU backends, grouped heads multiply wrong batches without an error (burn 0.22.1).
+    pub(crate) fn for_device(device: &Device) -> Self {
+        if device::is_flex(device) && !device.is_autodiff() { Self::Fused } else { Self::Explicit }
+    }
+
+    /// Mixes the values that each query looks at.
+    ///
+    /// # Shapes
+    ///
+    /// - `query`: `[batch, heads, queries, head_dim]`
+    /// - `key`, `value`: `[batch, kv_heads, keys, head_dim]`, `heads` a multiple of `kv_heads`
+    /// - output: `[batch, heads, queries, head_dim]`
+    pub(crate) fn forward(
+        self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        mask: &AttentionMask,
+    ) -> Tensor<4> {
+        match self {
+            Self::Fused => fused(query, key, value, mask),
+            Self::Explicit => explicit(query, key, value, mask),
+        }
+    }
+}
+
+fn fused(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
+    let (marked, is_causal) = match mask {
+        AttentionMask::Full => (None, false),
+        AttentionMask::Causal => (None, true),
+        AttentionMask::Marked(marked) => (Some(marked.clone()), false),
+    };
+    let options = AttentionModuleOptions { is_causal, ..AttentionModuleOptions::default() };
+    attention(query, key, value, marked, None, options)
+}
+
+fn explicit(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
+    let [batch, heads, queries, head_dim] = query.dims();
+    let [_, kv_heads, keys, _] = key.dims();
+    let group = heads / kv_heads;
+    let rows = block_rows(batch * heads, keys);
+    let key = key.swap_dims(2, 3);
+    let mut blocks = Vec::with_capacity(queries.div_ceil(rows));
+    for start in (0..queries).step_by(rows) {
+        let end = queries.min(start + rows);
+        let n = end - start;
+        // The heads of one group stand next to each other, so they fold into the rows of one product.
+        let block = query
+            .clone()
+            .slice([0..batch, 0..heads, start..end, 0..head_dim])
+            .reshape([batch, kv_heads, group * n, head_dim]);
+        let scores = block.matmul(key.clone()) * (head_dim as f64).sqrt().recip();
+        let scores = match block_mask(mask, [batch, queries, keys], start..end, &scores) {
+            Some(hidden) => scores
+                .reshape([batch, heads, n, keys])
+                .mask_fill(hidden.expand([batch, heads, n, keys]), f32::NEG_INFINITY)
+                .reshape([batch, kv_heads, group * n, keys]),
+            None => scores,
+        };
+        let weights = softmax_f32(scores);
+        blocks.push(weights.matmul(value.clone()).reshape([batch, heads, n, head_dim]));
+    }
+    if blocks.len() == 1 { blocks.remove(0) } else { Tensor::cat(blocks, 2) }
+}
+
+/// Queries per block so that a block's scores stay within [`MAX_BLOCK_SCORES`].
+fn block_rows(batch_heads: usize, keys: usize) -> usize {
+    (MAX_BLOCK_SCORES / (batch_heads * keys).max(1)).clamp(1, MAX_BLOCK_ROWS)
+}
+
+/// The rows `range` of the mask, `[batch or 1, 1, rows, keys]`.
+fn block_mask(
+    mask: &AttentionMask,
+    [batch, queries, keys]: [usize; 3],
+    range: std::ops::Range<usize>,
+    scores: &Tensor<4>,
+) -> Option<Tensor<4, Bool>> {
+    match mask {
+        AttentionMask::Full => None,
+        AttentionMask::Causal => {
+            // Query i stands at key position `keys - queries + i`.
+            let first = keys - queries + range.start;
+            let hidden: Vec<bool> =
+                (first..first + range.len()).flat_map(|at| (0..keys).map(move |k| k > at)).collect();
+            let data = burn::tensor::TensorData::new(hidden, [1, 1, range.len(), keys]);
+            Some(Tensor::from_data(data, &scores.device()))
+        }
+        AttentionMask::Marked(marked) => {
+            Some(marked.clone().slice([0..batch, 0..1, range, 0..keys]))
+        }
+    }
+}
+
+/// Softmax over the last dimension, computed in f32 and given back in the input's dtype.
+fn softmax_f32(scores: Tensor<4>) -> Tensor<4> {
+    let dtype = scores.dtype();
+    if dtype == DType::F32 {
+        softmax(scores, 3)
+    } else {
+        softmax(scores.cast(DType::F32), 3).cast(dtype)
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::tensor::{Distribution, Tolerance};
+
+    use super::*;
+
+    /// Plain attention of one query head, written out with f64 numbers.
+    fn by_hand(q: &[f32], k: &[f32], v: &[f32], dim: usize, visible: usize) -> Vec<f32> {
+        let scale = 1.0 / (dim as f64).sqrt();
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>();
+        let exps: Vec<f64> =
+            k.chunks(dim).take(visible).map(|row| (dot(q, row) * scale).exp()).collect();
+        let sum: f64 = exps.iter().sum();
+        (0..dim)
+            .map(|d| {
+                let mixed: f64 = exps.iter().zip(v.chunks(dim)).map(|(e, row)| e * f64::from(row[d])).sum();
+                (mixed / sum) as f32
+            })
+            .collect()
+    }
+
+    #[test]
+    fn both_ways_equal_the_formula_with_grouped_heads() {
+        let device = Device::flex();
+        let (heads, kv_heads, queries, keys, dim) = (4, 2, 3, 5, 8);
+        let random = |shape| Tensor::<4>::random(shape, Distribution::Default, &device);
+        let q = random([1, heads, queries, dim]);
+        let k = random([1, kv_heads, keys, dim]);
+        let v = random([1, kv_heads, keys, dim]);
+        let [qs, ks, vs] = [&q, &k, &v].map(|x| x.clone().into_data().to_vec::<f32>().expect("f32"));
+
+        for attender in [Attender::Fused, Attender::Explicit] {
+            let out = attender
+                .forward(q.clone(), k.clone(), v.clone(), &AttentionMask::Causal)
+                .into_data()
+                .to_vec::<f32>()
+                .expect("f32");
+            for head in 0..heads {
+                let kv = head / (heads / kv_heads) * keys * dim;
+                for query in 0..queries {
+                    let at = (head * queries + query) * dim;
+                    let visible = keys - queries + query + 1;
+                    let expected = by_hand(&qs[at..at + dim], &ks[kv..kv + keys * dim], &vs[kv..], dim, visible);
+                    for (a, b) in out[at..at + dim].iter().zip(&expected) {
+                        assert!((a - b).abs() < 1e-6, "{attender:?} head {head} query {query}: {a} and {b}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_do_not_change_the_result() {
+        let device = Device::flex();
+        let random = |shape| Tensor::<4>::random(shape, Distribution::Default, &device);
+        // More queries than one block holds.
+        let q = random([1, 2, MAX_BLOCK_ROWS + 7, 4]);
+        let (k, v) = (random([1, 1, MAX_BLOCK_ROWS + 7, 4]), random([1, 1, MAX_BLOCK_ROWS + 7, 4]));
+
+        let blocks = explicit(q.clone(), k.clone(), v.clone(), &AttentionMask::Causal);
+        let whole = fused(q, k, v, &AttentionMask::Causal);
+
+        blocks.into_data().assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-6));
+    }
+}

@@ -1,0 +1,18 @@
+//! The parts that the vision tower and the decoder are built of.
+//!
+//! Field names are the checkpoint's. Layers own weights and nothing else: caches, positions and settings are
+//! arguments.
+
+mod attention;
+mod linear;
+mod mlp;
+mod norm;
+mod observer;
+mod rotary;
+
+pub(crate) use attention::{AttentionMask, Attender};
+pub(crate) use linear::{Bias, Linear};
+pub(crate) use mlp::{GeluMlp, QuickGeluMlp, SwiGluMlp};
+pub(crate) use norm::{LayerNorm, RmsNorm};
+pub(crate) use observer::{Observer, Step};
+pub(crate) use rotary::Rotary;

@@ -1,0 +1,299 @@
+use std::{
+    error::Error as StdError,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use burn::tensor::{DType, Device, Tensor};
+use rcmu_core::{Control, Event, GenerateError, Generation, Generator, Request};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Error,
+    config::{GenerationConfig, ModelConfig},
+    generation::{Plan, Session},
+    params::{ComputeDtype, LoadProgress, Params},
+    processor::{Dialect, PictureLimits, PictureOptions, Processor},
+    qwen2_vl::Qwen2Vl,
+    tokenizer::Tokenizer,
+    weights::{Checkpoint, CheckpointLimits},
+};
+
+/// How to load a model.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct LoadOptions {
+    /// What to compute in; by default bf16 on CUDA and f32 elsewhere.
+    pub dtype: Option<ComputeDtype>,
+    /// Which of the reference's ways of reading pictures to follow.
+    pub dialect: Dialect,
+    /// Smallest and largest pictures, unless a caller says otherwise.
+    pub picture_options: PictureOptions,
+    /// What pictures may cost.
+    pub picture_limits: PictureLimits,
+    /// What the files of a checkpoint may cost.
+    pub checkpoint_limits: CheckpointLimits,
+    /// Bytes that weights, cache and activations together may take; a request over it is refused before it runs.
+    pub memory_budget: Option<u64>,
+}
+
+/// A loaded Qwen2-VL: weights on a device, tokenizer and processor.
+///
+/// Immutable and cheap to clone: clones share the weights between any number of threads and [`Session`]s.
+#[derive(Clone)]
+pub struct Model {
+    shared: Arc<Shared>,
+}
+
+/// What all clones of a model share.
+struct Shared {
+    network: Qwen2Vl,
+    config: ModelConfig,
+    generation_config: GenerationConfig,
+    tokenizer: Tokenizer,
+    processor: Processor,
+    device: Device,
+    dtype: ComputeDtype,
+    picture_options: PictureOptions,
+    memory_budget: Option<u64>,
+    parameter_count: u64,
+    notes: Vec<String>,
+    identity: String,
+    broken: AtomicBool,
+}
+
+impl Model {
+    /// Loads a checkpoint directory in the Hugging Face layout.
+    ///
+    /// Names, shapes and dtypes of all tensors are checked against the config before any memory is set aside. Tensors
+    /// are read one by one: the peak is the weights, one tensor and a few buffers.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] about files, config, tokenizer or weights; [`Error::Backend`] when the device cannot be used.
+    pub fn load(
+        dir: &Path,
+        device: &Device,
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(LoadProgress),
+    ) -> Result<Self, Error> {
+        let span = tracing::info_span!("load", dir = %dir.display());
+        let _entered = span.enter();
+        let checkpoint = Checkpoint::open(dir, &options.checkpoint_limits)?;
+        let config = checkpoint.config().clone();
+        let tokenizer = Tokenizer::from_dir(dir, config.text.vocab_size)?;
+        let processor = Processor::from_dir(dir, options.dialect, options.picture_limits.clone())?;
+        config.check_against(&processor, &tokenizer)?;
+        let dtype = options.dtype.unwrap_or_else(|| default_dtype(device));
+        let network = contained(|| {
+            let mut params = Params::new(&checkpoint, device, dtype, progress);
+            let network = Qwen2Vl::load(&mut params, &config)?;
+            device.sync().map_err(|error| Error::Backend { message: error.to_string() })?;
+            Ok(network)
+        })?;
+        let shared = Shared {
+            network,
+            generation_config: checkpoint.generation_config().clone(),
+            tokenizer,
+            processor,
+            device: device.clone(),
+            dtype,
+            picture_options: options.picture_options.clone(),
+            memory_budget: options.memory_budget,
+            parameter_count: checkpoint.parameter_count(),
+            notes: checkpoint.notes().to_vec(),
+            identity: identity(&checkpoint, dtype, options),
+            config,
+            broken: AtomicBool::new(false),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Starts a session: questions that share picture features and the beginning of the prompt.
+    pub fn session(&self) -> Session {
+        Session::new(self.clone())
+    }
+
+    /// Tells what a request will need, without decoding pictures or running the model.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the tokenizer, the pictures' headers or the options. A plan that does not fit is no error here;
+    /// see [`Plan::check`].
+    pub fn plan(&self, request: &Request) -> Result<Plan, Error> {
+        request.options.check()?;
+        self.plan_outline(&self.outline(&request.prompt, &request.visuals)?, &request.options)
+    }
+
+    /// The checked `config.json`.
+    pub fn config(&self) -> &ModelConfig {
+        &self.shared.config
+    }
+
+    /// The checkpoint's defaults for generation.
+    pub fn generation_config(&self) -> &GenerationConfig {
+        &self.shared.generation_config
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.shared.tokenizer
+    }
+
+    /// The image processor.
+    pub fn processor(&self) -> &Processor {
+        &self.shared.processor
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        &self.shared.device
+    }
+
+    /// What the model computes in.
+    pub fn compute_dtype(&self) -> ComputeDtype {
+        self.shared.dtype
+    }
+
+    /// Bounds of picture sizes.
+    pub fn picture_options(&self) -> &PictureOptions {
+        &self.shared.picture_options
+    }
+
+    /// Bytes that one request may need in all, if limited.
+    pub fn memory_budget(&self) -> Option<u64> {
+        self.shared.memory_budget
+    }
+
+    /// Number of parameters.
+    pub fn parameter_count(&self) -> u64 {
+        self.shared.parameter_count
+    }
+
+    /// Bytes of the weights on the device.
+    pub fn weight_bytes(&self) -> u64 {
+        self.shared.parameter_count * self.shared.dtype.size() as u64
+    }
+
+    /// What was odd about the checkpoint but did not keep it from loading.
+    pub fn notes(&self) -> &[String] {
+        &self.shared.notes
+    }
+
+    pub(crate) fn network(&self) -> &Qwen2Vl {
+        &self.shared.network
+    }
+
+    /// Waits for the device, so that times are those of the work and not of its queueing.
+    pub(crate) fn settle(&self) {
+        if let Err(error) = self.shared.device.sync() {
+            tracing::warn!(%error, "the device did not settle");
+        }
+    }
+
+    /// Copies one row of logits to the host.
+    pub(crate) fn read(&self, logits: Tensor<2>) -> Result<Vec<f32>, Error> {
+        to_host(logits)
+    }
+
+    /// Runs work on the device so that a panic of the backend becomes an error and marks the model as broken.
+    pub(crate) fn guarded<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, GenerateError> {
+        if self.shared.broken.load(Ordering::Acquire) {
+            let message = "an earlier request broke the backend; load the model anew".to_owned();
+            return Err(GenerateError::BackendFailed { message });
+        }
+        match contained(work) {
+            Ok(value) => Ok(value),
+            Err(Error::Backend { message }) => {
+                self.shared.broken.store(true, Ordering::Release);
+                Err(GenerateError::BackendFailed { message })
+            }
+            Err(error @ Error::NonFiniteLogits { .. }) => Err(GenerateError::Engine(boxed(error))),
+            Err(error) => Err(GenerateError::Request(boxed(error))),
+        }
+    }
+}
+
+impl Generator for Model {
+    fn identity(&self) -> String {
+        self.shared.identity.clone()
+    }
+
+    fn generate(
+        &self,
+        request: &Request,
+        control: &Control,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Generation, GenerateError> {
+        self.session().generate(request, control, on_event)
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("identity", &self.shared.identity)
+            .field("parameters", &self.shared.parameter_count)
+            .field("dtype", &self.shared.dtype)
+            .field("device", &self.shared.device)
+            .finish_non_exhaustive()
+    }
+}
+
+fn boxed(error: Error) -> Box<dyn StdError + Send + Sync> {
+    Box::new(error)
+}
+
+/// bf16 on CUDA, f32 elsewhere: CPUs emulate bf16, and WGSL does not have it.
+fn default_dtype(device: &Device) -> ComputeDtype {
+    if crate::device::is_cuda(device) && device.supports_dtype(DType::BF16) {
+        ComputeDtype::Bf16
+    } else {
+        ComputeDtype::F32
+    }
+}
+
+/// Turns a panic of the backend into an error.
+///
+/// A second line of defence: what can be checked has been checked before the first kernel. GPU runtimes panic when
+/// memory runs out or the device is lost.
+pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "the backend panicked".to_owned());
+        Err(Error::Backend { message })
+    })
+}
+
+/// Copies a tensor to the host as f32.
+pub(crate) fn to_host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
+    let broken = |message: String| Error::Backend { message };
+    let tensor = if tensor.dtype() == DType::F32 { tensor } else { tensor.cast(DType::F32) };
+    let data = tensor.try_into_data().map_err(|error| broken(error.to_string()))?;
+    data.try_to_vec::<f32>().map_err(|error| broken(format!("{error:?}")))
+}
+
+/// A name that changes with the weights' files, the dtype and the way pictures are read.
+fn identity(checkpoint: &Checkpoint, dtype: ComputeDtype, options: &LoadOptions) -> String {
+    let mut hash = Sha256::new();
+    hash.update(checkpoint.fingerprint());
+    hash.update(format!("{dtype:?}/{:?}/{:?}", options.dialect, options.picture_options));
+    let hex: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("qwen2-vl-{hex}")
+}
+
+const _: fn() = || {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Model>();
+};

@@ -1,0 +1,217 @@
+use std::{fs::File, io::Read, path::Path};
+
+use serde::Deserialize;
+
+use super::{PatchLayout, PixelBounds};
+use crate::Error;
+
+/// Name of the settings file in a checkpoint folder.
+const FILE_NAME: &str = "preprocessor_config.json";
+/// Far more than any settings file has.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// The only rescaling that the tables of the reference know: one step of a byte.
+const RESCALE_FACTOR: f64 = 1.0 / 255.0;
+/// Used by the reference for a file without bounds; a folder without a file has the published ones.
+const CLASS_MAX_PIXELS: u64 = 1280 * 28 * 28;
+
+/// The settings of `preprocessor_config.json`, checked.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "RawConfig")]
+pub struct ProcessorConfig {
+    bounds: PixelBounds,
+    layout: PatchLayout,
+    image_mean: [f64; 3],
+    image_std: [f64; 3],
+}
+
+impl Default for ProcessorConfig {
+    /// The published settings of Qwen2-VL: 4 to 16,384 tokens a picture.
+    fn default() -> Self {
+        Self {
+            bounds: PixelBounds::new(4 * 784, 16_384 * 784).expect("4 blocks are fewer than 16384"),
+            layout: PatchLayout { patch_size: 14, temporal_patch_size: 2, merge_size: 2 },
+            image_mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
+            image_std: [0.268_629_54, 0.261_302_58, 0.275_777_11],
+        }
+    }
+}
+
+impl ProcessorConfig {
+    /// Reads the settings from a checkpoint folder; a folder without the file gives the defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProcessorConfig::from_json`]; [`Error::ReadFile`] when the file exists and cannot be read;
+    /// [`Error::ProcessorSetting`] when it is longer than a mebibyte.
+    pub fn load(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(FILE_NAME);
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let failed = |source| Error::ReadFile { path: path.clone(), source };
+        if !path.metadata().map_err(failed)?.is_file() {
+            return Err(Error::PictureFile { path, problem: "is not a regular file" });
+        }
+        let mut text = Vec::new();
+        let file = File::open(&path).map_err(failed)?;
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text).map_err(failed)?;
+        if text.len() as u64 > MAX_FILE_BYTES {
+            return Err(setting(FILE_NAME, "longer", "at most 1 MiB"));
+        }
+        Self::from_json(&text)
+    }
+
+    /// Reads the settings from the text of the file.
+    ///
+    /// `min_pixels` and `max_pixels` win over `size.shortest_edge` and `size.longest_edge`, which are numbers of
+    /// pixels too, whatever their names say. Unknown fields are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ParseProcessorConfig`] when it is not such JSON, or a setting is out of its range; the cause names
+    /// the field.
+    pub fn from_json(text: &[u8]) -> Result<Self, Error> {
+        serde_json::from_slice(text).map_err(|source| Error::ParseProcessorConfig { source })
+    }
+
+    /// Sets the fewest and the most pixels of a resized picture.
+    pub fn with_bounds(mut self, bounds: PixelBounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// The fewest and the most pixels of a resized picture.
+    pub const fn bounds(&self) -> PixelBounds {
+        self.bounds
+    }
+
+    /// How pixels are cut into patches.
+    pub const fn layout(&self) -> PatchLayout {
+        self.layout
+    }
+
+    /// Mean of each channel, in units of a whole channel.
+    pub const fn image_mean(&self) -> [f64; 3] {
+        self.image_mean
+    }
+
+    /// Standard deviation of each channel, in units of a whole channel.
+    pub const fn image_std(&self) -> [f64; 3] {
+        self.image_std
+    }
+}
+
+/// The file as published.
+#[derive(Deserialize)]
+struct RawConfig {
+    min_pixels: Option<u64>,
+    max_pixels: Option<u64>,
+    size: Option<RawSize>,
+    patch_size: Option<usize>,
+    temporal_patch_size: Option<usize>,
+    merge_size: Option<usize>,
+    image_mean: Option<[f64; 3]>,
+    image_std: Option<[f64; 3]>,
+    rescale_factor: Option<f64>,
+}
+
+/// Bounds as the reference stores them since they became a `size`.
+#[derive(Deserialize)]
+struct RawSize {
+    shortest_edge: Option<u64>,
+    longest_edge: Option<u64>,
+}
+
+impl TryFrom<RawConfig> for ProcessorConfig {
+    type Error = Error;
+
+    fn try_from(raw: RawConfig) -> Result<Self, Error> {
+        let default = Self::default();
+        let (shortest, longest) =
+            raw.size.map_or((None, None), |size| (size.shortest_edge, size.longest_edge));
+        let min = raw.min_pixels.or(shortest).unwrap_or(default.bounds.min());
+        let max = raw.max_pixels.or(longest).unwrap_or(CLASS_MAX_PIXELS);
+        let layout = PatchLayout {
+            patch_size: raw.patch_size.unwrap_or(default.layout.patch_size),
+            temporal_patch_size: raw.temporal_patch_size.unwrap_or(default.layout.temporal_patch_size),
+            merge_size: raw.merge_size.unwrap_or(default.layout.merge_size),
+        };
+        check_count("patch_size", layout.patch_size)?;
+        check_count("temporal_patch_size", layout.temporal_patch_size)?;
+        check_count("merge_size", layout.merge_size)?;
+        let image_mean = raw.image_mean.unwrap_or(default.image_mean);
+        let image_std = raw.image_std.unwrap_or(default.image_std);
+        if !image_mean.iter().all(|mean| (-10.0..=10.0).contains(mean)) {
+            return Err(setting("image_mean", image_mean, "numbers from -10 to 10"));
+        }
+        if !image_std.iter().all(|std| (1e-3..=1e3).contains(std)) {
+            return Err(setting("image_std", image_std, "numbers from 0.001 to 1000"));
+        }
+        if let Some(factor) = raw.rescale_factor
+            && (factor - RESCALE_FACTOR).abs() > 1e-9
+        {
+            return Err(setting("rescale_factor", factor, "1/255"));
+        }
+        Ok(Self { bounds: PixelBounds::new(min, max)?, layout, image_mean, image_std })
+    }
+}
+
+fn check_count(field: &'static str, count: usize) -> Result<(), Error> {
+    if (1..=64).contains(&count) {
+        return Ok(());
+    }
+    Err(setting(field, count, "1 to 64"))
+}
+
+fn setting(field: &'static str, found: impl std::fmt::Debug, expected: &'static str) -> Error {
+    Error::ProcessorSetting { field, found: format!("{found:?}"), expected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixel_counts_win_over_the_sizes_that_hold_them_too() {
+        let text = br#"{"min_pixels": 784, "size": {"shortest_edge": 3136, "longest_edge": 100352}}"#;
+
+        let config = ProcessorConfig::from_json(text).unwrap();
+
+        assert_eq!((config.bounds().min(), config.bounds().max()), (784, 100_352));
+    }
+
+    #[test]
+    fn a_file_without_bounds_gets_those_of_the_class() {
+        let config = ProcessorConfig::from_json(b"{}").unwrap();
+
+        assert_eq!(config.bounds().max(), 1_003_520);
+        assert_eq!(ProcessorConfig::default().bounds().max(), 12_845_056);
+    }
+
+    #[test]
+    fn a_folder_without_the_file_gives_the_published_settings() {
+        let config = ProcessorConfig::load(Path::new("no/such/folder")).unwrap();
+
+        assert_eq!(config, ProcessorConfig::default());
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let bad: [&[u8]; 10] = [
+            br#"{"patch_size": 0}"#,
+            br#"{"merge_size": 65}"#,
+            br#"{"temporal_patch_size": 18446744073709551615}"#,
+            br#"{"min_pixels": 10, "max_pixels": 9}"#,
+            br#"{"max_pixels": 99999999999}"#,
+            br#"{"min_pixels": -1}"#,
+            br#"{"image_std": [0.5, 0.5, 0.0]}"#,
+            br#"{"image_mean": [0.5, 0.5]}"#,
+            br#"{"rescale_factor": 1.0}"#,
+            b"[1, 2",
+        ];
+        for text in bad {
+            let refused = ProcessorConfig::from_json(text);
+            assert!(matches!(refused, Err(Error::ParseProcessorConfig { .. })), "{refused:?}");
+        }
+    }
+}

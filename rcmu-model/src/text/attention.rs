@@ -1,0 +1,68 @@
+use burn::{module::Module, tensor::Tensor};
+
+use super::kv_cache::LayerCache;
+use crate::{
+    Error,
+    config::TextConfig,
+    layers::{AttentionMask, Attender, Bias, Linear, Rotary},
+    params::Params,
+};
+
+/// Causal attention with grouped key and value heads; queries, keys and values have biases, the output has none.
+#[derive(Module, Debug)]
+pub(super) struct TextAttention {
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    head_dim: usize,
+}
+
+impl TextAttention {
+    pub(super) fn load(
+        params: &mut Params<'_>,
+        name: &str,
+        config: &TextConfig,
+    ) -> Result<Self, Error> {
+        let width = config.hidden_size;
+        let kv_width = config.num_key_value_heads * config.head_dim();
+        Ok(Self {
+            q_proj: Linear::load(params, &format!("{name}.q_proj"), [width, width], Bias::Yes)?,
+            k_proj: Linear::load(params, &format!("{name}.k_proj"), [width, kv_width], Bias::Yes)?,
+            v_proj: Linear::load(params, &format!("{name}.v_proj"), [width, kv_width], Bias::Yes)?,
+            o_proj: Linear::load(params, &format!("{name}.o_proj"), [width, width], Bias::No)?,
+            head_dim: config.head_dim(),
+        })
+    }
+
+    /// Mixes each token with those before it.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[batch * seq, hidden]`
+    /// - `rotary`: tables of `[batch, 1, seq, head_dim]`
+    /// - output: `[batch * seq, hidden]`
+    pub(super) fn forward(
+        &self,
+        x: Tensor<2>,
+        rotary: &Rotary,
+        mask: &AttentionMask,
+        cache: &mut LayerCache,
+        attender: Attender,
+    ) -> Tensor<2> {
+        let [rows, hidden] = x.dims();
+        let [batch, seq] = rotary.tokens_per_row();
+        assert_eq!(batch * seq, rows, "the rotary tables hold one row per token");
+        let heads = |x: Tensor<2>| {
+            let [_, width] = x.dims();
+            x.reshape([batch, seq, width / self.head_dim, self.head_dim]).swap_dims(1, 2)
+        };
+        let query = rotary.apply(heads(self.q_proj.forward(x.clone())));
+        let key = rotary.apply(heads(self.k_proj.forward(x.clone())));
+        let value = heads(self.v_proj.forward(x));
+
+        let (keys, values) = cache.append(key, value);
+        let mixed = attender.forward(query, keys, values, mask);
+        self.o_proj.forward(mixed.swap_dims(1, 2).reshape([rows, hidden]))
+    }
+}

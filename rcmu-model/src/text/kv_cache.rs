@@ -1,0 +1,121 @@
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::config::TextConfig;
+
+/// Keys (already turned) and values of the tokens so far, for all layers of one batch.
+///
+/// Room is set aside once; tokens are written in place. The number of tokens is the one position counter of the
+/// sequence.
+#[derive(Debug)]
+pub(crate) struct KvCache {
+    layers: Vec<LayerCache>,
+    len: usize,
+    capacity: usize,
+}
+
+/// Keys and values of one layer.
+#[derive(Debug)]
+pub(crate) struct LayerCache {
+    /// `[batch, kv_heads, capacity, head_dim]`
+    keys: Tensor<4>,
+    /// `[batch, kv_heads, capacity, head_dim]`
+    values: Tensor<4>,
+    len: usize,
+}
+
+impl KvCache {
+    /// Sets room aside for `capacity` tokens.
+    pub(crate) fn new(
+        config: &TextConfig,
+        batch: usize,
+        capacity: usize,
+        device: &Device,
+        dtype: DType,
+    ) -> Self {
+        let shape = [batch, config.num_key_value_heads, capacity, config.head_dim()];
+        let layers = (0..config.num_hidden_layers)
+            .map(|_| LayerCache {
+                keys: Tensor::zeros(shape, (device, dtype)),
+                values: Tensor::zeros(shape, (device, dtype)),
+                len: 0,
+            })
+            .collect();
+        Self { layers, len: 0, capacity }
+    }
+
+    /// Bytes that a cache for `tokens` tokens takes; `None` on overflow.
+    pub(crate) fn bytes(config: &TextConfig, tokens: usize, value_size: usize) -> Option<u64> {
+        let per_token = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim();
+        (per_token as u64).checked_mul(tokens as u64)?.checked_mul(value_size as u64)
+    }
+
+    /// Tokens in the cache.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Tokens that fit.
+    pub(crate) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(crate) fn layer(&mut self, index: usize) -> &mut LayerCache {
+        &mut self.layers[index]
+    }
+
+    /// Takes the tokens that all layers have just appended into the count.
+    pub(crate) fn advance(&mut self) {
+        self.len = self.layers.last().map_or(self.len, |layer| layer.len);
+    }
+
+    /// Forgets all tokens from `len` on.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+        for layer in &mut self.layers {
+            layer.len = self.len;
+        }
+    }
+
+    /// Makes room for `capacity` tokens in all, keeping those that are there.
+    pub(crate) fn reserve(&mut self, capacity: usize) {
+        if capacity <= self.capacity {
+            return;
+        }
+        for layer in &mut self.layers {
+            layer.keys.inplace(|keys| grown(&keys, layer.len, capacity));
+            layer.values.inplace(|values| grown(&values, layer.len, capacity));
+        }
+        self.capacity = capacity;
+    }
+}
+
+impl LayerCache {
+    /// Appends keys and values of new tokens and returns those of all tokens.
+    ///
+    /// # Shapes
+    ///
+    /// - `keys`, `values`: `[batch, kv_heads, seq, head_dim]`
+    /// - output: `[batch, kv_heads, len + seq, head_dim]` each
+    pub(super) fn append(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let [batch, kv_heads, seq, head_dim] = keys.dims();
+        let end = self.len + seq;
+        let new = [0..batch, 0..kv_heads, self.len..end, 0..head_dim];
+        let all = [0..batch, 0..kv_heads, 0..end, 0..head_dim];
+        // The cache owns its buffers alone here, so that the write happens in place.
+        self.keys.inplace(|cache| cache.slice_assign(new.clone(), keys));
+        self.values.inplace(|cache| cache.slice_assign(new, values));
+        self.len = end;
+        (self.keys.clone().slice(all.clone()), self.values.clone().slice(all))
+    }
+}
+
+/// A larger copy with the first `len` tokens.
+fn grown(old: &Tensor<4>, len: usize, capacity: usize) -> Tensor<4> {
+    let [batch, kv_heads, _, head_dim] = old.dims();
+    let larger = Tensor::zeros([batch, kv_heads, capacity, head_dim], (&old.device(), old.dtype()));
+    if len == 0 {
+        return larger;
+    }
+    let kept = [0..batch, 0..kv_heads, 0..len, 0..head_dim];
+    larger.slice_assign(kept.clone(), old.clone().slice(kept))
+}

@@ -1,0 +1,87 @@
+//! The decoder: embeddings and positions in, hidden states out; keys and values of past tokens in a cache.
+
+mod attention;
+mod kv_cache;
+mod layer;
+mod rotary;
+
+use burn::{
+    module::{Module, Param},
+    tensor::{Int, Tensor},
+};
+
+pub(crate) use self::{kv_cache::KvCache, rotary::text_rotary};
+use self::layer::DecoderLayer;
+use crate::{
+    Error,
+    config::TextConfig,
+    layers::{AttentionMask, Attender, Observer, RmsNorm, Rotary, Step},
+    params::Params,
+    vision::seen,
+};
+
+/// The Qwen2 decoder without its head.
+#[derive(Module, Debug)]
+pub(crate) struct TextModel {
+    /// `[vocab, hidden]`
+    embed_tokens: Param<Tensor<2>>,
+    layers: Vec<DecoderLayer>,
+    norm: RmsNorm,
+}
+
+impl TextModel {
+    pub(crate) fn load(params: &mut Params<'_>, config: &TextConfig) -> Result<Self, Error> {
+        let embed_tokens =
+            params.load("model.embed_tokens.weight", [config.vocab_size, config.hidden_size])?;
+        let layers = (0..config.num_hidden_layers)
+            .map(|layer| DecoderLayer::load(params, &format!("model.layers.{layer}"), config))
+            .collect::<Result<_, _>>()?;
+        let norm = RmsNorm::load(params, "model.norm", config.hidden_size, config.rms_norm_eps)?;
+        Ok(Self { embed_tokens, layers, norm })
+    }
+
+    /// The embedding table, `[vocab, hidden]`.
+    pub(crate) const fn embed_tokens(&self) -> &Param<Tensor<2>> {
+        &self.embed_tokens
+    }
+
+    /// Looks up tokens.
+    ///
+    /// # Shapes
+    ///
+    /// - `input_ids`: `[tokens]`, all below `vocab`
+    /// - output: `[tokens, hidden]`
+    pub(crate) fn embed(&self, input_ids: Tensor<1, Int>) -> Tensor<2> {
+        self.embed_tokens.val().select(0, input_ids)
+    }
+
+    /// Runs new tokens through all layers and appends their keys and values to the cache.
+    ///
+    /// `None` when the observer ended the pass; the cache is then of no more use.
+    ///
+    /// # Shapes
+    ///
+    /// - `inputs_embeds`: `[batch * seq, hidden]`
+    /// - `rotary`: tables of these tokens
+    /// - output: `[batch * seq, hidden]`, after the last norm
+    pub(crate) fn forward(
+        &self,
+        inputs_embeds: Tensor<2>,
+        rotary: &Rotary,
+        mask: &AttentionMask,
+        cache: &mut KvCache,
+        observer: &mut dyn Observer,
+    ) -> Option<Tensor<2>> {
+        let attender = Attender::for_device(&inputs_embeds.device());
+        let mut hidden = inputs_embeds;
+        seen(observer.observe(Step::InputsEmbeds, &hidden))?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            hidden = layer.forward(hidden, rotary, mask, cache.layer(index), attender);
+            seen(observer.observe(Step::TextLayer(index), &hidden))?;
+        }
+        cache.advance();
+        let hidden = self.norm.forward(hidden);
+        seen(observer.observe(Step::TextNorm, &hidden))?;
+        Some(hidden)
+    }
+}

@@ -1,0 +1,108 @@
+use burn::{
+    module::Module,
+    tensor::{DType, Tensor},
+};
+
+use crate::{
+    Error,
+    config::VisionConfig,
+    layers::{AttentionMask, Attender, Bias, LayerNorm, Linear, QuickGeluMlp, Rotary},
+    params::Params,
+};
+
+/// One block: attention within each picture, then the feed-forward network, each after a layer norm.
+#[derive(Module, Debug)]
+pub(super) struct VisionBlock {
+    norm1: LayerNorm,
+    attn: VisionAttention,
+    norm2: LayerNorm,
+    mlp: QuickGeluMlp,
+}
+
+impl VisionBlock {
+    pub(super) fn load(
+        params: &mut Params<'_>,
+        name: &str,
+        config: &VisionConfig,
+    ) -> Result<Self, Error> {
+        let (width, inner) = (config.embed_dim, config.intermediate_size());
+        Ok(Self {
+            norm1: LayerNorm::load(params, &format!("{name}.norm1"), width)?,
+            attn: VisionAttention::load(params, &format!("{name}.attn"), config)?,
+            norm2: LayerNorm::load(params, &format!("{name}.norm2"), width)?,
+            mlp: QuickGeluMlp::load(params, &format!("{name}.mlp"), width, inner)?,
+        })
+    }
+
+    /// Mixes patches that lie in the same segment.
+    ///
+    /// # Shapes
+    ///
+    /// - `hidden`: `[patches, embed_dim]`
+    /// - `segments`: patches per picture or time slice, in order
+    /// - output: `[patches, embed_dim]`
+    pub(super) fn forward(
+        &self,
+        hidden: Tensor<2>,
+        rotary: &Rotary,
+        segments: &[usize],
+        attender: Attender,
+    ) -> Tensor<2> {
+        let mixed = self.attn.forward(self.norm1.forward(hidden.clone()), rotary, segments, attender);
+        let hidden = hidden + mixed;
+        hidden.clone() + self.mlp.forward(self.norm2.forward(hidden))
+    }
+}
+
+/// Multi-head attention with one projection for queries, keys and values.
+#[derive(Module, Debug)]
+struct VisionAttention {
+    qkv: Linear,
+    proj: Linear,
+    num_heads: usize,
+}
+
+impl VisionAttention {
+    fn load(params: &mut Params<'_>, name: &str, config: &VisionConfig) -> Result<Self, Error> {
+        let width = config.embed_dim;
+        Ok(Self {
+            qkv: Linear::load(params, &format!("{name}.qkv"), [width, 3 * width], Bias::Yes)?,
+            proj: Linear::load(params, &format!("{name}.proj"), [width, width], Bias::Yes)?,
+            num_heads: config.num_heads,
+        })
+    }
+
+    fn forward(
+        &self,
+        x: Tensor<2>,
+        rotary: &Rotary,
+        segments: &[usize],
+        attender: Attender,
+    ) -> Tensor<2> {
+        let [patches, width] = x.dims();
+        let head_dim = width / self.num_heads;
+        let dtype = x.dtype();
+        // [patches, 3, heads, head_dim] -> [3, heads, patches, head_dim]
+        let qkv = self
+            .qkv
+            .forward(x)
+            .reshape([patches, 3, self.num_heads, head_dim])
+            .permute([1, 2, 0, 3]);
+        let part = |i: usize| qkv.clone().slice([i..i + 1, 0..self.num_heads, 0..patches, 0..head_dim]);
+        let turn = |x: Tensor<4>| {
+            if dtype == DType::F32 { rotary.apply(x) } else { rotary.apply(x.cast(DType::F32)).cast(dtype) }
+        };
+        let (query, key, value) = (turn(part(0)), turn(part(1)), part(2));
+
+        let mut start = 0;
+        let mut mixed = Vec::with_capacity(segments.len());
+        for &len in segments {
+            let cut =
+                |x: &Tensor<4>| x.clone().slice([0..1, 0..self.num_heads, start..start + len, 0..head_dim]);
+            mixed.push(attender.forward(cut(&query), cut(&key), cut(&value), &AttentionMask::Full));
+            start += len;
+        }
+        let mixed = if mixed.len() == 1 { mixed.remove(0) } else { Tensor::cat(mixed, 2) };
+        self.proj.forward(mixed.swap_dims(1, 2).reshape([patches, width]))
+    }
+}

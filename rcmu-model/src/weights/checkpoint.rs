@@ -1,0 +1,236 @@
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use half::bf16;
+use sha2::{Digest, Sha256};
+
+use super::{
+    HeaderLimits, TensorDtype, expected_tensors,
+    header::shown,
+    index::{Located, locate},
+    read::{Value, values},
+    table::ExpectedTensor,
+};
+use crate::{
+    Error,
+    config::{GenerationConfig, ModelConfig},
+    json,
+};
+
+/// What happens to weights that are NaN or infinite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scan {
+    /// Loading fails and names the first one.
+    #[default]
+    Reject,
+    /// Nothing; saves about a tenth of a second per billion parameters.
+    Skip,
+}
+
+/// What the files of a checkpoint may cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckpointLimits {
+    /// Limits of each weight file's header.
+    pub header: HeaderLimits,
+    /// What happens to broken numbers.
+    pub scan: Scan,
+}
+
+/// A checkpoint directory whose files fit together.
+///
+/// # Invariant
+///
+/// Every tensor of the model is there once, with the shape that the config asks for, in a format that can be loaded.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    config: ModelConfig,
+    generation_config: GenerationConfig,
+    tensors: BTreeMap<String, Located>,
+    tensor_count: usize,
+    parameter_count: u64,
+    scan: Scan,
+    notes: Vec<String>,
+    fingerprint: [u8; 32],
+}
+
+impl Checkpoint {
+    /// Reads the settings and the headers of all weight files and compares them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReadFile`], [`Error::CheckpointFile`], [`Error::ConfigSyntax`], [`Error::Config`], or
+    /// [`Error::Weights`] with every tensor that is missing, unexpected, or has another shape or format.
+    pub fn open(dir: &Path, limits: &CheckpointLimits) -> Result<Self, Error> {
+        let mut config = ModelConfig::from_dir(dir)?;
+        let mut notes = notes_on_files(dir);
+        let tensors = locate(dir, &limits.header)?;
+        if !config.tie_word_embeddings && !tensors.contains_key("lm_head.weight") {
+            config.tie_word_embeddings = true;
+            notes.push("the head is missing; the embedding table serves as head".into());
+        }
+        let generation_config = GenerationConfig::from_dir(dir, &config)?;
+        let expected = expected_tensors(&config);
+        let tensors = compare(&config, &expected, tensors, &mut notes)?;
+        let parameters = expected.iter().map(|tensor| tensor.shape.iter().product::<usize>() as u64);
+        Ok(Self {
+            tensor_count: expected.len(),
+            parameter_count: parameters.sum(),
+            fingerprint: fingerprint(&config, &tensors)?,
+            scan: limits.scan,
+            config,
+            generation_config,
+            tensors,
+            notes,
+        })
+    }
+
+    /// The checked settings; the head counts as tied where its weight is missing.
+    pub const fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The checked defaults for generation.
+    pub const fn generation_config(&self) -> &GenerationConfig {
+        &self.generation_config
+    }
+
+    /// What was ignored or made good.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Tensors of the model.
+    pub const fn tensor_count(&self) -> usize {
+        self.tensor_count
+    }
+
+    /// Parameters of the model.
+    pub const fn parameter_count(&self) -> u64 {
+        self.parameter_count
+    }
+
+    /// SHA-256 over the settings, every tensor's name, format, shape and file, and the first 4 KiB of each tensor.
+    ///
+    /// Cheap, and different for any two trainings; not a proof that all weights are equal.
+    pub const fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+
+    /// Reads one tensor, row by row, as f32.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReadFile`], [`Error::ReadWeights`], [`Error::NonFiniteWeight`], or [`Error::CheckpointFile`] for a name that
+    /// the model does not have.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, Error> {
+        self.read(name)
+    }
+
+    /// Reads one tensor, row by row, as bfloat16; rounds to nearest where the file has more bits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::read_f32`].
+    pub fn read_bf16(&self, name: &str) -> Result<Vec<bf16>, Error> {
+        self.read(name)
+    }
+
+    fn read<T: Value>(&self, name: &str) -> Result<Vec<T>, Error> {
+        let Some(Located { file: path, entry }) = self.tensors.get(name) else {
+            let problem = format!("has no tensor {}", shown(name));
+            return Err(Error::CheckpointFile { path: PathBuf::new(), problem });
+        };
+        let failed = |source| Error::ReadFile { path: path.clone(), source };
+        let mut file = File::open(path).map_err(failed)?;
+        file.seek(SeekFrom::Start(entry.offset)).map_err(failed)?;
+        values(&mut file, entry, name, path, self.scan == Scan::Reject)
+    }
+}
+
+/// Files that are there but not used.
+fn notes_on_files(dir: &Path) -> Vec<String> {
+    let mut notes = Vec::new();
+    let template = ["chat_template.json", "chat_template.jinja"].iter().find(|name| dir.join(name).exists());
+    if let Some(name) = template {
+        notes.push(format!("{name} is not run; prompts are written by the program"));
+    }
+    let config = json::read_capped(&dir.join("config.json"), crate::config::MAX_BYTES);
+    let config = config.ok().and_then(|bytes| json::parse(&bytes).ok());
+    if config.is_some_and(|config| config.get("auto_map").is_some()) {
+        notes.push("auto_map in config.json names code, which is not run".into());
+    }
+    notes
+}
+
+/// Lists every difference between what the model needs and what the files have.
+fn compare(
+    config: &ModelConfig,
+    expected: &[ExpectedTensor],
+    mut tensors: BTreeMap<String, Located>,
+    notes: &mut Vec<String>,
+) -> Result<BTreeMap<String, Located>, Error> {
+    let mut problems = Vec::new();
+    let mut used = BTreeMap::new();
+    for tensor in expected {
+        let name = &tensor.name;
+        let Some(located) = tensors.remove(name) else {
+            problems.push(format!("{name} is missing"));
+            continue;
+        };
+        let found = &located.entry.shape;
+        if !same_shape(config, tensor, found) {
+            problems.push(format!("{name} has shape {found:?}, expected {:?}", tensor.shape));
+        }
+        if let TensorDtype::Other { .. } = located.entry.dtype {
+            problems.push(format!("{name} is stored in a format other than F32, F16 and BF16"));
+        }
+        used.insert(name.clone(), located);
+    }
+    for name in tensors.into_keys() {
+        if name == "lm_head.weight" {
+            notes.push("lm_head.weight is ignored: the embedding table is the head".into());
+        } else if name.ends_with("rotary_emb.inv_freq") {
+            notes.push(format!("{} is ignored: frequencies are computed", shown(&name)));
+        } else {
+            problems.push(format!("{} is not part of the model", shown(&name)));
+        }
+    }
+    if problems.is_empty() { Ok(used) } else { Err(Error::Weights { problems }) }
+}
+
+/// The patch embedding is stored as the kernel of a convolution, `[out, channels, frames, rows, columns]`.
+fn same_shape(config: &ModelConfig, tensor: &ExpectedTensor, found: &[usize]) -> bool {
+    if tensor.name != "visual.patch_embed.proj.weight" {
+        return found == tensor.shape;
+    }
+    let vision = &config.vision;
+    let (frames, side) = (vision.temporal_patch_size, vision.patch_size);
+    found == tensor.shape || found == [vision.embed_dim, vision.in_channels, frames, side, side]
+}
+
+fn fingerprint(
+    config: &ModelConfig,
+    tensors: &BTreeMap<String, Located>,
+) -> Result<[u8; 32], Error> {
+    let mut hash = Sha256::new();
+    hash.update(format!("{config:?}"));
+    for (name, Located { file, entry }) in tensors {
+        hash.update(format!("{name}:{:?}:{:?}:{}\n", entry.dtype, entry.shape, entry.bytes));
+        let failed = |source| Error::ReadFile { path: file.clone(), source };
+        let mut opened = File::open(file).map_err(failed)?;
+        opened.seek(SeekFrom::Start(entry.offset)).map_err(failed)?;
+        let mut bytes = vec![0; entry.bytes.min(4096) as usize];
+        opened.read_exact(&mut bytes).map_err(|source| Error::ReadWeights {
+            path: file.clone(),
+            offset: entry.offset,
+            source,
+        })?;
+        hash.update(&bytes);
+    }
+    Ok(hash.finalize().into())
+}

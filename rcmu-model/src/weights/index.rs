@@ -1,0 +1,134 @@
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::{
+    HeaderLimits, WeightHeader,
+    header::{TensorEntry, shown},
+    table::hub_name,
+};
+use crate::{Error, json};
+
+/// A tensor and the file it is in.
+#[derive(Clone, Debug)]
+pub(super) struct Located {
+    pub(super) file: PathBuf,
+    pub(super) entry: TensorEntry,
+}
+
+/// Most bytes of an index; that of the 72B model has about 100 thousand.
+const MAX_INDEX_BYTES: u64 = 8 << 20;
+
+/// Most files that one checkpoint may be split into.
+const MAX_SHARDS: usize = 1024;
+
+/// Finds all tensors of a checkpoint directory by their names in the hub's layout.
+///
+/// Reads headers only.
+pub(super) fn locate(
+    dir: &Path,
+    limits: &HeaderLimits,
+) -> Result<BTreeMap<String, Located>, Error> {
+    let index = dir.join("model.safetensors.index.json");
+    let single = dir.join("model.safetensors");
+    if index.try_exists().unwrap_or(true) {
+        return sharded(dir, &index, limits);
+    }
+    if !single.try_exists().unwrap_or(true) {
+        return Err(Error::CheckpointFile { path: dir.to_owned(), problem: missing(dir) });
+    }
+    let mut tensors = BTreeMap::new();
+    add(&mut tensors, &single, header(&single, limits)?)?;
+    Ok(tensors)
+}
+
+/// Says what the directory has instead of safetensors files.
+fn missing(dir: &Path) -> String {
+    let none = "has no model.safetensors and no model.safetensors.index.json";
+    let pickled = std::fs::read_dir(dir).into_iter().flatten().flatten().find_map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let extension = Path::new(&name).extension()?.to_str()?.to_ascii_lowercase();
+        ["bin", "pt", "pth", "ckpt", "pkl"].contains(&extension.as_str()).then_some(name)
+    });
+    match pickled {
+        Some(name) => {
+            let name = shown(&name);
+            format!("{none}; {name} can run code when it is read and is refused, convert it to safetensors")
+        }
+        None => none.into(),
+    }
+}
+
+fn sharded(
+    dir: &Path,
+    index: &Path,
+    limits: &HeaderLimits,
+) -> Result<BTreeMap<String, Located>, Error> {
+    let refused = |problem: String| Error::CheckpointFile { path: index.to_owned(), problem };
+    let bytes = json::read_capped(index, MAX_INDEX_BYTES)?;
+    let root = json::parse(&bytes).map_err(|error| refused(format!("is not JSON: {error}")))?;
+    let map = root.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| refused("has no object weight_map".into()))?;
+    let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, shard) in map {
+        let shard = shard.as_str().filter(|shard| is_plain(shard)).ok_or_else(|| {
+            refused(format!("places tensor {} in something that is no plain file name", shown(name)))
+        })?;
+        shards.entry(shard).or_default().push(name);
+    }
+    if shards.len() > MAX_SHARDS {
+        return Err(refused(format!("names {} files, the limit is {MAX_SHARDS}", shards.len())));
+    }
+    let mut tensors = BTreeMap::new();
+    for (shard, mut names) in shards {
+        let path = dir.join(shard);
+        let header = header(&path, limits)?;
+        let mut found: Vec<&str> = header.entries().iter().map(|entry| entry.name.as_str()).collect();
+        names.sort_unstable();
+        found.sort_unstable();
+        if names != found {
+            let odd = names.iter().find(|name| !found.contains(name));
+            let odd = odd.or_else(|| found.iter().find(|name| !names.contains(name))).unwrap_or(&"");
+            return Err(refused(format!("and {shard} disagree about tensor {}", shown(odd))));
+        }
+        add(&mut tensors, &path, header)?;
+    }
+    Ok(tensors)
+}
+
+/// A file name that stays in its directory on every system.
+fn is_plain(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.chars().all(good)
+}
+
+fn header(path: &Path, limits: &HeaderLimits) -> Result<WeightHeader, Error> {
+    let failed = |source| Error::ReadFile { path: path.to_owned(), source };
+    let refused = |problem: String| Error::CheckpointFile { path: path.to_owned(), problem };
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(refused("is not a regular file".into()));
+    }
+    let mut file = File::open(path).map_err(failed)?;
+    WeightHeader::read(&mut file, metadata.len(), limits).map_err(refused)
+}
+
+fn add(
+    tensors: &mut BTreeMap<String, Located>,
+    file: &Path,
+    header: WeightHeader,
+) -> Result<(), Error> {
+    for entry in header.entries() {
+        let name = hub_name(&entry.name);
+        let located = Located { file: file.to_owned(), entry: entry.clone() };
+        if tensors.insert(name, located).is_some() {
+            let problem = format!("has tensor {}, which is there already", shown(&entry.name));
+            return Err(Error::CheckpointFile { path: file.to_owned(), problem });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+use std::{
+    io::{self, Read},
+    path::Path,
+};
+
+use half::{bf16, f16};
+
+use super::header::{TensorDtype, TensorEntry};
+use crate::Error;
+
+/// Bytes that are read at once; the peak is the result and this.
+const CHUNK: usize = 8 << 20;
+
+/// A value that weights can be converted to.
+pub(super) trait Value: Copy {
+    fn from_f32(value: f32) -> Self;
+    fn is_finite(self) -> bool;
+}
+
+impl Value for f32 {
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+
+    fn is_finite(self) -> bool {
+        self.is_finite()
+    }
+}
+
+impl Value for bf16 {
+    fn from_f32(value: f32) -> Self {
+        Self::from_f32(value)
+    }
+
+    fn is_finite(self) -> bool {
+        self.is_finite()
+    }
+}
+
+/// Converts the values of a tensor while they are read; `source` stands at its first byte.
+///
+/// With `scan` a value that is NaN or infinite is an error, before or after the conversion.
+pub(super) fn values<T: Value>(
+    source: &mut impl Read,
+    entry: &TensorEntry,
+    name: &str,
+    path: &Path,
+    scan: bool,
+) -> Result<Vec<T>, Error> {
+    let size = entry.dtype.size();
+    let count = usize::try_from(entry.bytes / size).map_err(|_| too_large(path, name))?;
+    let mut values: Vec<T> = Vec::new();
+    // The file has been measured, but memory may still run out.
+    values.try_reserve_exact(count).map_err(|_| too_large(path, name))?;
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(entry.bytes).unwrap_or(CHUNK))];
+    let mut done: u64 = 0;
+    while done < entry.bytes {
+        let len = ((entry.bytes - done) as usize).min(buffer.len());
+        let chunk = &mut buffer[..len];
+        read_all(source, chunk).map_err(|source| Error::ReadWeights {
+            path: path.to_owned(),
+            offset: entry.offset + done,
+            source,
+        })?;
+        let from = values.len();
+        match entry.dtype {
+            TensorDtype::F32 => convert::<4, T>(chunk, f32::from_le_bytes, &mut values),
+            TensorDtype::F16 => convert::<2, T>(chunk, |b| f16::from_le_bytes(b).to_f32(), &mut values),
+            TensorDtype::Bf16 => convert::<2, T>(chunk, |b| bf16::from_le_bytes(b).to_f32(), &mut values),
+            TensorDtype::Other { .. } => {
+                let problem = format!("has tensor {name} in a format that cannot be loaded");
+                return Err(Error::CheckpointFile { path: path.to_owned(), problem });
+            }
+        }
+        if scan && let Some(at) = values[from..].iter().position(|value| !value.is_finite()) {
+            return Err(Error::NonFiniteWeight { name: name.to_owned(), index: from + at });
+        }
+        done += len as u64;
+    }
+    Ok(values)
+}
+
+fn convert<const N: usize, T: Value>(bytes: &[u8], value: fn([u8; N]) -> f32, out: &mut Vec<T>) {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    out.extend(chunks.iter().map(|&bytes| T::from_f32(value(bytes))));
+}
+
+/// Fills the buffer; interrupted and short reads go on.
+fn read_all(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<()> {
+    source.read_exact(buffer)
+}
+
+fn too_large(path: &Path, name: &str) -> Error {
+    let problem = format!("has tensor {name}, which does not fit into memory");
+    Error::CheckpointFile { path: path.to_owned(), problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    /// Gives few bytes at a time, is interrupted every other call, and fails at the n-th.
+    struct Faulty<'a> {
+        bytes: &'a [u8],
+        calls: usize,
+        fail_at: usize,
+    }
+
+    impl Read for Faulty<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            self.calls += 1;
+            if self.calls == self.fail_at {
+                return Err(io::Error::other("broken disk"));
+            }
+            if self.calls % 2 == 0 {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            let len = out.len().min(3);
+            self.bytes.read(&mut out[..len])
+        }
+    }
+
+    fn entry(dtype: TensorDtype, bytes: u64) -> TensorEntry {
+        let shape = vec![(bytes / dtype.size()) as usize];
+        TensorEntry { name: "x".into(), dtype, shape, offset: 100, bytes }
+    }
+
+    #[test]
+    fn every_failing_read_is_an_error_with_its_place() -> Result<(), Error> {
+        let bytes: Vec<u8> = [1.0_f32, -2.5, 3.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let path = Path::new("file");
+        let entry = entry(TensorDtype::F32, 12);
+        let run = |fail_at| {
+            values::<f32>(&mut Faulty { bytes: &bytes, calls: 0, fail_at }, &entry, "x", path, true)
+        };
+
+        // 12 bytes, 3 at a time, each but the first after an interruption: 7 calls.
+        for fail_at in 1..=7 {
+            assert!(matches!(run(fail_at), Err(Error::ReadWeights { offset: 100, .. })), "{fail_at}");
+        }
+        assert_eq!(run(8)?, [1.0, -2.5, 3.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_ends_early_is_an_error() {
+        let result = values::<f32>(&mut &[0_u8; 7][..], &entry(TensorDtype::F32, 8), "x", Path::new("f"), true);
+
+        assert!(matches!(result, Err(Error::ReadWeights { .. })));
+    }
+
+    #[test]
+    fn broken_numbers_are_named() {
+        for (dtype, bytes) in [
+            (TensorDtype::F32, f32::NAN.to_le_bytes().to_vec()),
+            (TensorDtype::F16, f16::INFINITY.to_le_bytes().to_vec()),
+            (TensorDtype::Bf16, bf16::NEG_INFINITY.to_le_bytes().to_vec()),
+        ] {
+            let entry = entry(dtype, bytes.len() as u64);
+            let read = |scan| values::<f32>(&mut &bytes[..], &entry, "x", Path::new("f"), scan);
+            assert!(matches!(read(true), Err(Error::NonFiniteWeight { index: 0, .. })), "{dtype:?}");
+            assert!(read(false).is_ok());
+        }
+    }
+
+    #[test]
+    fn half_formats_become_the_numbers_they_stand_for() -> Result<(), Error> {
+        // 1.5 is 0x3E00 as f16 and 0x3FC0 as bf16.
+        for (dtype, bits) in [(TensorDtype::F16, 0x3E00_u16), (TensorDtype::Bf16, 0x3FC0)] {
+            let bytes = bits.to_le_bytes();
+            let read = values::<f32>(&mut &bytes[..], &entry(dtype, 2), "x", Path::new("f"), true)?;
+            assert_eq!(read, [1.5]);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+use rcmu_core::{BBox, Repair, RepairKind, SpecialToken};
+
+use crate::{
+    parse::{bbox::read_corners, chat::TurnText, citation::saturating_number},
+    render::region::{IN_THE_IMAGE, INFORMATION_OF_THE, LOCATED_AT, SHOWN_IN_PICTURE},
+};
+
+/// A context line as it stands in a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContextLine {
+    /// `[k]: The information of the {label} located at {box} in the image: {info}`, or without the box.
+    Region {
+        /// The number in brackets.
+        number: u64,
+        /// The class noun.
+        label: String,
+        /// The box, if there is one that can be read.
+        bbox: Option<BBox>,
+        /// What is known about the object.
+        info: String,
+    },
+    /// `[k]: The information of the object shown in Picture p: {info}`.
+    Reference {
+        /// The number in brackets.
+        number: u64,
+        /// The number of the picture.
+        picture: u64,
+        /// What is known about the object.
+        info: String,
+    },
+}
+
+/// Reads the context line between bytes `from` and `to`; `None` when it is another line.
+pub(crate) fn read_line(
+    turn: &TurnText,
+    from: usize,
+    to: usize,
+    repairs: &mut Vec<Repair>,
+) -> Option<ContextLine> {
+    let line = &turn.text[from..to];
+    let (digits, rest) = line.strip_prefix('[')?.split_once("]: ")?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let rest = rest.strip_prefix(INFORMATION_OF_THE)?;
+    let head = to - rest.len();
+    if !is_number || !turn.is_template(from..head) {
+        return None;
+    }
+    let number = saturating_number(digits);
+    if let Some((picture, info)) = rest.strip_prefix(SHOWN_IN_PICTURE).and_then(|rest| rest.split_once(": "))
+    {
+        let is_number = !picture.is_empty() && picture.bytes().all(|b| b.is_ascii_digit());
+        if is_number && turn.is_template(head..to - info.len()) {
+            let picture = saturating_number(picture);
+            return Some(ContextLine::Reference { number, picture, info: info.to_owned() });
+        }
+    }
+    if let Some(place) = turn.find(LOCATED_AT, head..to, |at| turn.is_special(at + LOCATED_AT.len())) {
+        let start = place + LOCATED_AT.len() + SpecialToken::BoxStart.as_str().len();
+        let end = turn.find(SpecialToken::BoxEnd.as_str(), start..to, |at| turn.is_special(at))?;
+        let after = end + SpecialToken::BoxEnd.as_str().len();
+        let info = turn.text[after..to].strip_prefix(IN_THE_IMAGE)?;
+        let (boxes, mended) = read_corners(&turn.text[start..end]);
+        repairs.extend(mended.into_iter().map(|kind| Repair { kind, span: start..end }));
+        let bbox = if let [bbox] = boxes[..] {
+            Some(bbox)
+        } else {
+            repairs.push(Repair { kind: RepairKind::BoxTruncated, span: start..end });
+            None
+        };
+        let label = turn.text[head..place].to_owned();
+        return Some(ContextLine::Region { number, label, bbox, info: info.to_owned() });
+    }
+    let place = turn.find(IN_THE_IMAGE, head..to, |_| true)?;
+    let label = turn.text[head..place].to_owned();
+    let info = turn.text[place + IN_THE_IMAGE.len()..to].to_owned();
+    Some(ContextLine::Region { number, label, bbox: None, info })
+}

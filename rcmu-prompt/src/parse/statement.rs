@@ -1,0 +1,311 @@
+use std::{collections::HashSet, mem, ops::Range};
+
+use rcmu_core::{
+    Answer, BoxMention, Citation, FinishReason, Refusal, Repair, RepairKind, SpecialToken, Statement,
+};
+
+use crate::{
+    parse::{ParseEvent, Targets, bbox::read_corners, citation::read_mark, is_refusal, lexer::Item},
+    text_policy::is_line_break,
+};
+
+/// Abbreviations that a name follows; those that may end a sentence (`etc.`, `Jr.`) are left out.
+const TITLES: [&str; 21] = [
+    "dr", "mr", "mrs", "ms", "mx", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "sen", "gov", "hon",
+    "st", "mt", "vs", "e.g", "i.e", "cf",
+];
+/// Abbreviations that a number follows.
+const BEFORE_NUMBERS: [&str; 5] = ["no", "fig", "vol", "pp", "ca"];
+/// Letters of a word that matter to tell an abbreviation.
+const MAX_WORD: usize = 16;
+
+/// Whether a full stop may be something else than the end of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Veto {
+    No,
+    BeforeNumber,
+    Yes,
+}
+
+/// Sentence-final punctuation has been read; the next character decides.
+#[derive(Clone, Copy, Debug)]
+struct Ending {
+    veto: Veto,
+    /// The sign ends a sentence without white space after it (`。`).
+    wide: bool,
+    /// White space or a mark came after it.
+    spaced: bool,
+}
+
+/// The statement that is being read.
+#[derive(Clone, Debug, Default)]
+struct Current {
+    start: Option<usize>,
+    end: usize,
+    text: String,
+    /// White space that is written when a word follows.
+    gap: String,
+    /// A mark or box stood in the gap.
+    cut: bool,
+    citations: Vec<Citation>,
+    numbers: HashSet<u64>,
+    ending: Option<Ending>,
+    /// The letters, digits and inner full stops before this place.
+    word: String,
+}
+
+/// Joins items to statements.
+///
+/// Sentences end as Unicode Standard Annex 29 has it in the main: at `.`, `!`, `?` and their kin, with closing
+/// quotes and brackets after them, unless a lower-case letter follows. The rules are written out here because that
+/// algorithm looks ahead without bound, breaks `nights.[3]` inside its mark, and breaks after `Dr.`.
+#[derive(Clone, Debug)]
+pub(crate) struct Assembler {
+    targets: Targets,
+    current: Current,
+    words: String,
+    pub(crate) events: Vec<ParseEvent>,
+    statements: Vec<Statement>,
+    boxes: Vec<BoxMention>,
+    refusal: Option<Refusal>,
+    repairs: Vec<Repair>,
+}
+
+impl Assembler {
+    pub(crate) fn new(targets: Targets) -> Self {
+        Self {
+            targets,
+            current: Current::default(),
+            words: String::new(),
+            events: Vec::new(),
+            statements: Vec::new(),
+            boxes: Vec::new(),
+            refusal: None,
+            repairs: Vec::new(),
+        }
+    }
+
+    /// Takes the item at `span` of `text`.
+    pub(crate) fn take(&mut self, text: &str, item: Item, span: Range<usize>) {
+        match item {
+            Item::Char(c) if is_line_break(c) => self.close(),
+            Item::Char(c) if c.is_whitespace() => self.space(c),
+            Item::Char(c) => self.char(c, &span),
+            Item::Mark => self.mark(&text[span.clone()], &span),
+            Item::Box { corners } => self.bbox(&text[corners], &span),
+            Item::BareBox => {
+                self.repair(RepairKind::BoxWithoutTokens, &span);
+                self.bbox(&text[span.clone()], &span);
+            }
+            Item::Token(token) => self.token(token, &span),
+            Item::BrokenBox => self.repair(RepairKind::BoxTruncated, &span),
+            Item::BrokenMark => self.repair(RepairKind::CitationTruncated, &span),
+        }
+    }
+
+    /// The events so far.
+    pub(crate) fn drain(&mut self) -> Vec<ParseEvent> {
+        self.flush_words();
+        mem::take(&mut self.events)
+    }
+
+    /// Ends the last statement and gives out the rest.
+    pub(crate) fn finish(mut self, text: String, finish: FinishReason) -> (Vec<ParseEvent>, Answer) {
+        self.close();
+        let events = self.drain();
+        let Self { statements, boxes, refusal, repairs, .. } = self;
+        (events, Answer { text, statements, boxes, refusal, repairs, finish })
+    }
+
+    fn space(&mut self, c: char) {
+        let current = &mut self.current;
+        if let Some(ending) = &mut current.ending {
+            ending.spaced = true;
+        }
+        // The spaces on both sides of a mark become those before it.
+        if !current.cut || current.gap.is_empty() {
+            current.gap.push(c);
+        }
+        current.word.clear();
+    }
+
+    fn char(&mut self, c: char, span: &Range<usize>) {
+        if let Some(ending) = self.current.ending {
+            let attached = !ending.spaced && (is_closer(c) || is_terminator(c));
+            if !attached {
+                if ends_before(ending, c) {
+                    self.close();
+                }
+                self.current.ending = None;
+            }
+        }
+        let begins = self.current.text.is_empty();
+        self.extend(span);
+        let current = &mut self.current;
+        if begins && c == ':' && !current.citations.is_empty() {
+            return; // `[1]: Lily …`
+        }
+        push_word(current, &mut self.words, c);
+        if is_terminator(c) {
+            let veto = if c == '.' && current.ending.is_none() { veto(current) } else { Veto::No };
+            current.ending = Some(Ending { veto, wide: is_wide(c), spaced: false });
+        }
+        if c.is_alphanumeric() || c == '.' {
+            if current.word.len() < MAX_WORD {
+                current.word.push(c);
+            }
+        } else {
+            current.word.clear();
+        }
+    }
+
+    fn mark(&mut self, mark: &str, span: &Range<usize>) {
+        self.attach(span);
+        let (numbers, mended) = read_mark(mark);
+        if mended {
+            self.repair(RepairKind::CitationRange, span);
+        }
+        for number in numbers {
+            if self.current.numbers.insert(number) {
+                let citation = Citation { target: self.targets.resolve(number), span: span.clone() };
+                self.event(ParseEvent::Citation(citation.clone()));
+                self.current.citations.push(citation);
+            }
+        }
+    }
+
+    fn bbox(&mut self, corners: &str, span: &Range<usize>) {
+        self.attach(span);
+        let (boxes, repairs) = read_corners(corners);
+        if boxes.is_empty() {
+            self.repair(RepairKind::BoxTruncated, span);
+        }
+        for kind in repairs {
+            self.repair(kind, span);
+        }
+        for bbox in boxes {
+            let pixels = bbox.to_pixels(self.targets.size());
+            let mention = BoxMention { bbox, pixels, span: span.clone() };
+            self.event(ParseEvent::Box(mention.clone()));
+            self.boxes.push(mention);
+        }
+    }
+
+    fn token(&mut self, token: SpecialToken, span: &Range<usize>) {
+        let ended = self.current.ending.is_some_and(|ending| ending.spaced && ending.veto == Veto::No);
+        if token == SpecialToken::ObjectRefStart && ended {
+            self.close();
+        }
+        self.extend(span);
+    }
+
+    /// Puts a mark or box into the current statement, after its final punctuation too.
+    fn attach(&mut self, span: &Range<usize>) {
+        self.extend(span);
+        self.current.cut = true;
+        self.current.word.clear();
+        if let Some(ending) = &mut self.current.ending {
+            ending.spaced = true;
+        }
+    }
+
+    fn extend(&mut self, span: &Range<usize>) {
+        self.current.start.get_or_insert(span.start);
+        self.current.end = span.end;
+    }
+
+    fn repair(&mut self, kind: RepairKind, span: &Range<usize>) {
+        let repair = Repair { kind, span: span.clone() };
+        self.event(ParseEvent::Repair(repair.clone()));
+        self.repairs.push(repair);
+    }
+
+    /// Ends the current statement, if anything stands in it.
+    fn close(&mut self) {
+        let current = mem::take(&mut self.current);
+        let Some(start) = current.start else { return };
+        let span = start..current.end;
+        let statement = Statement { text: current.text, span: span.clone(), citations: current.citations };
+        let refuses = self.statements.is_empty() && is_refusal(&statement.text);
+        self.event(ParseEvent::Statement(statement.clone()));
+        self.statements.push(statement);
+        if refuses {
+            let refusal = Refusal { span };
+            self.event(ParseEvent::Refusal(refusal.clone()));
+            self.refusal = Some(refusal);
+        }
+    }
+
+    fn event(&mut self, event: ParseEvent) {
+        self.flush_words();
+        self.events.push(event);
+    }
+
+    fn flush_words(&mut self) {
+        if !self.words.is_empty() {
+            self.events.push(ParseEvent::Words(mem::take(&mut self.words)));
+        }
+    }
+}
+
+/// Writes a character of the words after the gap before it.
+fn push_word(current: &mut Current, words: &mut String, c: char) {
+    let cut = mem::take(&mut current.cut);
+    if current.text.is_empty() || cut && is_tight(c) {
+        current.gap.clear();
+    } else if cut && current.gap.is_empty() && c.is_alphanumeric() {
+        current.gap.push(' ');
+    }
+    for text in [&mut current.text, words] {
+        text.push_str(&current.gap);
+        text.push(c);
+    }
+    current.gap.clear();
+}
+
+/// Whether the sentence ends between its final punctuation and `c`.
+fn ends_before(ending: Ending, c: char) -> bool {
+    let vetoed = match ending.veto {
+        Veto::No => false,
+        Veto::BeforeNumber => c.is_ascii_digit(),
+        Veto::Yes => true,
+    };
+    !vetoed && (ending.wide || ending.spaced && !c.is_lowercase())
+}
+
+/// What the word before a full stop says about it.
+fn veto(current: &Current) -> Veto {
+    let word = current.word.as_str();
+    let lower = word.to_lowercase();
+    let initials = |word: &str| {
+        let mut letters = word.split('.').map(|part| part.chars().collect::<Vec<_>>());
+        letters.all(|letters| matches!(letters[..], [letter] if letter.is_uppercase()))
+    };
+    let list_number =
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()) && current.text.len() == word.len() + 1;
+    if TITLES.contains(&lower.as_str()) || initials(word) || list_number {
+        Veto::Yes
+    } else if BEFORE_NUMBERS.contains(&lower.as_str()) {
+        Veto::BeforeNumber
+    } else {
+        Veto::No
+    }
+}
+
+fn is_terminator(c: char) -> bool {
+    matches!(c, '.' | '!' | '?' | '…') || is_wide(c)
+}
+
+fn is_wide(c: char) -> bool {
+    matches!(c, '。' | '！' | '？' | '｡')
+}
+
+fn is_closer(c: char) -> bool {
+    matches!(c, ')' | ']' | '}' | '"' | '\'' | '”' | '’' | '»' | '」' | '』' | '）' | '*')
+}
+
+/// Signs that stand close to the word before them, so that a space before a mark goes away with it.
+fn is_tight(c: char) -> bool {
+    matches!(c, ',' | ';' | ':' | '.' | '!' | '?' | '…' | ')' | ']' | '}' | '”' | '’' | '»' | '%')
+        || matches!(c, '，' | '、' | '；' | '：' | '。' | '！' | '？' | '）' | '」')
+}

@@ -1,0 +1,142 @@
+//! Draws boxes with their numbers over a picture.
+
+use std::{io::Cursor, path::Path};
+
+use image::{ImageFormat, Rgb, RgbImage};
+use rcmu_core::{PixelBox, RegionId, Scene};
+use rcmu_model::processor::{Dialect, PictureLimits};
+
+use crate::Error;
+
+/// Colours of regions 1, 2, 3, …; they repeat. Told apart by most people with colour blindness.
+///
+/// # Source
+///
+/// Okabe and Ito, "Color Universal Design" (2008), without black and yellow, which vanish on many pictures.
+const COLORS: [Rgb<u8>; 6] = [
+    Rgb([213, 94, 0]),
+    Rgb([0, 114, 178]),
+    Rgb([0, 158, 115]),
+    Rgb([204, 121, 167]),
+    Rgb([230, 159, 0]),
+    Rgb([86, 180, 233]),
+];
+
+/// Columns and rows of a digit.
+const DIGIT: [u32; 2] = [3, 5];
+
+/// The digits 0 to 9, five rows of three bits each, the highest bit on the left.
+const DIGITS: [[u8; 5]; 10] = [
+    [0b111, 0b101, 0b101, 0b101, 0b111],
+    [0b010, 0b110, 0b010, 0b010, 0b111],
+    [0b111, 0b001, 0b111, 0b100, 0b111],
+    [0b111, 0b001, 0b111, 0b001, 0b111],
+    [0b101, 0b101, 0b111, 0b001, 0b001],
+    [0b111, 0b100, 0b111, 0b001, 0b111],
+    [0b111, 0b100, 0b111, 0b101, 0b111],
+    [0b111, 0b001, 0b001, 0b010, 0b010],
+    [0b111, 0b101, 0b111, 0b101, 0b111],
+    [0b111, 0b101, 0b111, 0b001, 0b111],
+];
+
+/// Draws the boxes of the given regions over the scene's picture and returns a PNG file.
+///
+/// Regions without a box and numbers without a region are left out.
+///
+/// # Errors
+///
+/// [`Error::Model`] when the picture cannot be decoded, [`Error::Draw`] when the PNG cannot be written.
+pub fn annotate(scene: &Scene, regions: &[RegionId]) -> Result<Vec<u8>, Error> {
+    let mut canvas = upright(scene)?;
+    let size = scene.size();
+    // Lines of 1/200 of the longer side can be seen at any zoom.
+    let unit = (size.width().max(size.height()) / 200).max(1);
+    for &id in regions {
+        if let Some(bbox) = scene.regions().find(id).and_then(rcmu_core::Region::bbox) {
+            let color = COLORS[id.index() % COLORS.len()];
+            draw_box(&mut canvas, bbox.to_pixels(size), unit, color);
+            draw_number(&mut canvas, id.number(), bbox.to_pixels(size), unit, color);
+        }
+    }
+    let mut png = Cursor::new(Vec::new());
+    canvas.write_to(&mut png, ImageFormat::Png).map_err(|error| Error::Draw(Box::new(error)))?;
+    Ok(png.into_inner())
+}
+
+/// As [`annotate`], into a file.
+///
+/// # Errors
+///
+/// As [`annotate`], and [`Error::WriteFile`].
+pub fn annotate_to(path: &Path, scene: &Scene, regions: &[RegionId]) -> Result<(), Error> {
+    let png = annotate(scene, regions)?;
+    std::fs::write(path, png).map_err(|source| Error::WriteFile { path: path.to_owned(), source })
+}
+
+fn upright(scene: &Scene) -> Result<RgbImage, Error> {
+    let rgb = rcmu_model::processor::decode(scene.picture(), Dialect::default(), &PictureLimits::default())?;
+    let size = rgb.size();
+    RgbImage::from_raw(size.width(), size.height(), rgb.into_pixels())
+        .ok_or_else(|| Error::Draw("the decoded picture has the wrong length".into()))
+}
+
+fn draw_box(canvas: &mut RgbImage, at: PixelBox, unit: u32, color: Rgb<u8>) {
+    let [x1, y1, x2, y2] = at.xyxy();
+    let (right, bottom) = (x2.saturating_sub(unit).max(x1), y2.saturating_sub(unit).max(y1));
+    fill(canvas, [x1, y1, x2, y1 + unit], color);
+    fill(canvas, [x1, bottom, x2, y2], color);
+    fill(canvas, [x1, y1, x1 + unit, y2], color);
+    fill(canvas, [right, y1, x2, y2], color);
+}
+
+/// White digits on a plate in the box's upper left corner.
+fn draw_number(canvas: &mut RgbImage, number: u32, at: PixelBox, unit: u32, color: Rgb<u8>) {
+    let digits: Vec<u32> = number.to_string().chars().filter_map(|c| c.to_digit(10)).collect();
+    let dot = unit.max(2);
+    let [columns, rows] = DIGIT;
+    let [x, y, ..] = at.xyxy();
+    let width = (digits.len() as u32 * (columns + 1) + 1) * dot;
+    fill(canvas, [x, y, x + width, y + (rows + 2) * dot], color);
+    for (place, &digit) in (0..).zip(&digits) {
+        for (row, bits) in (0..).zip(DIGITS[digit as usize]) {
+            for column in (0..columns).filter(|column| bits >> (columns - 1 - column) & 1 == 1) {
+                let left = x + (1 + place * (columns + 1) + column) * dot;
+                let top = y + (1 + row) * dot;
+                fill(canvas, [left, top, left + dot, top + dot], Rgb([255; 3]));
+            }
+        }
+    }
+}
+
+/// Fills `[x1, y1, x2, y2]`, cut at the edges.
+fn fill(canvas: &mut RgbImage, [x1, y1, x2, y2]: [u32; 4], color: Rgb<u8>) {
+    for y in y1..y2.min(canvas.height()) {
+        for x in x1..x2.min(canvas.width()) {
+            canvas.put_pixel(x, y, color);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcmu_core::{ImageSize, Picture};
+
+    use super::*;
+
+    #[test]
+    fn a_box_is_drawn_inside_its_edges_and_nowhere_else() -> Result<(), Error> {
+        let size = ImageSize::new(100, 100)?;
+        let picture = Picture::Rgb { size, pixels: vec![0; 30_000].into() };
+        let scene = Scene::new(picture, size).region("box", PixelBox::new(20, 30, 60, 80)?, "")?;
+        let ids: Vec<_> = scene.regions().iter().map(|(id, _)| id).collect();
+
+        let png = annotate(&scene, &ids)?;
+
+        let drawn = image::load_from_memory(&png).map_err(|error| Error::Draw(Box::new(error)))?.to_rgb8();
+        assert_eq!(drawn.get_pixel(59, 79), &COLORS[0]);
+        assert_eq!(drawn.get_pixel(20, 79), &COLORS[0]);
+        assert_eq!(drawn.get_pixel(40, 60), &Rgb([0; 3]));
+        assert_eq!(drawn.get_pixel(60, 80), &Rgb([0; 3]));
+        Ok(())
+    }
+}

@@ -1,0 +1,39 @@
+use std::{io, path::PathBuf};
+
+/// Why a question could not be answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A scene, a region, a question or an option is not valid.
+    #[error("the input is not valid")]
+    Input(#[from] rcmu_core::Error),
+    /// The prompt could not be written.
+    #[error("the prompt cannot be written")]
+    Prompt(#[from] rcmu_prompt::Error),
+    /// The model could not be loaded, or a picture not be read.
+    #[error("the model or a picture cannot be used")]
+    Model(#[from] rcmu_model::Error),
+    /// The answer could not be made.
+    #[error("no answer could be made")]
+    Generate(#[from] rcmu_core::GenerateError),
+    /// No backend is compiled in, or the one asked for is not.
+    #[error("no device: {reason}")]
+    Device {
+        /// What is missing and how to get it.
+        reason: String,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An annotated picture cannot be made.
+    #[error("the picture cannot be drawn")]
+    Draw(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The generation ended without a last event.
+    #[error("the stream ended early")]
+    StreamEnded,
+}

@@ -1,0 +1,64 @@
+use rcmu_model::SamplerSettings;
+
+use super::{
+    golden::Golden,
+    json::Node,
+    report::{Report, Stage, equal},
+    tolerance::PROBABILITY,
+};
+
+/// Logits divided by a temperature, relative to their size: one rounding in f32.
+const SCALED: f32 = 1e-6;
+
+/// Checks penalty, temperature, filters and probabilities step by step.
+pub(super) fn check(golden: &Golden, report: &mut Report) {
+    let Some(rows) = golden.section("sampling.json", report) else { return };
+    let mut kept = Stage::exact("sampling, tokens kept");
+    let mut probabilities = Stage::new("sampling, probabilities", PROBABILITY);
+    for row in rows.items() {
+        if let Err(problem) = check_row(&row, &mut kept, &mut probabilities) {
+            kept.case(row.name(), Err(problem));
+        }
+    }
+    report.push(kept);
+    report.push(probabilities);
+}
+
+fn check_row(row: &Node<'_>, kept: &mut Stage, probabilities: &mut Stage) -> Result<(), String> {
+    let mut logits: Vec<f32> = row.field("logits")?;
+    let seen: Vec<u32> = row.field("previous_ids")?;
+    let (penalty, temperature): (f32, f32) = (row.field("repetition_penalty")?, row.field("temperature")?);
+    let (top_k, top_p): (usize, f32) = (row.field("top_k")?, row.field("top_p")?);
+    if logits.is_empty() || !(temperature > 0.0 && penalty > 0.0) || top_k == 0 {
+        return Err("its settings are out of range".to_owned());
+    }
+    let filter = |top_k, top_p| SamplerSettings::sampling(temperature, top_k, top_p, penalty);
+
+    let settings = filter(Some(top_k), Some(top_p).filter(|&p| p < 1.0));
+    settings.penalize(&mut logits, &seen);
+    if let Some(penalized) = row.get("after_repetition_penalty") {
+        probabilities.near(penalized.name(), &logits, &penalized.take::<Vec<f32>>()?);
+    }
+    if let Some(scaled) = row.get("after_temperature") {
+        let expected: Vec<f32> = scaled.take()?;
+        let is_near = |(own, expected): (&f32, &f32)| (own / temperature - expected).abs() <= SCALED * expected.abs();
+        let fits = expected.len() == logits.len() && logits.iter().zip(&expected).all(is_near);
+        let outcome = if fits { Ok(()) } else { Err("other logits after the temperature".to_owned()) };
+        probabilities.case(scaled.name(), outcome);
+    }
+    let by_top_k: Vec<u32> = filter(Some(top_k), None).candidates(&logits).iter().map(|c| c.id).collect();
+    let node = row.need("kept_by_top_k")?;
+    kept.case(node.name(), equal(&by_top_k, &node.take()?));
+
+    let candidates = settings.candidates(&logits);
+    let ids: Vec<u32> = candidates.iter().map(|c| c.id).collect();
+    let node = row.need("kept")?;
+    kept.case(node.name(), equal(&ids, &node.take()?));
+    let mut found = vec![0.0; logits.len()];
+    for candidate in candidates {
+        found[candidate.id as usize] = candidate.probability;
+    }
+    let node = row.need("probabilities")?;
+    probabilities.near(node.name(), &found, &node.take::<Vec<f32>>()?);
+    Ok(())
+}
