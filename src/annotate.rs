@@ -3,8 +3,8 @@
 use std::{io::Cursor, path::Path};
 
 use image::{ImageFormat, Rgb, RgbImage};
-use rcmu_core::{PixelBox, RegionId, Scene};
-use rcmu_model::processor::{Dialect, PictureLimits};
+use rcmu_core::{Picture, PixelBox, RegionId, Scene};
+use rcmu_model::processor::{Dialect, PictureLimits, decode};
 
 use crate::Error;
 
@@ -74,10 +74,16 @@ pub fn annotate_to(path: &Path, scene: &Scene, regions: &[RegionId]) -> Result<(
 }
 
 fn upright(scene: &Scene) -> Result<RgbImage, Error> {
-    let rgb = rcmu_model::processor::decode(scene.picture(), Dialect::default(), &PictureLimits::default())?;
-    let size = rgb.size();
-    RgbImage::from_raw(size.width(), size.height(), rgb.into_pixels())
-        .ok_or_else(|| Error::Draw("the decoded picture has the wrong length".into()))
+    let wrong_length = || Error::Draw("the picture has the wrong number of pixels".into());
+    let (size, pixels) = match scene.picture() {
+        Picture::Encoded(bytes) => {
+            let decoded = decode(bytes, Dialect::default(), &PictureLimits::default())?;
+            (decoded.pixels.size(), decoded.pixels.pixels().to_vec())
+        }
+        Picture::Rgb { size, pixels } => (*size, pixels.to_vec()),
+        _ => return Err(rcmu_model::Error::UnknownVisual.into()),
+    };
+    RgbImage::from_raw(size.width(), size.height(), pixels).ok_or_else(wrong_length)
 }
 
 fn draw_box(canvas: &mut RgbImage, at: PixelBox, unit: u32, color: Rgb<u8>) {
@@ -119,7 +125,7 @@ fn fill(canvas: &mut RgbImage, [x1, y1, x2, y2]: [u32; 4], color: Rgb<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use rcmu_core::{ImageSize, Picture};
+    use rcmu_core::ImageSize;
 
     use super::*;
 

@@ -33,6 +33,10 @@ pub enum Error {
     /// An annotated picture cannot be made.
     #[error("the picture cannot be drawn")]
     Draw(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A repository could not be downloaded.
+    #[cfg(feature = "hub")]
+    #[error("the repository cannot be fetched")]
+    Hub(#[from] crate::hub::HubError),
     /// The generation ended without a last event.
     #[error("the stream ended early")]
     StreamEnded,

@@ -232,6 +232,29 @@ fn the_older_files_give_the_same_tokenizer() {
 }
 
 #[test]
+fn files_that_are_not_files_are_refused() {
+    let dir = std::env::temp_dir().join(format!("rcmu-hostile-tokenizer-{}", std::process::id()));
+    fs::create_dir_all(dir.join("tokenizer.json")).unwrap();
+
+    let folder = Tokenizer::from_dir(&dir, 1024);
+    fs::remove_dir(dir.join("tokenizer.json")).unwrap();
+    let nothing = Tokenizer::from_dir(&dir, 1024);
+    fs::File::create(dir.join("tokenizer.json")).unwrap().set_len((64 << 20) + 1).unwrap();
+    let large = Tokenizer::from_dir(&dir, 1024);
+
+    fs::remove_dir_all(&dir).unwrap();
+    assert!(
+        matches!(folder, Err(Error::TokenizerFile { problem: "is not a regular file", .. })),
+        "{folder:?}"
+    );
+    assert!(
+        matches!(nothing, Err(Error::ReadFile { ref path, .. }) if path.ends_with("vocab.json")),
+        "{nothing:?}"
+    );
+    assert!(matches!(large, Err(Error::TokenizerFile { problem: "is larger than 64 MiB", .. })), "{large:?}");
+}
+
+#[test]
 fn both_forms_of_merges_are_read() {
     let mut file = json(&golden().join("tokenizer_small/tokenizer.json"));
     let pair = |merge: &Value| match merge {

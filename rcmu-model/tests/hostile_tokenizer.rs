@@ -1,7 +1,7 @@
 //! Tokenizer files from a stranger: each is refused with a typed error, or works as it should.
 #![allow(clippy::unwrap_used, reason = "a broken fixture should stop the test")]
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use rcmu_core::SpecialToken;
 use rcmu_model::{
@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 const MUTANTS: u64 = 5_000;
 /// Rows of the embedding table that belongs to the tokenizer.
 const ROWS: usize = 1024;
-/// Bytes of address space for a process that reads hostile files.
-#[cfg(unix)]
+/// Kilobytes of address space for a process that reads hostile files.
 const ADDRESS_SPACE_KIB: u64 = 1 << 20;
 
 fn golden() -> PathBuf {
@@ -64,54 +63,57 @@ fn assert_sound(tokenizer: &Tokenizer) {
     assert_eq!(said, tokenizer.decode(&any, Specials::Keep));
 }
 
+/// Asserts that the good file with one value replaced is refused for this field.
+fn assert_setting_refused(pointer: &str, value: Value, field: &str) {
+    match read(&with(pointer, value)) {
+        Err(Error::TokenizerSetting { field: found, .. }) => assert_eq!(found, field),
+        other => panic!("{field}: {other:?}"),
+    }
+}
+
 #[test]
-fn files_that_crash_the_reference_are_refused_by_name() {
-    let replace = json!({ "type": "Replace", "pattern": { "String": "a" }, "content": "a".repeat(40) });
-    // Each of these makes the reference panic, abort or run out of memory, while loading or at the first text.
-    let shapes = [
-        ("an unknown token that is not there", with("/model/unk_token", json!("<unk>")), "model.unk_token"),
-        ("byte fallback", with("/model/byte_fallback", json!(true)), "model.byte_fallback"),
-        ("dropout", with("/model/dropout", json!(2.0)), "model.dropout"),
+fn settings_that_crash_the_reference_are_refused_by_name() {
+    let grow = json!({ "type": "Replace", "pattern": { "String": "a" }, "content": "a".repeat(40) });
+    let token = json!([{ "SpecialToken": { "id": "[X]", "type_id": 0 } }]);
+    // With each of these, version 0.23.2 of the reference panics or runs out of memory, while loading or at the first
+    // text. Two more of this kind, padding to a fixed length and a merge to something too long, have their own tests.
+    for (pointer, value, field) in [
+        ("/model/continuing_subword_prefix", json!("####"), "model.continuing_subword_prefix"),
+        ("/normalizer", json!({ "type": "Precompiled", "precompiled_charsmap": "" }), "normalizer.type"),
         (
-            "a prefix longer than tokens",
-            with("/model/continuing_subword_prefix", json!("####")),
-            "model.continuing_subword_prefix",
-        ),
-        ("a unigram model", with("/model/type", json!("Unigram")), "model.type"),
-        (
-            "a tiny table of character maps",
-            with("/normalizer", json!({ "type": "Precompiled", "precompiled_charsmap": "/////w==" })),
+            "/normalizer",
+            json!({ "type": "Precompiled", "precompiled_charsmap": "/////w==" }),
             "normalizer.type",
         ),
-        (
-            "replacements that grow",
-            with("/normalizer", json!({ "type": "Sequence", "normalizers": vec![replace; 5] })),
-            "normalizer.type",
-        ),
-        (
-            "a regular expression that backtracks",
-            with("/pre_tokenizer/pretokenizers/0/pattern/Regex", json!("(a+)+(?!b)$")),
-            "pre_tokenizer.pretokenizers[0].pattern",
-        ),
-        (
-            "a template with a token that is not there",
-            with(
-                "/post_processor",
-                json!({ "type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {} }),
-            ),
-            "post_processor.type",
-        ),
-        (
-            "a decoder that strips",
-            with("/decoder", json!({ "type": "Strip", "content": "a", "start": 9, "stop": 9 })),
-            "decoder.type",
-        ),
-    ];
-    for (name, file, field) in shapes {
-        match read(&file) {
-            Err(Error::TokenizerSetting { field: found, .. }) => assert_eq!(found, field, "{name}"),
-            other => panic!("{name}: {other:?}"),
-        }
+        ("/normalizer", json!({ "type": "Sequence", "normalizers": vec![grow; 7] }), "normalizer.type"),
+        ("/pre_tokenizer", json!({ "type": "FixedLength", "length": 0 }), "pre_tokenizer.type"),
+        ("/post_processor", json!({ "type": "TemplateProcessing", "single": token }), "post_processor.type"),
+        ("/decoder", json!({ "type": "Strip", "content": "a", "start": 9, "stop": 9 }), "decoder.type"),
+    ] {
+        assert_setting_refused(pointer, value, field);
+    }
+}
+
+#[test]
+fn settings_that_change_ids_are_refused_by_name() {
+    let split = "/pre_tokenizer/pretokenizers/0";
+    for (pointer, value, field) in [
+        ("/model/type", json!("Unigram"), "model.type"),
+        ("/model/unk_token", json!("<unk>"), "model.unk_token"),
+        ("/model/dropout", json!(0.5), "model.dropout"),
+        ("/model/byte_fallback", json!(true), "model.byte_fallback"),
+        ("/model/ignore_merges", json!(true), "model.ignore_merges"),
+        ("/normalizer", Value::Null, "normalizer"),
+        ("/normalizer/type", json!("NFKC"), "normalizer.type"),
+        (&format!("{split}/pattern/Regex"), json!("(a+)+$"), "pre_tokenizer.pretokenizers[0].pattern"),
+        (&format!("{split}/behavior"), json!("Removed"), "pre_tokenizer.pretokenizers[0].behavior"),
+        ("/pre_tokenizer/pretokenizers", json!([]), "pre_tokenizer.pretokenizers"),
+        ("/decoder", Value::Null, "decoder"),
+        ("/added_tokens/3/lstrip", json!(true), "added_tokens[3].lstrip"),
+        ("/added_tokens/3/normalized", json!(true), "added_tokens[3].normalized"),
+        ("/what", json!(1), "what"),
+    ] {
+        assert_setting_refused(pointer, value, field);
     }
 }
 
@@ -125,13 +127,10 @@ fn truncation_and_padding_are_ignored_with_a_note() {
 
     let tokenizer = read(&file).unwrap();
 
-    let notes: Vec<_> = tokenizer.notes().iter().map(String::as_str).collect();
-    let mut sorted = notes.clone();
-    sorted.sort_unstable();
-    assert_eq!(
-        sorted,
-        ["tokenizer.json: padding is set and ignored", "tokenizer.json: truncation is set and ignored"]
-    );
+    let mut notes = tokenizer.notes().to_vec();
+    notes.sort();
+    let ignored = ["padding", "truncation"].map(|key| format!("tokenizer.json: {key} is set and ignored"));
+    assert_eq!(notes, ignored);
     let plain = read(&good_file()).unwrap();
     assert_eq!(
         tokenizer.encode_text("more than one token").unwrap(),
@@ -212,29 +211,6 @@ fn repeated_keys_are_refused() {
         let repeated = matches!(refused, Err(Error::TokenizerSyntax { .. } | Error::TokenizerEntry { .. }));
         assert!(repeated, "{refused:?}");
     }
-}
-
-#[test]
-fn files_that_are_not_files_are_refused() {
-    let dir = std::env::temp_dir().join(format!("rcmu-hostile-tokenizer-{}", std::process::id()));
-    fs::create_dir_all(dir.join("tokenizer.json")).unwrap();
-
-    let folder = Tokenizer::from_dir(&dir, ROWS);
-    fs::remove_dir(dir.join("tokenizer.json")).unwrap();
-    let nothing = Tokenizer::from_dir(&dir, ROWS);
-    fs::File::create(dir.join("tokenizer.json")).unwrap().set_len((64 << 20) + 1).unwrap();
-    let large = Tokenizer::from_dir(&dir, ROWS);
-
-    fs::remove_dir_all(&dir).unwrap();
-    assert!(
-        matches!(folder, Err(Error::TokenizerFile { problem: "is not a regular file", .. })),
-        "{folder:?}"
-    );
-    assert!(
-        matches!(nothing, Err(Error::ReadFile { ref path, .. }) if path.ends_with("vocab.json")),
-        "{nothing:?}"
-    );
-    assert!(matches!(large, Err(Error::TokenizerFile { problem: "is larger than 64 MiB", .. })), "{large:?}");
 }
 
 #[test]
@@ -384,30 +360,28 @@ fn changed_files_are_refused_or_work() {
 }
 
 /// Runs the tests above again in a process that cannot take more than 1 GiB of address space.
-#[cfg(unix)]
 #[test]
 fn hostile_files_are_survived_with_little_memory() {
-    let shell = std::process::Command::new("sh").args(["-c", "ulimit -v 4194304"]).status();
+    let shell = Command::new("sh").arg("-c").arg(format!("ulimit -v {ADDRESS_SPACE_KIB}")).status();
     if !shell.is_ok_and(|status| status.success()) {
         println!("skipped: no shell here can limit the address space");
         return;
     }
     for test in [
-        "files_that_crash_the_reference_are_refused_by_name",
+        "settings_that_crash_the_reference_are_refused_by_name",
         "truncation_and_padding_are_ignored_with_a_note",
         "entries_that_break_the_vocabulary_are_named",
         "changed_files_are_refused_or_work",
         "large_files_are_refused_within_memory",
     ] {
-        let status = std::process::Command::new("sh")
-            .arg("-c")
-            .arg(format!("ulimit -v {ADDRESS_SPACE_KIB}; exec \"$0\" \"$@\""))
+        let output = Command::new("sh")
+            .args(["-c", &format!("ulimit -v {ADDRESS_SPACE_KIB}; exec \"$0\" \"$@\"")])
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", test, "--test-threads=1"])
-            .stdout(std::process::Stdio::null())
-            .status()
+            .output()
             .unwrap();
 
-        assert!(status.success(), "{test}: {status}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{test}: {said}");
     }
 }

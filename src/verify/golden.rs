@@ -172,6 +172,11 @@ impl Golden {
         self.files.iter().filter_map(|file| file.strip_prefix(folder)?.strip_prefix('/')).collect()
     }
 
+    /// The names of all files that are in no folder.
+    pub(super) fn top_files(&self) -> impl Iterator<Item = &String> {
+        self.files.iter().filter(|file| !file.contains('/'))
+    }
+
     pub(super) const fn ledger(&self) -> &Ledger {
         &self.ledger
     }

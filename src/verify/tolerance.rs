@@ -8,13 +8,15 @@ pub enum Tolerance {
     Exact,
     /// By this much.
     Within(f64),
+    /// By so many times the noise that each case states for itself.
+    Noise(f64),
 }
 
 impl Tolerance {
-    /// The largest difference allowed.
+    /// The largest difference allowed; 0 where each case has its own.
     pub const fn limit(self) -> f64 {
         match self {
-            Self::Exact => 0.0,
+            Self::Exact | Self::Noise(_) => 0.0,
             Self::Within(limit) => limit,
         }
     }
@@ -24,7 +26,8 @@ impl fmt::Display for Tolerance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact => f.write_str("exact"),
-            Self::Within(limit) => write!(f, "{limit:.0e}"),
+            Self::Within(limit) => write!(f, "{limit:e}"),
+            Self::Noise(times) => write!(f, "{times} x noise"),
         }
     }
 }

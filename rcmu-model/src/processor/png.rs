@@ -73,6 +73,10 @@ pub(super) fn inspect(file: &[u8], limits: &PictureLimits) -> Result<PictureHead
         match &chunk.name {
             b"IEND" => break,
             b"IDAT" => compressed += chunk.data.len() as u64,
+            // The decoder panics on a colour that is cut off.
+            b"PLTE" if chunk.data.is_empty() || !chunk.data.len().is_multiple_of(3) => {
+                return Err(invalid("its palette is not whole colours"));
+            }
             b"acTL" => return Err(Error::PictureFormat { found: "an animated PNG" }),
             b"eXIf" => header.orientation = exif_orientation(chunk.data),
             b"tRNS" if header.transparency == Transparency::None => header.transparency = Transparency::Other,
@@ -152,6 +156,13 @@ mod tests {
         let png = file(IHDR, &[chunk(*b"acTL", &[0; 8]), chunk(*b"IDAT", &[0; 9])]);
 
         assert!(matches!(checked(&png), Err(Error::PictureFormat { .. })));
+    }
+
+    #[test]
+    fn a_palette_with_half_a_colour_is_refused() {
+        let png = file(IHDR, &[chunk(*b"PLTE", &[1, 2, 3, 4]), chunk(*b"IDAT", &[0; 9])]);
+
+        assert!(matches!(checked(&png), Err(Error::PictureInvalid { .. })));
     }
 
     #[test]

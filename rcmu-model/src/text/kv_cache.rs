@@ -54,11 +54,6 @@ impl KvCache {
         self.len
     }
 
-    /// Tokens that fit.
-    pub(crate) const fn capacity(&self) -> usize {
-        self.capacity
-    }
-
     pub(crate) fn layer(&mut self, index: usize) -> &mut LayerCache {
         &mut self.layers[index]
     }

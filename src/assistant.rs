@@ -1,0 +1,149 @@
+use std::sync::Arc;
+
+use rcmu_core::{Answer, Control, GenerateOptions, Generator, Question, Request, Scene};
+use rcmu_model::{Device, LoadProgress, Model, Plan};
+use rcmu_prompt::{BuiltPrompt, PromptBuilder, parse};
+
+use crate::{AnswerStream, Chat, Error, default_device, source::checkpoint_dir};
+
+/// How to load a model.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct LoadOptions {
+    /// Where to run; by default the fastest backend that is compiled in.
+    pub device: Option<Device>,
+    /// Dtype, ways of reading pictures, limits and budget.
+    pub model: rcmu_model::LoadOptions,
+}
+
+impl LoadOptions {
+    /// Runs on this device.
+    pub fn on(mut self, device: Device) -> Self {
+        self.device = Some(device);
+        self
+    }
+}
+
+/// A loaded model that answers questions about scenes.
+///
+/// Cheap to clone and shared between threads; every question starts afresh. Use [`Rcmu::chat`] for several questions
+/// about one picture.
+#[derive(Clone, Debug)]
+pub struct Rcmu {
+    model: Model,
+}
+
+impl Rcmu {
+    /// Loads a checkpoint directory in the Hugging Face layout or, with the feature `hub`, a repository by its id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] without a backend, [`Error::Model`] when a file, the config, the tokenizer or a weight is not what it
+    /// must be.
+    pub fn load(source: &str, options: &LoadOptions) -> Result<Self, Error> {
+        Self::load_with_progress(source, options, &mut |_| {})
+    }
+
+    /// As [`Rcmu::load`], telling how far it has come after every tensor.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rcmu::load`].
+    pub fn load_with_progress(
+        source: &str,
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(LoadProgress),
+    ) -> Result<Self, Error> {
+        let device = options.device.clone().map_or_else(default_device, Ok)?;
+        let dir = checkpoint_dir(source)?;
+        Ok(Self { model: Model::load(&dir, &device, &options.model, progress)? })
+    }
+
+    /// The model itself: plans, sessions, batches.
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Tells image tokens, grid, text tokens and memory of a question before anything runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Prompt`] and [`Error::Model`] when the question cannot be asked at all.
+    pub fn plan(&self, scene: &Scene, question: &Question) -> Result<Plan, Error> {
+        let request = request(scene, question, GenerateOptions::default())?;
+        Ok(self.model.plan(&request)?)
+    }
+
+    /// Answers a question greedily, with the checkpoint's own settings otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Prompt`], [`Error::Generate`].
+    pub fn ask(&self, scene: &Scene, question: &Question) -> Result<Answer, Error> {
+        self.ask_with(scene, question, greedy(), &Control::default())
+    }
+
+    /// Answers a question with the given settings, until it is done, cancelled or too late.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Prompt`], [`Error::Generate`]. Cancellation and deadline are no errors: the answer is partial then.
+    pub fn ask_with(
+        &self,
+        scene: &Scene,
+        question: &Question,
+        options: GenerateOptions,
+        control: &Control,
+    ) -> Result<Answer, Error> {
+        let built = build(scene, question)?;
+        let targets = built.targets;
+        let made = self.model.generate(&built.into_request(options), control, &mut |_| {})?;
+        Ok(parse(&made.text, targets, made.finish))
+    }
+
+    /// Answers a question on a thread of its own and yields what happens; dropping the stream cancels.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Prompt`]; what goes wrong later comes out of the stream.
+    pub fn stream(&self, scene: &Scene, question: &Question) -> Result<AnswerStream, Error> {
+        self.stream_with(scene, question, greedy(), Control::default())
+    }
+
+    /// As [`Rcmu::stream`], with the given settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rcmu::stream`].
+    pub fn stream_with(
+        &self,
+        scene: &Scene,
+        question: &Question,
+        options: GenerateOptions,
+        control: Control,
+    ) -> Result<AnswerStream, Error> {
+        let built = build(scene, question)?;
+        let targets = built.targets;
+        let generator: Arc<dyn Generator> = Arc::new(self.model.clone());
+        let events = rcmu_core::stream(generator, built.into_request(options), control);
+        Ok(AnswerStream::new(events, targets))
+    }
+
+    /// Starts a conversation about one scene; picture and context are encoded once.
+    pub fn chat(&self, scene: Scene) -> Chat {
+        Chat::new(self.model.session(), scene)
+    }
+}
+
+/// Greedy decoding with the default length.
+pub(crate) fn greedy() -> GenerateOptions {
+    GenerateOptions { sample: Some(false), ..GenerateOptions::default() }
+}
+
+fn build(scene: &Scene, question: &Question) -> Result<BuiltPrompt, Error> {
+    Ok(PromptBuilder::new(scene, question).build()?)
+}
+
+fn request(scene: &Scene, question: &Question, options: GenerateOptions) -> Result<Request, Error> {
+    Ok(build(scene, question)?.into_request(options))
+}

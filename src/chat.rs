@@ -1,0 +1,73 @@
+use rcmu_core::{Answer, Control, Event, GenerateOptions, Question, Scene, Stats};
+use rcmu_model::Session;
+use rcmu_prompt::{PromptBuilder, parse};
+
+use crate::{Error, assistant::greedy};
+
+/// A conversation about one scene.
+///
+/// Picture features, keys and values of everything said before are kept, so that a further question costs its own tokens
+/// only.
+#[derive(Debug)]
+pub struct Chat {
+    session: Session,
+    scene: Scene,
+    turns: Vec<(Question, String)>,
+    stats: Stats,
+}
+
+impl Chat {
+    pub(crate) fn new(session: Session, scene: Scene) -> Self {
+        Self { session, scene, turns: Vec::new(), stats: Stats::default() }
+    }
+
+    /// Answers the next question.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Prompt`], [`Error::Generate`]; the conversation stays as it was.
+    pub fn ask(&mut self, question: &Question) -> Result<Answer, Error> {
+        self.ask_with(question, greedy(), &Control::default(), &mut |_| {})
+    }
+
+    /// Answers the next question with the given settings, telling what happens.
+    ///
+    /// # Errors
+    ///
+    /// As [`Chat::ask`]. A cancelled answer is kept as far as it came.
+    pub fn ask_with(
+        &mut self,
+        question: &Question,
+        options: GenerateOptions,
+        control: &Control,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Answer, Error> {
+        let first = self.turns.first().map_or(question, |(first, _)| first);
+        let mut builder = PromptBuilder::new(&self.scene, first);
+        let later = self.turns.iter().skip(1).map(|(asked, _)| asked).chain([question]);
+        for ((_, answer), next) in self.turns.iter().zip(later) {
+            builder = builder.follow_up(answer, next);
+        }
+        let built = builder.build()?;
+        let targets = built.targets;
+        let made = self.session.generate(&built.into_request(options), control, on_event)?;
+        self.turns.push((question.clone(), made.text.clone()));
+        self.stats = made.stats;
+        Ok(parse(&made.text, targets, made.finish))
+    }
+
+    /// The scene.
+    pub const fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// What the last answer cost, and how much of the prompt was there already.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Questions asked so far.
+    pub fn questions(&self) -> impl ExactSizeIterator<Item = &Question> {
+        self.turns.iter().map(|(question, _)| question)
+    }
+}

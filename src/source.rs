@@ -1,0 +1,38 @@
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// The directory of a checkpoint that is given by its path or, with the feature `hub`, by its repository id.
+pub(crate) fn checkpoint_dir(source: &str) -> Result<PathBuf, Error> {
+    let path = Path::new(source);
+    if path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    fetch(source)
+}
+
+#[cfg(feature = "hub")]
+fn fetch(repo_id: &str) -> Result<PathBuf, Error> {
+    Ok(crate::hub::fetch(repo_id, &crate::hub::HubOptions::from_env())?)
+}
+
+#[cfg(not(feature = "hub"))]
+fn fetch(source: &str) -> Result<PathBuf, Error> {
+    let problem = "is no directory; enable the feature `hub` to download a repository by its id";
+    let path = PathBuf::from(source);
+    Err(rcmu_model::Error::CheckpointFile { path, problem: problem.into() }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(not(feature = "hub"))]
+    fn a_repository_id_without_the_feature_names_the_feature() {
+        let error = checkpoint_dir("someone/no-such-model").expect_err("no such directory");
+
+        let source = std::error::Error::source(&error).expect("a cause").to_string();
+        assert!(source.contains("hub"), "{source}");
+    }
+}
