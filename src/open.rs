@@ -65,8 +65,8 @@ fn upright_size(picture: &Picture) -> Result<ImageSize, Error> {
         Picture::Encoded(bytes) => {
             let header = inspect(bytes, &PictureLimits::default())?;
             Ok(match Dialect::default().exif_rule() {
-                ExifRule::Apply => header.orientation.turn_size(header.size),
-                ExifRule::Ignore => header.size,
+                ExifRule::Apply => header.orientation.turn_size(header.file_size),
+                ExifRule::Ignore => header.file_size,
             })
         }
         Picture::Rgb { size, .. } => Ok(*size),

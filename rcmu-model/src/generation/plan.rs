@@ -1,3 +1,5 @@
+use std::fmt;
+
 use rcmu_core::{GenerateOptions, ImageSize};
 
 use super::encode::Outline;
@@ -64,6 +66,21 @@ pub enum Hint {
         /// Its tokens.
         tokens: usize,
     },
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shrunk { picture, from, to } => {
+                write!(f, "picture {picture} is shrunk from {from} to {to}; a larger max_pixels keeps more")
+            }
+            Self::CoarseBoxes { picture, tokens } => write!(
+                f,
+                "picture {picture} has {tokens} tokens, boxes may be coarse; a larger min_pixels gives at least \
+                 {GROUNDING_TOKENS}"
+            ),
+        }
+    }
 }
 
 impl VisualPlan {
