@@ -49,8 +49,8 @@ const DIGITS: [[u8; 5]; 10] = [
 pub fn annotate(scene: &Scene, regions: &[RegionId]) -> Result<Vec<u8>, Error> {
     let mut canvas = upright(scene)?;
     let size = scene.size();
-    // Lines of 1/200 of the longer side can be seen at any zoom.
-    let unit = (size.width().max(size.height()) / 200).max(1);
+    // Lines of 1/140 of the longer side can be seen at any zoom.
+    let unit = (size.width().max(size.height()) / 140).max(1);
     for &id in regions {
         if let Some(bbox) = scene.regions().find(id).and_then(rcmu_core::Region::bbox) {
             let color = COLORS[id.index() % COLORS.len()];

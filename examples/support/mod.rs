@@ -1,7 +1,7 @@
 //! What the examples share: options of the command line and the bundled stand-in for a model.
 
-
 #![allow(dead_code, reason = "each example uses a part of it")]
+
 use std::collections::HashMap;
 
 /// Reads `--name value` pairs.

@@ -26,6 +26,11 @@ impl ComputeDtype {
         }
     }
 
+    /// Whether a device can compute in it.
+    pub fn is_supported(self, device: &Device) -> bool {
+        device.supports_dtype(self.dtype())
+    }
+
     /// burn's name for it.
     pub(crate) const fn dtype(self) -> DType {
         match self {

@@ -24,7 +24,7 @@ pub(super) fn check(name: &'static str, root: &Node<'_>, tokenizer: &Tokenizer) 
 
 /// Another template would render other texts than the typed renderer does.
 pub(super) fn check_template(text: &str) -> Result<(), String> {
-    let hex: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = format!("{:x}", Sha256::digest(text.as_bytes()));
     equal(&hex.as_str(), &TEMPLATE_SHA256)
 }
 

@@ -19,6 +19,9 @@ use super::{
 /// The tied checkpoint in all its forms, then the untied one; the generator gives all of them the same values.
 pub(super) const CHECKPOINTS: [&str; 4] = ["tiny", "tiny_bf16", "tiny_v5_layout", "tiny_untied"];
 const TOKENIZER: &str = "tokenizer_small";
+/// Fields that can have no other value in a Qwen2-VL checkpoint.
+const FIXED: [(&str, &str); 3] =
+    [("hidden_act", "silu"), ("model_type", "qwen2_vl"), ("rope_scaling.type", "mrope")];
 
 /// Weights by their names on the hub.
 type Weights = BTreeMap<String, Vec<f32>>;
@@ -48,6 +51,8 @@ pub(super) fn check(golden: &Golden, report: &mut Report) {
     }
     if settings.cases() > 0 {
         report.push(settings);
+    }
+    if first.is_some() || values.cases() > 0 {
         report.push(values);
     }
 }
@@ -62,8 +67,17 @@ fn check_settings(golden: &Golden, folder: &str) -> Result<(), String> {
     let config = ModelConfig::from_dir(&dir).map_err(|error| error.to_string())?;
     let generation = GenerationConfig::from_dir(&dir, &config).map_err(|error| error.to_string())?;
     let processor = ProcessorConfig::load(&dir).map_err(|error| error.to_string())?;
-    compare_fields(&document("config.json")?, &config_fields(&config))?;
-    compare_fields(&document("generation_config.json")?, &generation_fields(&generation))?;
+    let root = document("config.json")?;
+    compare_fields(&root, &config_fields(&config))?;
+    compare_fields(&root, &FIXED.map(|(path, value)| (path, json!(value))))?;
+    if let Some(flag) = root.get("use_sliding_window") {
+        equal(&flag.take()?, &false)?;
+    }
+    let tokenizer = Tokenizer::from_dir(&dir, config.text.vocab_size).map_err(|error| error.to_string())?;
+    compare_fields(&root, &token_fields(&tokenizer))?;
+    let root_generation = document("generation_config.json")?;
+    compare_fields(&root_generation, &[("bos_token_id", json!(tokenizer.id(SpecialToken::EndOfText)))])?;
+    compare_fields(&root_generation, &generation_fields(&generation))?;
     compare_fields(&document("preprocessor_config.json")?, &processor_fields(&processor))
 }
 
@@ -113,6 +127,19 @@ fn config_fields(config: &ModelConfig) -> Vec<(&'static str, Value)> {
         ("eos_token_id", json!(config.eos_token_id)),
         ("bos_token_id", json!(config.bos_token_id)),
     ]
+}
+
+/// Ids that the config and the tokenizer must agree on.
+fn token_fields(tokenizer: &Tokenizer) -> Vec<(&'static str, Value)> {
+    [
+        ("vision_start_token_id", SpecialToken::VisionStart),
+        ("vision_end_token_id", SpecialToken::VisionEnd),
+        ("vision_token_id", SpecialToken::VisionPad),
+        ("image_token_id", SpecialToken::ImagePad),
+        ("video_token_id", SpecialToken::VideoPad),
+    ]
+    .map(|(path, token)| (path, json!(tokenizer.id(token))))
+    .to_vec()
 }
 
 fn generation_fields(config: &GenerationConfig) -> Vec<(&'static str, Value)> {
@@ -172,6 +199,21 @@ fn check_tokenizer_folder(golden: &Golden) -> Result<(), String> {
         let name: String = token.field("content")?;
         let known = SpecialToken::from_name(&name).ok_or_else(|| format!("{name} is no control token"))?;
         equal(&id, &tokenizer.id(known).to_string().as_str())?;
+        // A control token is found as it is written, wherever it stands.
+        for (flag, value) in [
+            ("lstrip", false),
+            ("rstrip", false),
+            ("normalized", false),
+            ("single_word", false),
+            ("special", true),
+        ] {
+            equal(&token.field(flag)?, &value)?;
+        }
+    }
+    for name in
+        root.get("additional_special_tokens").map_or(Ok(Vec::new()), |names| names.take::<Vec<String>>())?
+    {
+        SpecialToken::from_name(&name).ok_or_else(|| format!("{name} is no control token"))?;
     }
     Ok(())
 }

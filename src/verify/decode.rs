@@ -129,7 +129,8 @@ fn check_sessions(case: &Case<'_>, model: &Model, expected: &[Vec<u32>], stages:
         let name = format!("{}, row {row}, in a session", case.name());
         let made = model.session().generate(request, &Control::default(), &mut |_| {});
         let made = made.map_err(|error| with_causes(&error));
-        let outcome = made.and_then(|made| equal(&made.token_ids.as_slice(), &until_end(model, &expected[row])));
+        let outcome =
+            made.and_then(|made| equal(&made.token_ids.as_slice(), &until_end(model, &expected[row])));
         let stage = if requests.len() > 1 { &mut stages.batches } else { &mut stages.greedy };
         stage.case(&name, outcome);
     }
@@ -146,7 +147,12 @@ fn check_sessions(case: &Case<'_>, model: &Model, expected: &[Vec<u32>], stages:
 }
 
 /// Each row of a batch alone makes the same tokens.
-fn check_rows_alone(case: &Case<'_>, model: &Model, input: &TraceInput, stages: &mut Stages) -> Result<(), String> {
+fn check_rows_alone(
+    case: &Case<'_>,
+    model: &Model,
+    input: &TraceInput,
+    stages: &mut Stages,
+) -> Result<(), String> {
     let Some(node) = case.record.get("rows_alone_greedy_ids") else {
         return if case.rows.len() > 1 { Err("rows_alone_greedy_ids is missing".to_owned()) } else { Ok(()) };
     };
@@ -194,7 +200,9 @@ fn check_kernel(node: &Node<'_>, margin: f64, ids: &[Vec<u32>]) -> Result<(), St
     let noise: f64 = node.need("max_abs_logit_diff")?.peek()?;
     // Each of two logits moves by the noise at most.
     if margin > 2.0 * BF16_FACTOR * noise && !is_same {
-        return Err(format!("other ids than ours although the margin {margin} is far above the noise {noise}"));
+        return Err(format!(
+            "other ids than ours although the margin {margin} is far above the noise {noise}"
+        ));
     }
     Ok(())
 }

@@ -28,7 +28,8 @@ enum Row {
 
 impl Row {
     fn parse(name: &str) -> Option<Self> {
-        let count = |word: &str| ["no", "one", "two", "three", "four"].iter().position(|known| *known == word);
+        let count =
+            |word: &str| ["no", "one", "two", "three", "four"].iter().position(|known| *known == word);
         match name {
             "image_pad typed by the user" => {
                 return Some(Self::Count { prompt: format!("{ONE} <|image_pad|>"), images: 1 });
@@ -88,7 +89,8 @@ fn check_row(
             let places = Prompt::from_reference_text(prompt).image_slots();
             if refusal.is_none() && !golden.is_v5() && places < *images {
                 // transformers 4 ignores the pictures that have no place; that is an error here.
-                return report.absent(format!("{}: pictures without a place are refused here", expected.name()));
+                return report
+                    .absent(format!("{}: pictures without a place are refused here", expected.name()));
             }
             check_count(golden, model, prompt, *images, refusal, expected)
         }

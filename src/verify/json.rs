@@ -122,10 +122,6 @@ impl<'a> Node<'a> {
         &self.name
     }
 
-    pub(super) fn is_object(&self) -> bool {
-        self.value.is_object()
-    }
-
     pub(super) fn is_null(&self) -> bool {
         self.value.is_null()
     }
@@ -144,11 +140,8 @@ impl<'a> Node<'a> {
     /// The entries of a list; none of anything else.
     pub(super) fn items(&self) -> Vec<Node<'a>> {
         let items = self.value.as_array().map_or(&[][..], Vec::as_slice);
-        let node = |(index, value)| Node {
-            ledger: self.ledger,
-            value,
-            name: format!("{}[{index}]", self.name),
-        };
+        let node =
+            |(index, value)| Node { ledger: self.ledger, value, name: format!("{}[{index}]", self.name) };
         items.iter().enumerate().map(node).collect()
     }
 

@@ -4,13 +4,14 @@
 //! directory ─ golden (files, tensors, JSON leaves) ─► ledger: what has not been checked yet
 //!                │                                        ▲
 //!                └─► resize · frames · images · checkpoints · tokenizer · chats · rope · sampling
-//!                    · model (encode ─ forward ─ decode) · errors ─► Report
+//!                    · model (forward ─ decode) · errors · bf16 ─► Report
 //! ```
 //!
 //! Golden data are numbers of the published implementation: `tests/fixtures/golden` holds some, and the scripts beside
 //! it make more. [`run`] compares every number that can be reproduced, finds data that contradict themselves, and
 //! names all that it did not check.
 
+mod bf16;
 mod chats;
 mod checkpoints;
 mod decode;
@@ -33,7 +34,10 @@ mod tensors;
 mod tokenizer;
 mod tolerance;
 
-use std::{io, path::{Path, PathBuf}};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 pub use rcmu_model::Device;
 pub use report::{Report, Stage, Verdict};
@@ -90,8 +94,8 @@ impl VerifyOptions {
     ///
     /// [`Error::Device`] when the kind is not compiled in.
     pub fn new(device_name: &str) -> Result<Self, Error> {
-        let device = rcmu_model::device(device_name)
-            .ok_or_else(|| Error::Device { name: device_name.to_owned() })?;
+        let device =
+            rcmu_model::device(device_name).ok_or_else(|| Error::Device { name: device_name.to_owned() })?;
         let tolerances = if device_name == "flex" { Tolerances::CPU } else { Tolerances::GPU };
         Ok(Self { device_name: device_name.to_owned(), device, tokenizer: None, tolerances })
     }
@@ -123,6 +127,7 @@ pub fn run(dir: &Path, options: &VerifyOptions) -> Result<Report, Error> {
     sampling::check(&golden, &mut report);
     model::check(&golden, options, &mut report);
     errors::check(&golden, options, &mut report);
+    bf16::check(&golden, options, &mut report);
     report.finish(golden.unchecked(), golden.left_out());
     Ok(report)
 }

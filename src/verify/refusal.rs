@@ -18,7 +18,11 @@ impl Refusal {
         if classes.contains(&self.class.as_str()) {
             Ok(())
         } else {
-            Err(format!("the reference raised {}, which does not fit; expected {}", self.class, classes.join(" or ")))
+            Err(format!(
+                "the reference raised {}, which does not fit; expected {}",
+                self.class,
+                classes.join(" or ")
+            ))
         }
     }
 

@@ -236,7 +236,9 @@ mod tests {
 
     #[test]
     fn a_number_that_is_none_never_passes() {
-        for (found, expected) in [(f32::NAN, 1.0), (1.0, f32::NAN), (f32::NAN, f32::NAN), (f32::INFINITY, 1.0)] {
+        for (found, expected) in
+            [(f32::NAN, 1.0), (1.0, f32::NAN), (f32::NAN, f32::NAN), (f32::INFINITY, 1.0)]
+        {
             let mut stage = Stage::new("numbers", Tolerance::Within(1e30));
 
             stage.near("x", &[1.0, found], &[1.0, expected]);

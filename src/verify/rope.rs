@@ -93,7 +93,7 @@ fn row_grids(segments: &[Value]) -> Result<[Vec<[usize; 3]>; 2], String> {
 
 /// Real tokens of a row that is padded on the left.
 pub(super) fn real_tokens(mask: &[u8], len: usize) -> Result<usize, String> {
-    let real = mask.iter().filter(|&&bit| bit == 1).count();
+    let real: usize = mask.iter().map(|&bit| usize::from(bit == 1)).sum();
     let is_left_padded = mask.len() == len && mask.iter().rev().take(real).all(|&bit| bit == 1);
     let is_mask = mask.iter().all(|&bit| bit <= 1) && is_left_padded && real > 0;
     if is_mask { Ok(real) } else { Err("its mask is not that of a row padded on the left".to_owned()) }
@@ -110,9 +110,12 @@ fn count(
         let [t, h, w] = *thw;
         // More patches than ids could stand for would only waste time.
         let is_small = t.checked_mul(h).and_then(|n| n.checked_mul(w)).is_some_and(|n| n <= 1 << 24);
-        PatchGrid::new(*thw, merge).filter(|_| is_small).ok_or_else(|| format!("{thw:?} is no grid of patches"))
+        PatchGrid::new(*thw, merge)
+            .filter(|_| is_small)
+            .ok_or_else(|| format!("{thw:?} is no grid of patches"))
     };
-    let [images, videos] = grids.each_ref().map(|grids| grids.iter().map(grid).collect::<Result<Vec<_>, _>>());
+    let [images, videos] =
+        grids.each_ref().map(|grids| grids.iter().map(grid).collect::<Result<Vec<_>, _>>());
     let pads = [config.image_token_id, config.video_token_id];
     let runs = runs(ids, pads, &images?, &videos?).map_err(|error| error.to_string())?;
     Ok(Positions::new(&runs, golden.dialect().position_rule()))
@@ -126,7 +129,9 @@ pub(super) fn compare_row(
     expected: [&[i64]; 3],
 ) -> Result<(), String> {
     let of_pad = i64::from(!golden.is_v5());
-    for (axis, (found, expected)) in ["time", "height", "width"].iter().zip(found.position_ids.iter().zip(expected)) {
+    for (axis, (found, expected)) in
+        ["time", "height", "width"].iter().zip(found.position_ids.iter().zip(expected))
+    {
         let padding = std::iter::repeat_n(of_pad, pads);
         let found: Vec<i64> = padding.chain(found.iter().map(|&position| i64::from(position))).collect();
         equal(&found.as_slice(), &expected).map_err(|problem| format!("{axis}: {problem}"))?;

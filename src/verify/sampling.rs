@@ -41,7 +41,8 @@ fn check_row(row: &Node<'_>, kept: &mut Stage, probabilities: &mut Stage) -> Res
     }
     if let Some(scaled) = row.get("after_temperature") {
         let expected: Vec<f32> = scaled.take()?;
-        let is_near = |(own, expected): (&f32, &f32)| (own / temperature - expected).abs() <= SCALED * expected.abs();
+        let is_near =
+            |(own, expected): (&f32, &f32)| (own / temperature - expected).abs() <= SCALED * expected.abs();
         let fits = expected.len() == logits.len() && logits.iter().zip(&expected).all(is_near);
         let outcome = if fits { Ok(()) } else { Err("other logits after the temperature".to_owned()) };
         probabilities.case(scaled.name(), outcome);
@@ -53,12 +54,45 @@ fn check_row(row: &Node<'_>, kept: &mut Stage, probabilities: &mut Stage) -> Res
     let candidates = settings.candidates(&logits);
     let ids: Vec<u32> = candidates.iter().map(|c| c.id).collect();
     let node = row.need("kept")?;
-    kept.case(node.name(), equal(&ids, &node.take()?));
+    let expected_ids: Vec<u32> = node.take()?;
+    kept.case(node.name(), same_but_for_ties(&ids, &expected_ids, &logits));
     let mut found = vec![0.0; logits.len()];
     for candidate in candidates {
         found[candidate.id as usize] = candidate.probability;
     }
     let node = row.need("probabilities")?;
-    probabilities.near(node.name(), &found, &node.take::<Vec<f32>>()?);
+    let expected: Vec<f32> = node.take()?;
+    let is_kept =
+        |(id, &probability): (usize, &f32)| probability == 0.0 || expected_ids.contains(&(id as u32));
+    if !expected.iter().enumerate().all(is_kept) {
+        probabilities.case(node.name(), Err("a token that is not kept has a probability".to_owned()));
+        return Ok(());
+    }
+    if expected.len() != logits.len() {
+        return Err(format!("{} probabilities for {} logits", expected.len(), logits.len()));
+    }
+    probabilities.near(node.name(), &by_logit(&found, &logits), &by_logit(&expected, &logits));
     Ok(())
+}
+
+/// Which of several equal logits are kept, the reference leaves to its sort, whose order of equals depends on the CPU.
+fn same_but_for_ties(found: &[u32], expected: &[u32], logits: &[f32]) -> Result<(), String> {
+    let kept = |ids: &[u32]| -> Option<Vec<f32>> {
+        let mut kept: Vec<f32> =
+            ids.iter().map(|&id| logits.get(id as usize).copied()).collect::<Option<_>>()?;
+        kept.sort_by(f32::total_cmp);
+        Some(kept)
+    };
+    let is_ascending = expected.is_sorted_by(|a, b| a < b);
+    if is_ascending && kept(expected).is_some() && kept(found) == kept(expected) {
+        return Ok(());
+    }
+    equal(&found, &expected).and(Err("its ids are not in order".to_owned()))
+}
+
+/// Probabilities in the order of their logits, those of equal logits in their own order.
+fn by_logit(probabilities: &[f32], logits: &[f32]) -> Vec<f32> {
+    let mut pairs: Vec<(f32, f32)> = logits.iter().copied().zip(probabilities.iter().copied()).collect();
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    pairs.into_iter().map(|(_, probability)| probability).collect()
 }

@@ -39,10 +39,6 @@ impl TensorFile {
         self.tensors.keys().map(String::as_str)
     }
 
-    pub(super) fn contains(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
-    }
-
     /// A tensor, which counts as checked, if there is one.
     pub(super) fn get(&self, ledger: &Ledger, name: &str) -> Option<&Tensor> {
         let tensor = self.tensors.get(name)?;

@@ -27,7 +27,9 @@ pub(super) fn check(golden: &Golden, options: &VerifyOptions, report: &mut Repor
         (Some(root), Some(dir)) => {
             check_tokenizer(["published tokenizer", "published tokenizer's chats"], &root, dir, report);
         }
-        (Some(_), None) => report.absent("tokenizer_qwen.json needs the directory of the published tokenizer"),
+        (Some(_), None) => {
+            report.absent("tokenizer_qwen.json needs the directory of the published tokenizer");
+        }
         (None, _) => {}
     }
 }
@@ -63,8 +65,7 @@ fn check_files(root: &Node<'_>, dir: &Path, stage: &mut Stage) {
             }
             // Reading the tokenizer has shown that these files are of a bearable size.
             let bytes = std::fs::read(dir.join(file)).map_err(|error| error.to_string())?;
-            let hex: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-            equal(&hex, &expected)
+            equal(&format!("{:x}", Sha256::digest(&bytes)), &expected)
         };
         stage.case(sum.name(), compare());
     }

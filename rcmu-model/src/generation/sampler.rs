@@ -112,8 +112,8 @@ impl SamplerSettings {
             kept.retain(|c| c.probability >= kth);
         }
         if let Some(p) = self.top_p {
-            // Ascending; equal logits stay in the order of their ids, so that the lowest ids are dropped first.
-            kept.sort_by(|a, b| a.probability.total_cmp(&b.probability));
+            // Ascending; of equal logits the highest ids are dropped first, so that the id of greedy decoding stays.
+            kept.sort_by(|a, b| a.probability.total_cmp(&b.probability).then(b.id.cmp(&a.id)));
             let weights = softmax(&kept);
             let mut sum = 0.0;
             let drop = weights.iter().take_while(|&&weight| {

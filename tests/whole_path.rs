@@ -1,0 +1,400 @@
+//! From picture, regions and question to a parsed answer, on a tiny random checkpoint.
+//!
+//! Its words mean nothing; what is tested is that the parts fit and that no way of asking changes the answer.
+
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rcmu::{
+    AnswerEvent, Backend, ComputeDtype, Error, LoadOptions, Rcmu,
+    core::{
+        Control, FinishReason, GenerateError, GenerateOptions, Generator, ImageSize, Picture, PixelBox,
+        Question, Request, Scene,
+    },
+    prompt::PromptBuilder,
+};
+
+type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden").join(name)
+}
+
+/// The CPU, or the backend that `RCMU_DEVICE` names.
+fn options() -> Result<LoadOptions, Error> {
+    let backend = std::env::var("RCMU_DEVICE").unwrap_or_else(|_| "flex".into());
+    let mut options = LoadOptions::default().on(Backend::from_name(&backend)?.device()?);
+    options.model.dtype = Some(ComputeDtype::F32);
+    Ok(options)
+}
+
+fn load(name: &str) -> Result<Rcmu, Error> {
+    Rcmu::load(&fixture(name).to_string_lossy(), &options()?)
+}
+
+/// A picture whose pixels follow from the seed.
+fn picture(width: u32, height: u32, seed: u32) -> Result<Picture, Error> {
+    let size = ImageSize::new(width, height)?;
+    let pixels = (0..width * height * 3).map(|i| ((i ^ (i >> 5)).wrapping_mul(31 + 2 * seed) >> 3) as u8);
+    Ok(Picture::Rgb { size, pixels: pixels.collect() })
+}
+
+fn scene(seed: u32) -> Result<Scene, Error> {
+    let scene = rcmu::scene(picture(84, 56, seed)?)?
+        .region("lantern", PixelBox::new(4, 4, 30, 50)?, "Made of copper in the harbor.")?
+        .region("dog", PixelBox::new(40, 10, 80, 56)?, "Bella. Two years old.")?;
+    Ok(scene)
+}
+
+fn request(scene: &Scene, text: &str, options: GenerateOptions) -> Result<Request, Error> {
+    let question = Question::new(text)?.with_citations();
+    Ok(PromptBuilder::new(scene, &question).build()?.into_request(options))
+}
+
+fn generate(model: &Rcmu, request: &Request) -> Result<(String, Vec<u32>), Error> {
+    let made = model.model().generate(request, &Control::default(), &mut |_| {})?;
+    Ok((made.text, made.token_ids))
+}
+
+#[test]
+fn all_file_layouts_hold_the_same_model() -> TestResult {
+    let request = request(&scene(0)?, "What is shown?", GenerateOptions::greedy(12))?;
+
+    let expected = generate(&load("tiny")?, &request)?;
+
+    for name in ["tiny_bf16", "tiny_v5_layout"] {
+        assert_eq!(generate(&load(name)?, &request)?, expected, "{name}");
+    }
+    assert_eq!(expected.1.len(), 12);
+    Ok(())
+}
+
+#[test]
+fn the_untied_head_is_used() -> TestResult {
+    let request = request(&scene(0)?, "What is shown?", GenerateOptions::greedy(4))?;
+
+    let (tied, untied) = (load("tiny")?, load("tiny_untied")?);
+
+    assert!(untied.model().parameter_count() > tied.model().parameter_count());
+    assert_ne!(generate(&tied, &request)?, generate(&untied, &request)?);
+    Ok(())
+}
+
+#[test]
+fn asking_streaming_and_chatting_give_the_same_answer() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let scene = scene(1)?;
+    let question = Question::new("What is shown?")?.with_citations();
+    let settings = GenerateOptions::greedy(24);
+
+    let asked = model.ask_with(&scene, &question, settings.clone(), &Control::default())?;
+
+    let mut text = String::new();
+    let mut streamed = None;
+    for event in model.stream_with(&scene, &question, settings.clone(), Control::default())? {
+        match event? {
+            AnswerEvent::Text(part) => text.push_str(&part),
+            AnswerEvent::Finished { answer, .. } => streamed = Some(*answer),
+            _ => {}
+        }
+    }
+    let chatted =
+        model.chat(scene).ask_with(&question, settings, &Control::default(), &mut |_| {})?;
+    assert_eq!(text, asked.text);
+    assert_eq!(streamed.as_ref(), Some(&asked));
+    assert_eq!(chatted, asked);
+    Ok(())
+}
+
+#[test]
+fn a_second_question_reuses_the_picture_and_the_context_and_answers_as_if_fresh() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let scene = scene(2)?;
+    let mut session = model.model().session();
+    let first = request(&scene, "What is shown?", GenerateOptions::greedy(6))?;
+    let second = request(&scene, "Who is it?", GenerateOptions::greedy(6))?;
+
+    session.generate(&first, &Control::default(), &mut |_| {})?;
+    let reused = session.generate(&second, &Control::default(), &mut |_| {})?;
+
+    assert_eq!(reused.stats.reused_pictures, 1);
+    assert!(reused.stats.reused_tokens > reused.stats.image_tokens);
+    assert!(reused.stats.reused_tokens < reused.stats.prompt_tokens);
+    assert_eq!(reused.token_ids, generate(&model, &second)?.1);
+    Ok(())
+}
+
+#[test]
+fn another_picture_never_hits() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let mut session = model.model().session();
+    let ask = |seed| -> Result<Request, Error> {
+        let scene = rcmu::scene(picture(84, 56, seed)?)?;
+        request(&scene, "What is shown?", GenerateOptions::greedy(6))
+    };
+
+    session.generate(&ask(3)?, &Control::default(), &mut |_| {})?;
+    let other = session.generate(&ask(4)?, &Control::default(), &mut |_| {})?;
+
+    assert_eq!(other.stats.reused_pictures, 0);
+    // The words before the picture are the same and may be reused; the picture's tokens may not.
+    assert!(other.stats.reused_tokens < other.stats.prompt_tokens - other.stats.image_tokens);
+    assert_eq!(other.token_ids, generate(&model, &ask(4)?)?.1);
+
+    // Back to the first: its features are still there, its keys and values are not.
+    let back = session.generate(&ask(3)?, &Control::default(), &mut |_| {})?;
+    assert_eq!(back.stats.reused_pictures, 1);
+    assert_eq!(back.token_ids, generate(&model, &ask(3)?)?.1);
+    Ok(())
+}
+
+#[test]
+fn the_same_pixels_in_another_size_never_hit() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let mut session = model.model().session();
+    let pixels: std::sync::Arc<[u8]> = (0..56 * 112 * 3).map(|i| (i % 251) as u8).collect();
+    let ask = |width, height| -> Result<Request, Error> {
+        let picture = Picture::Rgb { size: ImageSize::new(width, height)?, pixels: pixels.clone() };
+        request(&rcmu::scene(picture)?, "What is shown?", GenerateOptions::greedy(4))
+    };
+
+    session.generate(&ask(56, 112)?, &Control::default(), &mut |_| {})?;
+    let turned = session.generate(&ask(112, 56)?, &Control::default(), &mut |_| {})?;
+
+    assert_eq!(turned.stats.reused_pictures, 0);
+    assert_eq!(turned.token_ids, generate(&model, &ask(112, 56)?)?.1);
+    Ok(())
+}
+
+#[test]
+fn a_batch_gives_each_row_the_answer_it_gets_alone() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let without_picture = Request {
+        prompt: rcmu::core::Prompt::from_reference_text("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"),
+        visuals: Vec::new(),
+        options: GenerateOptions::greedy(3),
+    };
+    let requests = [
+        request(&scene(5)?, "What is shown?", GenerateOptions::greedy(8))?,
+        without_picture,
+        request(&rcmu::scene(picture(60, 140, 6)?)?, "Who?", GenerateOptions::greedy(10))?,
+    ];
+
+    let together = model.model().generate_batch(&requests, &Control::default())?;
+
+    for (row, request) in together.iter().zip(&requests) {
+        assert_eq!(row.token_ids, generate(&model, request)?.1);
+    }
+    Ok(())
+}
+
+#[test]
+fn many_threads_share_one_model_without_cross_talk() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let requests: Vec<Request> = (0..8)
+        .map(|seed| request(&scene(seed)?, "What is shown?", GenerateOptions::greedy(6)))
+        .collect::<Result<_, _>>()?;
+    let serial: Vec<_> = requests.iter().map(|r| generate(&model, r)).collect::<Result<_, _>>()?;
+
+    let parallel: Vec<Vec<_>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..8)
+            .map(|shift| {
+                let (model, requests) = (model.clone(), &requests);
+                scope.spawn(move || {
+                    let order = (0..8).map(|i| (i + shift) % 8);
+                    order.map(|i| (i, generate(&model, &requests[i]).map_err(|e| e.to_string()))).collect()
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().expect("no thread panics")).collect()
+    });
+
+    for (i, answer) in parallel.into_iter().flatten() {
+        assert_eq!(answer.as_ref(), Ok(&serial[i]));
+    }
+    Ok(())
+}
+
+#[test]
+fn sampling_follows_the_seed() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let sample = |seed| -> Result<Vec<u32>, Error> {
+        let mut options = GenerateOptions { max_new_tokens: 16, seed, ..GenerateOptions::default() };
+        options.temperature = Some(1.5);
+        Ok(generate(&model, &request(&scene(0)?, "What?", options)?)?.1)
+    };
+
+    assert_eq!(sample(1)?, sample(1)?);
+    assert_ne!(sample(1)?, sample(2)?);
+    Ok(())
+}
+
+#[test]
+fn a_stop_string_ends_the_text_before_it() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let free = request(&scene(0)?, "What is shown?", GenerateOptions::greedy(12))?;
+    let (whole, _) = generate(&model, &free)?;
+    let middle: String = whole.chars().skip(4).take(3).collect();
+    let mut stopped = free;
+    stopped.options.stop = vec![middle.clone()];
+
+    let made = model.model().generate(&stopped, &Control::default(), &mut |_| {})?;
+
+    let cut = whole.find(&middle).expect("taken from the text");
+    assert_eq!((made.text.as_str(), made.finish), (&whole[..cut], FinishReason::StopString));
+    Ok(())
+}
+
+#[test]
+fn cancelling_at_any_step_keeps_the_text_so_far_and_the_session_usable() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let request = request(&scene(0)?, "What is shown?", GenerateOptions::greedy(16))?;
+    let mut parts = 0;
+    let made = model.model().generate(&request, &Control::default(), &mut |event| {
+        parts += usize::from(matches!(event, rcmu::core::Event::Text(_)));
+    })?;
+    let (whole, ids) = (made.text, made.token_ids);
+    let mut session = model.model().session();
+
+    // The last part comes with the end, when there is nothing left to cancel.
+    for steps in 0..parts - 1 {
+        let control = Control::default();
+        let mut texts = 0;
+        let made = session.generate(&request, &control, &mut |event| {
+            if let rcmu::core::Event::Text(_) = event {
+                texts += 1;
+            }
+            if texts >= steps {
+                control.cancel.cancel();
+            }
+        })?;
+        assert_eq!(made.finish, FinishReason::Cancelled, "{steps}");
+        assert!(made.finish.is_partial() && whole.starts_with(&made.text), "{steps}: {:?}", made.text);
+        assert!(made.token_ids.len() < ids.len());
+    }
+
+    let again = session.generate(&request, &Control::default(), &mut |_| {})?;
+    assert_eq!(again.token_ids, ids);
+    Ok(())
+}
+
+#[test]
+fn a_deadline_ends_the_work() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let request = request(&scene(0)?, "What is shown?", GenerateOptions::greedy(20_000))?;
+    let started = Instant::now();
+
+    let control = Control::with_timeout(Duration::from_millis(300));
+    let made = model.model().generate(&request, &control, &mut |_| {})?;
+
+    assert_eq!(made.finish, FinishReason::Deadline);
+    // Generous: a slow machine still needs far less for one token than for twenty thousand.
+    assert!(started.elapsed() < Duration::from_secs(30));
+    Ok(())
+}
+
+/// The error of the model behind a refused request.
+fn refusal(result: Result<impl std::fmt::Debug, GenerateError>) -> rcmu::model::Error {
+    match result.expect_err("the request is refused") {
+        GenerateError::Request(source) => *source.downcast().expect("an error of the model"),
+        other => panic!("expected a refused request, found {other:?}"),
+    }
+}
+
+#[test]
+fn prompts_over_the_context_window_are_refused_at_its_edge() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let request = |new| request(&scene(0)?, "What is shown?", GenerateOptions::greedy(new));
+    let prompt = model.model().plan(&request(1)?)?.prompt_tokens();
+    let room = u32::try_from(32_768 - prompt)?;
+
+    assert!(model.model().plan(&request(room)?)?.check(None).is_ok());
+    let over = model.model().generate(&request(room + 1)?, &Control::default(), &mut |_| {});
+
+    let error = refusal(over);
+    assert!(matches!(error, rcmu::model::Error::ContextWindow { available: 32_768, .. }), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_memory_budget_is_checked_before_anything_runs() -> TestResult {
+    let request = request(&scene(0)?, "What is shown?", GenerateOptions::greedy(4))?;
+    let needed = load("tiny_bf16")?.model().plan(&request)?.total_bytes();
+    let with_budget = |budget| -> Result<Rcmu, Error> {
+        let mut options = options()?;
+        options.model.memory_budget = Some(budget);
+        Rcmu::load(&fixture("tiny_bf16").to_string_lossy(), &options)
+    };
+
+    assert!(generate(&with_budget(needed)?, &request).is_ok());
+    let model = with_budget(needed - 1)?;
+    let error = refusal(model.model().generate(&request, &Control::default(), &mut |_| {}));
+
+    assert!(matches!(error, rcmu::model::Error::MemoryBudget { .. }), "{error}");
+    Ok(())
+}
+
+#[test]
+fn bad_options_and_missing_pictures_are_refused_and_the_model_goes_on() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let good = request(&scene(0)?, "What is shown?", GenerateOptions::greedy(4))?;
+    let mut no_picture = good.clone();
+    no_picture.visuals.clear();
+    let mut hot = good.clone();
+    hot.options.temperature = Some(f32::NAN);
+
+    let ask = |request: &Request| model.model().generate(request, &Control::default(), &mut |_| {});
+
+    assert!(matches!(refusal(ask(&no_picture)), rcmu::model::Error::VisualCount { .. }));
+    assert!(matches!(refusal(ask(&hot)), rcmu::model::Error::Options(_)));
+    assert!(ask(&good).is_ok());
+    Ok(())
+}
+
+#[test]
+fn a_plan_says_what_the_run_will_count() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let request = request(&scene(0)?, "What is shown?", GenerateOptions::greedy(2))?;
+
+    let plan = model.model().plan(&request)?;
+    let made = model.model().generate(&request, &Control::default(), &mut |_| {})?;
+
+    assert_eq!((plan.prompt_tokens(), plan.image_tokens), (made.stats.prompt_tokens, made.stats.image_tokens));
+    // 84 x 56 pixels are 3 x 2 blocks of 28 x 28.
+    assert_eq!(plan.image_tokens, 6);
+    Ok(())
+}
+
+#[test]
+fn loading_tells_its_progress_to_the_end() -> TestResult {
+    let mut seen = Vec::new();
+
+    let path = fixture("tiny_bf16");
+    let model = Rcmu::load_with_progress(&path.to_string_lossy(), &options()?, &mut |p| seen.push(p))?;
+
+    let last = seen.last().expect("at least one tensor");
+    assert_eq!((last.tensors, last.parameters), (last.total_tensors, last.total_parameters));
+    assert_eq!(last.parameters, model.model().parameter_count());
+    assert_eq!(seen.len(), last.total_tensors);
+    Ok(())
+}
+
+#[test]
+fn half_precision_stays_close_to_single() -> TestResult {
+    let mut half = options()?;
+    half.model.dtype = Some(ComputeDtype::Bf16);
+    let half = Rcmu::load(&fixture("tiny_bf16").to_string_lossy(), &half)?;
+    let input = rcmu::model::trace::TraceInput { rows: vec![(1..40).collect()], ..Default::default() };
+
+    let single = load("tiny_bf16")?.model().trace(&input, 0)?.logits;
+    let half = half.model().trace(&input, 0)?.logits;
+
+    let difference = single.values.iter().zip(&half.values).map(|(a, b)| (a - b).abs());
+    let mean = difference.sum::<f32>() / single.values.len() as f32;
+    // The reference's own bf16 is 0.05 to 0.06 away on average; three times that is the bound.
+    assert!(mean < 0.18, "{mean}");
+    Ok(())
+}
