@@ -52,7 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for statement in answer.statements() {
         println!("- {}", support::visible(&statement.text));
         for region in statement.regions().filter_map(|id| scene.regions().find(id).map(|r| (id, r))) {
-            let place = region.1.bbox().map_or(String::new(), |b| format!(" at {}", b.to_pixels(scene.size())));
+            let place =
+                region.1.bbox().map_or(String::new(), |b| format!(" at {}", b.to_pixels(scene.size())));
             println!("  [{}] {}{place}", region.0, region.1.label());
         }
     }

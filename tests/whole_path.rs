@@ -101,8 +101,7 @@ fn asking_streaming_and_chatting_give_the_same_answer() -> TestResult {
             _ => {}
         }
     }
-    let chatted =
-        model.chat(scene).ask_with(&question, settings, &Control::default(), &mut |_| {})?;
+    let chatted = model.chat(scene).ask_with(&question, settings, &Control::default(), &mut |_| {})?;
     assert_eq!(text, asked.text);
     assert_eq!(streamed.as_ref(), Some(&asked));
     assert_eq!(chatted, asked);
@@ -173,7 +172,9 @@ fn the_same_pixels_in_another_size_never_hit() -> TestResult {
 fn a_batch_gives_each_row_the_answer_it_gets_alone() -> TestResult {
     let model = load("tiny_bf16")?;
     let without_picture = Request {
-        prompt: rcmu::core::Prompt::from_reference_text("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"),
+        prompt: rcmu::core::Prompt::from_reference_text(
+            "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n",
+        ),
         visuals: Vec::new(),
         options: GenerateOptions::greedy(3),
     };
@@ -362,7 +363,10 @@ fn a_plan_says_what_the_run_will_count() -> TestResult {
     let plan = model.model().plan(&request)?;
     let made = model.model().generate(&request, &Control::default(), &mut |_| {})?;
 
-    assert_eq!((plan.prompt_tokens(), plan.image_tokens), (made.stats.prompt_tokens, made.stats.image_tokens));
+    assert_eq!(
+        (plan.prompt_tokens(), plan.image_tokens),
+        (made.stats.prompt_tokens, made.stats.image_tokens)
+    );
     // 84 x 56 pixels are 3 x 2 blocks of 28 x 28.
     assert_eq!(plan.image_tokens, 6);
     Ok(())

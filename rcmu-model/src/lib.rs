@@ -33,9 +33,7 @@ mod vision;
 pub use burn::tensor::Device;
 pub use device::{backends, device};
 pub use error::Error;
-pub use generation::{
-    Candidate, EncodedRequest, Hint, Plan, SamplerSettings, Session, VisualPlan,
-};
+pub use generation::{Candidate, EncodedRequest, Hint, Plan, SamplerSettings, Session, VisualPlan};
 pub use model::{LoadOptions, Model};
 pub use params::{ComputeDtype, LoadProgress};
 pub use vision::PatchGrid;

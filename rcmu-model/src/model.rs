@@ -196,16 +196,8 @@ impl Model {
         }
     }
 
-    /// Copies one row of logits to the host.
-    pub(crate) fn read(&self, logits: Tensor<2>) -> Result<Vec<f32>, Error> {
-        to_host(logits)
-    }
-
     /// Runs work on the device so that a panic of the backend becomes an error and marks the model as broken.
-    pub(crate) fn guarded<T>(
-        &self,
-        work: impl FnOnce() -> Result<T, Error>,
-    ) -> Result<T, GenerateError> {
+    pub(crate) fn guarded<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, GenerateError> {
         if self.shared.broken.load(Ordering::Acquire) {
             let message = "an earlier request broke the backend; load the model anew".to_owned();
             return Err(GenerateError::BackendFailed { message });
@@ -289,8 +281,9 @@ fn identity(checkpoint: &Checkpoint, dtype: ComputeDtype, options: &LoadOptions)
     let mut hash = Sha256::new();
     hash.update(checkpoint.fingerprint());
     hash.update(format!("{dtype:?}/{:?}/{:?}", options.dialect, options.picture_options));
-    let hex: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("qwen2-vl-{hex}")
+    let digest: [u8; 32] = hash.finalize().into();
+    let [a, b, ..] = *digest.as_chunks::<8>().0 else { return "qwen2-vl".into() };
+    format!("qwen2-vl-{:016x}{:016x}", u64::from_be_bytes(a), u64::from_be_bytes(b))
 }
 
 const _: fn() = || {

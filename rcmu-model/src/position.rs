@@ -171,11 +171,10 @@ mod tests {
         let images = [grid([1, 2, 4])];
         let check = |ids: &[u32]| runs(ids, [9, 8], &images, &[]);
 
-        assert_eq!(check(&[1, 9, 9, 2]).expect("two pads"), [
-            Run::Text(1),
-            Run::Visual(images[0]),
-            Run::Text(1)
-        ]);
+        assert_eq!(
+            check(&[1, 9, 9, 2]).expect("two pads"),
+            [Run::Text(1), Run::Visual(images[0]), Run::Text(1)]
+        );
         for ids in [&[1, 9, 2][..], &[1, 9, 9, 9], &[1, 2], &[9, 1, 9], &[8, 9, 9]] {
             assert!(matches!(check(ids), Err(Error::ImageTokens { .. })), "{ids:?}");
         }

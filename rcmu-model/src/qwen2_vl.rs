@@ -76,12 +76,7 @@ impl Qwen2Vl {
     /// - `ids`: `tokens` ids below the vocabulary's size
     /// - `features`: pairs of the first token and `[merged_patches, hidden]`
     /// - output: `[tokens, hidden]`
-    pub(crate) fn embed(
-        &self,
-        ids: &[u32],
-        features: Vec<(usize, Tensor<2>)>,
-        device: &Device,
-    ) -> Tensor<2> {
+    pub(crate) fn embed(&self, ids: &[u32], features: Vec<(usize, Tensor<2>)>, device: &Device) -> Tensor<2> {
         let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
         let len = ids.len();
         let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [len]), (device, DType::I32));

@@ -96,7 +96,8 @@ fn read_ids(fields: &Fields<'_>, config: &ModelConfig, problems: &mut Problems) 
     let Some(value) = fields.value("eos_token_id") else {
         return vec![config.eos_token_id, config.bos_token_id];
     };
-    let id = |value: &Value| value.as_u64().filter(|&id| id < config.text.vocab_size as u64).map(|id| id as u32);
+    let id =
+        |value: &Value| value.as_u64().filter(|&id| id < config.text.vocab_size as u64).map(|id| id as u32);
     let ids = match value {
         Value::Array(list) if !list.is_empty() && list.len() <= 64 => list.iter().map(id).collect(),
         single => id(single).map(|id| vec![id]),

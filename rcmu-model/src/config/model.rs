@@ -160,11 +160,7 @@ impl ModelConfig {
     /// # Errors
     ///
     /// [`Error::Config`] with everything that does not fit.
-    pub(crate) fn check_against(
-        &self,
-        processor: &Processor,
-        tokenizer: &Tokenizer,
-    ) -> Result<(), Error> {
+    pub(crate) fn check_against(&self, processor: &Processor, tokenizer: &Tokenizer) -> Result<(), Error> {
         let mut problems = Problems::new();
         let layout = processor.config().layout();
         let vision = &self.vision;
@@ -178,20 +174,15 @@ impl ModelConfig {
                 problems.push(format!("the processor's {name} is {found}, the model's is {expected}"));
             }
         }
-        for (token, id) in [
-            (SpecialToken::ImagePad, self.image_token_id),
-            (SpecialToken::VideoPad, self.video_token_id),
-        ] {
+        for (token, id) in
+            [(SpecialToken::ImagePad, self.image_token_id), (SpecialToken::VideoPad, self.video_token_id)]
+        {
             let found = tokenizer.id(token);
             if found != id {
                 problems.push(format!("the tokenizer's {token} is {found}, the model's is {id}"));
             }
         }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Config { file: "config.json", problems })
-        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Config { file: "config.json", problems }) }
     }
 }
 
@@ -204,12 +195,15 @@ fn read_text(root: &Value, fields: &Fields<'_>, problems: &mut Problems) -> Text
     let hidden_size = fields.count("hidden_size", 1..=MAX_WIDTH, None, problems);
     let heads = fields.count("num_attention_heads", 1..=MAX_WIDTH, None, problems);
     let kv_heads = fields.count("num_key_value_heads", 1..=MAX_WIDTH, Some(heads as u64), problems);
-    if hidden_size % heads != 0 {
+    if !hidden_size.is_multiple_of(heads) {
         problems.push(format!("num_attention_heads {heads} does not divide hidden_size {hidden_size}"));
-    } else if (hidden_size / heads) % 2 != 0 {
-        problems.push(format!("hidden_size / num_attention_heads is {}, expected an even width", hidden_size / heads));
+    } else if !(hidden_size / heads).is_multiple_of(2) {
+        problems.push(format!(
+            "hidden_size / num_attention_heads is {}, expected an even width",
+            hidden_size / heads
+        ));
     }
-    if heads % kv_heads != 0 {
+    if !heads.is_multiple_of(kv_heads) {
         problems.push(format!("num_key_value_heads {kv_heads} does not divide num_attention_heads {heads}"));
     }
     fields.one_of("hidden_act", &["silu"], problems);
@@ -278,10 +272,10 @@ fn read_vision(root: &Value, text: &TextConfig, problems: &mut Problems) -> Visi
         spatial_merge_size: fields.count("spatial_merge_size", 1..=16, Some(2), problems),
         temporal_patch_size: fields.count("temporal_patch_size", 1..=16, Some(2), problems),
     };
-    if vision.embed_dim % vision.num_heads != 0 {
+    if !vision.embed_dim.is_multiple_of(vision.num_heads) {
         let VisionConfig { num_heads, embed_dim, .. } = vision;
         problems.push(format!("vision_config.num_heads {num_heads} does not divide embed_dim {embed_dim}"));
-    } else if vision.head_dim() % 4 != 0 {
+    } else if !vision.head_dim().is_multiple_of(4) {
         let width = vision.head_dim();
         problems.push(format!("vision_config: heads of width {width}, expected a multiple of 4"));
     }
@@ -347,10 +341,28 @@ mod tests {
             serde_json::json!(1e300),
             serde_json::json!([]),
         ];
-        let top = ["hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-            "num_key_value_heads", "vocab_size", "max_position_embeddings", "rms_norm_eps", "rope_theta"];
-        let vision = ["depth", "embed_dim", "num_heads", "mlp_ratio", "in_chans", "hidden_size", "patch_size",
-            "spatial_merge_size", "temporal_patch_size"];
+        let top = [
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "vocab_size",
+            "max_position_embeddings",
+            "rms_norm_eps",
+            "rope_theta",
+        ];
+        let vision = [
+            "depth",
+            "embed_dim",
+            "num_heads",
+            "mlp_ratio",
+            "in_chans",
+            "hidden_size",
+            "patch_size",
+            "spatial_merge_size",
+            "temporal_patch_size",
+        ];
         for value in &hostile {
             for name in top {
                 let mut config = published();

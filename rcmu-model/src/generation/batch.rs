@@ -129,8 +129,7 @@ impl<'a> PaddedBatch<'a> {
     ) -> Self {
         let dtype = model.network().dtype();
         let capacity = longest + new_tokens;
-        let cache =
-            KvCache::new(&model.config().text, encoded.len(), capacity, model.device(), dtype);
+        let cache = KvCache::new(&model.config().text, encoded.len(), capacity, model.device(), dtype);
         Self {
             model,
             cache,

@@ -14,11 +14,11 @@ mod sampler;
 mod session;
 mod stop;
 
-pub use encode::EncodedRequest;
-pub use plan::{Hint, Plan, VisualPlan};
-pub use sampler::{Candidate, SamplerSettings};
-pub use session::Session;
 pub(crate) use batch::PaddedBatch;
+pub use encode::EncodedRequest;
 pub(crate) use encode::EncodedVisual;
+pub use plan::{Hint, Plan, VisualPlan};
 pub(crate) use row::Row;
 pub(crate) use sampler::argmax;
+pub use sampler::{Candidate, SamplerSettings};
+pub use session::Session;

@@ -3,7 +3,9 @@ use std::fmt;
 use rcmu_core::{GenerateOptions, ImageSize};
 
 use super::encode::Outline;
-use crate::{Error, config::ModelConfig, model::Model, processor::PicturePlan, text::KvCache, vision::PatchGrid};
+use crate::{
+    Error, config::ModelConfig, model::Model, processor::PicturePlan, text::KvCache, vision::PatchGrid,
+};
 
 /// Image tokens below which boxes lose precision: an image of 1024 tokens has merged patches of about 1/32 of a side.
 const GROUNDING_TOKENS: usize = 1024;
@@ -129,11 +131,7 @@ impl Plan {
 }
 
 impl Model {
-    pub(crate) fn plan_outline(
-        &self,
-        outline: &Outline,
-        options: &GenerateOptions,
-    ) -> Result<Plan, Error> {
+    pub(crate) fn plan_outline(&self, outline: &Outline, options: &GenerateOptions) -> Result<Plan, Error> {
         let config = self.config();
         let size = self.compute_dtype().size();
         let prompt = outline.input_ids.len();
@@ -144,8 +142,7 @@ impl Model {
             new: max_new_tokens,
             available: config.text.max_position_embeddings,
         };
-        let kv_bytes =
-            KvCache::bytes(&config.text, prompt + max_new_tokens, size).ok_or_else(too_long)?;
+        let kv_bytes = KvCache::bytes(&config.text, prompt + max_new_tokens, size).ok_or_else(too_long)?;
         let patches = outline.visuals.iter().map(|v| v.grid.patches()).max().unwrap_or(0);
         Ok(Plan {
             text_tokens: prompt - image_tokens,

@@ -60,11 +60,7 @@ impl<'a> Row<'a> {
     /// # Errors
     ///
     /// [`Error::NonFiniteLogits`].
-    pub(crate) fn step(
-        &mut self,
-        logits: Vec<f32>,
-        on_event: &mut dyn FnMut(Event),
-    ) -> Result<u32, Error> {
+    pub(crate) fn step(&mut self, logits: Vec<f32>, on_event: &mut dyn FnMut(Event)) -> Result<u32, Error> {
         let id = self.sampler.choose(logits, &self.seen)?;
         self.seen.push(id);
         if self.eos.contains(&id) {

@@ -49,10 +49,7 @@ impl SamplerSettings {
             top_k: top_k.map(|k| k as usize),
             top_p: options.top_p.or(default(config.top_p)).filter(|&p| p < 1.0),
             min_p: options.min_p.or(default(config.min_p)).filter(|&p| p > 0.0),
-            repetition_penalty: options
-                .repetition_penalty
-                .or(config.repetition_penalty)
-                .unwrap_or(1.0),
+            repetition_penalty: options.repetition_penalty.or(config.repetition_penalty).unwrap_or(1.0),
         }
     }
 

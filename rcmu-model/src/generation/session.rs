@@ -1,7 +1,4 @@
-use std::{
-    ops::ControlFlow,
-    time::Instant,
-};
+use std::{ops::ControlFlow, time::Instant};
 
 use burn::tensor::Tensor;
 use rcmu_core::{Control, Event, FinishReason, GenerateError, Generation, Request, Stats};
@@ -10,7 +7,7 @@ use super::{EncodedRequest, Row, features::FeatureStore};
 use crate::{
     Error,
     layers::{AttentionMask, Observer, Step},
-    model::Model,
+    model::{Model, to_host},
     position::Positions,
     qwen2_vl::{TokenBatch, axes},
     text::KvCache,
@@ -109,13 +106,10 @@ impl Session {
             process_time: started.elapsed(),
             ..Stats::default()
         };
-        on_event(Event::Started {
-            prompt_tokens: stats.prompt_tokens,
-            image_tokens: stats.image_tokens,
-        });
+        on_event(Event::Started { prompt_tokens: stats.prompt_tokens, image_tokens: stats.image_tokens });
         let mut row =
             Row::new(&encoded.input_ids, &request.options, model.generation_config(), model.tokenizer());
-        let Some(mut logits) = self.prefill(encoded, &request.options, control, &mut stats)? else {
+        let Some(mut logits) = self.prefill(&encoded, &request.options, control, &mut stats)? else {
             row.end(control.stop_reason().unwrap_or(FinishReason::Cancelled), on_event);
             return Ok(finished(row, stats, on_event));
         };
@@ -130,13 +124,11 @@ impl Session {
                 row.end(reason, on_event);
                 break;
             }
-            logits = match self.decode(id, control)? {
-                Some(logits) => logits,
-                None => {
-                    row.end(control.stop_reason().unwrap_or(FinishReason::Cancelled), on_event);
-                    break;
-                }
+            let Some(next) = self.decode(id, control)? else {
+                row.end(control.stop_reason().unwrap_or(FinishReason::Cancelled), on_event);
+                break;
             };
+            logits = next;
         }
         stats.decode_time = started.elapsed();
         Ok(finished(row, stats, on_event))
@@ -147,22 +139,21 @@ impl Session {
     /// `None` when it was stopped from outside.
     fn prefill(
         &mut self,
-        encoded: EncodedRequest,
+        encoded: &EncodedRequest,
         options: &rcmu_core::GenerateOptions,
         control: &Control,
         stats: &mut Stats,
     ) -> Result<Option<Vec<f32>>, Error> {
         let model = self.model.clone();
-        let past = past_tokens(&encoded);
+        let past = past_tokens(encoded);
         let common = past.iter().zip(&self.past).take_while(|(new, old)| new == old).count();
         // One token at least must run, for its logits.
         let reused = common.min(past.len().saturating_sub(1));
         self.forget_from(reused);
         stats.reused_tokens = reused;
 
-        let features = match self.features_after(reused, &encoded, control, stats) {
-            Some(features) => features,
-            None => return Ok(None),
+        let Some(features) = self.features_after(reused, encoded, control, stats) else {
+            return Ok(None);
         };
         let started = Instant::now();
         self.reserve(past.len() + options.max_new_tokens as usize);
@@ -179,7 +170,7 @@ impl Session {
         self.past = past;
         let [rows, width] = hidden.dims();
         let logits = model.network().logits(hidden.slice([rows - 1..rows, 0..width]));
-        let logits = model.read(logits)?;
+        let logits = to_host(logits)?;
         stats.prefill_time = started.elapsed();
         Ok(Some(logits))
     }
@@ -240,7 +231,7 @@ impl Session {
             return Ok(None);
         };
         self.past.push(PastToken { content: PastContent::Text(id), position: [next; 3] });
-        model.read(model.network().logits(hidden)).map(Some)
+        to_host(model.network().logits(hidden)).map(Some)
     }
 
     fn forward(&mut self, tokens: TokenBatch<'_>, control: &Control) -> Option<Tensor<2>> {
@@ -252,12 +243,11 @@ impl Session {
     /// Makes room for `tokens` tokens in all.
     fn reserve(&mut self, tokens: usize) {
         let model = &self.model;
-        match &mut self.cache {
-            Some(cache) => cache.reserve(tokens),
-            None => {
-                let (device, dtype) = (model.device(), model.network().dtype());
-                self.cache = Some(KvCache::new(&model.config().text, 1, tokens, device, dtype));
-            }
+        if let Some(cache) = &mut self.cache {
+            cache.reserve(tokens);
+        } else {
+            let (device, dtype) = (model.device(), model.network().dtype());
+            self.cache = Some(KvCache::new(&model.config().text, 1, tokens, device, dtype));
         }
     }
 
@@ -297,4 +287,3 @@ const _: fn() = || {
     fn is_send<T: Send>() {}
     is_send::<Session>();
 };
-

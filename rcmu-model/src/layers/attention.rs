@@ -1,12 +1,12 @@
 use burn::tensor::{
-    Bool, DType, Device, Tensor, activation::softmax, module::attention,
-    ops::AttentionModuleOptions,
+    Bool, DType, Device, Tensor, activation::softmax, module::attention, ops::AttentionModuleOptions,
 };
 
 use crate::device;
 
 /// What a query may look at.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one mask lives per forward pass")]
 pub(crate) enum AttentionMask {
     /// Everything.
     Full,
@@ -61,7 +61,7 @@ impl Attender {
     ) -> Tensor<4> {
         match self {
             Self::Fused => fused(query, key, value, mask),
-            Self::Explicit => explicit(query, key, value, mask),
+            Self::Explicit => explicit(&query, key, &value, mask),
         }
     }
 }
@@ -76,7 +76,7 @@ fn fused(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: &AttentionMas
     attention(query, key, value, marked, None, options)
 }
 
-fn explicit(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
+fn explicit(query: &Tensor<4>, key: Tensor<4>, value: &Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
     let [batch, heads, queries, head_dim] = query.dims();
     let [_, kv_heads, keys, _] = key.dims();
     let group = heads / kv_heads;
@@ -87,10 +87,12 @@ fn explicit(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: &Attention
         let end = queries.min(start + rows);
         let n = end - start;
         // The heads of one group stand next to each other, so they fold into the rows of one product.
-        let block = query
-            .clone()
-            .slice([0..batch, 0..heads, start..end, 0..head_dim])
-            .reshape([batch, kv_heads, group * n, head_dim]);
+        let block = query.clone().slice([0..batch, 0..heads, start..end, 0..head_dim]).reshape([
+            batch,
+            kv_heads,
+            group * n,
+            head_dim,
+        ]);
         let scores = block.matmul(key.clone()) * (head_dim as f64).sqrt().recip();
         let scores = match block_mask(mask, [batch, queries, keys], start..end, &scores) {
             Some(hidden) => scores
@@ -127,20 +129,14 @@ fn block_mask(
             let data = burn::tensor::TensorData::new(hidden, [1, 1, range.len(), keys]);
             Some(Tensor::from_data(data, &scores.device()))
         }
-        AttentionMask::Marked(marked) => {
-            Some(marked.clone().slice([0..batch, 0..1, range, 0..keys]))
-        }
+        AttentionMask::Marked(marked) => Some(marked.clone().slice([0..batch, 0..1, range, 0..keys])),
     }
 }
 
 /// Softmax over the last dimension, computed in f32 and given back in the input's dtype.
 fn softmax_f32(scores: Tensor<4>) -> Tensor<4> {
     let dtype = scores.dtype();
-    if dtype == DType::F32 {
-        softmax(scores, 3)
-    } else {
-        softmax(scores.cast(DType::F32), 3).cast(dtype)
-    }
+    if dtype == DType::F32 { softmax(scores, 3) } else { softmax(scores.cast(DType::F32), 3).cast(dtype) }
 }
 
 #[cfg(all(test, feature = "flex"))]
@@ -153,8 +149,7 @@ mod tests {
     fn by_hand(q: &[f32], k: &[f32], v: &[f32], dim: usize, visible: usize) -> Vec<f32> {
         let scale = 1.0 / (dim as f64).sqrt();
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>();
-        let exps: Vec<f64> =
-            k.chunks(dim).take(visible).map(|row| (dot(q, row) * scale).exp()).collect();
+        let exps: Vec<f64> = k.chunks(dim).take(visible).map(|row| (dot(q, row) * scale).exp()).collect();
         let sum: f64 = exps.iter().sum();
         (0..dim)
             .map(|d| {
@@ -172,20 +167,21 @@ mod tests {
         let q = random([1, heads, queries, dim]);
         let k = random([1, kv_heads, keys, dim]);
         let v = random([1, kv_heads, keys, dim]);
-        let [qs, ks, vs] = [&q, &k, &v].map(|x| x.clone().into_data().to_vec::<f32>().expect("f32"));
+        let [qs, ks, vs] = [&q, &k, &v].map(|x| x.clone().into_data().try_to_vec::<f32>().expect("f32"));
 
         for attender in [Attender::Fused, Attender::Explicit] {
             let out = attender
                 .forward(q.clone(), k.clone(), v.clone(), &AttentionMask::Causal)
                 .into_data()
-                .to_vec::<f32>()
+                .try_to_vec::<f32>()
                 .expect("f32");
             for head in 0..heads {
                 let kv = head / (heads / kv_heads) * keys * dim;
                 for query in 0..queries {
                     let at = (head * queries + query) * dim;
                     let visible = keys - queries + query + 1;
-                    let expected = by_hand(&qs[at..at + dim], &ks[kv..kv + keys * dim], &vs[kv..], dim, visible);
+                    let expected =
+                        by_hand(&qs[at..at + dim], &ks[kv..kv + keys * dim], &vs[kv..], dim, visible);
                     for (a, b) in out[at..at + dim].iter().zip(&expected) {
                         assert!((a - b).abs() < 1e-6, "{attender:?} head {head} query {query}: {a} and {b}");
                     }
@@ -202,7 +198,7 @@ mod tests {
         let q = random([1, 2, MAX_BLOCK_ROWS + 7, 4]);
         let (k, v) = (random([1, 1, MAX_BLOCK_ROWS + 7, 4]), random([1, 1, MAX_BLOCK_ROWS + 7, 4]));
 
-        let blocks = explicit(q.clone(), k.clone(), v.clone(), &AttentionMask::Causal);
+        let blocks = explicit(&q, k.clone(), &v, &AttentionMask::Causal);
         let whole = fused(q, k, v, &AttentionMask::Causal);
 
         blocks.into_data().assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-6));

@@ -11,6 +11,7 @@ use crate::{Error, params::Params};
 
 /// SwiGLU feed-forward network of the decoder: `down(silu(gate(x)) * up(x))`.
 #[derive(Module, Debug)]
+#[allow(clippy::struct_field_names, reason = "the checkpoint's names")]
 pub(crate) struct SwiGluMlp {
     gate_proj: Linear,
     up_proj: Linear,

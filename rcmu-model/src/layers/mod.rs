@@ -10,7 +10,7 @@ mod norm;
 mod observer;
 mod rotary;
 
-pub(crate) use attention::{AttentionMask, Attender};
+pub(crate) use attention::{Attender, AttentionMask};
 pub(crate) use linear::{Bias, Linear};
 pub(crate) use mlp::{GeluMlp, QuickGeluMlp, SwiGluMlp};
 pub(crate) use norm::{LayerNorm, RmsNorm};

@@ -57,11 +57,7 @@ impl LayerNorm {
     /// Constant of the reference's vision tower; not part of the config.
     const EPS: f64 = 1e-6;
 
-    pub(crate) fn load(
-        params: &mut Params<'_>,
-        name: &str,
-        hidden_size: usize,
-    ) -> Result<Self, Error> {
+    pub(crate) fn load(params: &mut Params<'_>, name: &str, hidden_size: usize) -> Result<Self, Error> {
         Ok(Self {
             weight: params.load(&format!("{name}.weight"), [hidden_size])?,
             bias: params.load(&format!("{name}.bias"), [hidden_size])?,

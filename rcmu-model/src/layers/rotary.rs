@@ -22,12 +22,7 @@ impl Rotary {
     ///
     /// `angles` holds `batch * seq` rows of `head_dim / 2` angles in radians; each row is used twice to fill the
     /// width.
-    pub(crate) fn new(
-        angles: &[f32],
-        [batch, seq, half]: [usize; 3],
-        device: &Device,
-        dtype: DType,
-    ) -> Self {
+    pub(crate) fn new(angles: &[f32], [batch, seq, half]: [usize; 3], device: &Device, dtype: DType) -> Self {
         assert_eq!(angles.len(), batch * seq * half, "one angle per token and frequency");
         let table = |f: fn(f32) -> f32| {
             let values: Vec<f32> = angles

@@ -4,7 +4,7 @@ use super::kv_cache::LayerCache;
 use crate::{
     Error,
     config::TextConfig,
-    layers::{AttentionMask, Attender, Bias, Linear, Rotary},
+    layers::{Attender, AttentionMask, Bias, Linear, Rotary},
     params::Params,
 };
 
@@ -19,11 +19,7 @@ pub(super) struct TextAttention {
 }
 
 impl TextAttention {
-    pub(super) fn load(
-        params: &mut Params<'_>,
-        name: &str,
-        config: &TextConfig,
-    ) -> Result<Self, Error> {
+    pub(super) fn load(params: &mut Params<'_>, name: &str, config: &TextConfig) -> Result<Self, Error> {
         let width = config.hidden_size;
         let kv_width = config.num_key_value_heads * config.head_dim();
         Ok(Self {

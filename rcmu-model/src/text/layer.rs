@@ -4,7 +4,7 @@ use super::{attention::TextAttention, kv_cache::LayerCache};
 use crate::{
     Error,
     config::TextConfig,
-    layers::{AttentionMask, Attender, RmsNorm, Rotary, SwiGluMlp},
+    layers::{Attender, AttentionMask, RmsNorm, Rotary, SwiGluMlp},
     params::Params,
 };
 
@@ -18,11 +18,7 @@ pub(super) struct DecoderLayer {
 }
 
 impl DecoderLayer {
-    pub(super) fn load(
-        params: &mut Params<'_>,
-        name: &str,
-        config: &TextConfig,
-    ) -> Result<Self, Error> {
+    pub(super) fn load(params: &mut Params<'_>, name: &str, config: &TextConfig) -> Result<Self, Error> {
         let (width, eps) = (config.hidden_size, config.rms_norm_eps);
         Ok(Self {
             input_layernorm: RmsNorm::load(params, &format!("{name}.input_layernorm"), width, eps)?,

@@ -10,12 +10,12 @@ use burn::{
     tensor::{Int, Tensor},
 };
 
-pub(crate) use self::{kv_cache::KvCache, rotary::text_rotary};
 use self::layer::DecoderLayer;
+pub(crate) use self::{kv_cache::KvCache, rotary::text_rotary};
 use crate::{
     Error,
     config::TextConfig,
-    layers::{AttentionMask, Attender, Observer, RmsNorm, Rotary, Step},
+    layers::{Attender, AttentionMask, Observer, RmsNorm, Rotary, Step},
     params::Params,
     vision::seen,
 };

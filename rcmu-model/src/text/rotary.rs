@@ -23,9 +23,11 @@ pub(crate) fn text_rotary(
     let seq = positions.first().map_or(0, |row| row[0].len());
     let mut angles = Vec::with_capacity(positions.len() * seq * half);
     for row in positions {
-        for token in 0..seq {
+        let [t, h, w] = *row;
+        for ((&t, &h), &w) in t.iter().zip(h).zip(w) {
+            let position = [t, h, w].map(|at| at as f32);
             let turned = frequencies.iter().zip(&axis_of);
-            angles.extend(turned.map(|(frequency, &axis)| row[axis][token] as f32 * frequency));
+            angles.extend(turned.map(|(frequency, &axis)| position[axis] * frequency));
         }
     }
     Rotary::new(&angles, [positions.len(), seq, half], device, dtype)

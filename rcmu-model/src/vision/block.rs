@@ -6,7 +6,7 @@ use burn::{
 use crate::{
     Error,
     config::VisionConfig,
-    layers::{AttentionMask, Attender, Bias, LayerNorm, Linear, QuickGeluMlp, Rotary},
+    layers::{Attender, AttentionMask, Bias, LayerNorm, Linear, QuickGeluMlp, Rotary},
     params::Params,
 };
 
@@ -20,11 +20,7 @@ pub(super) struct VisionBlock {
 }
 
 impl VisionBlock {
-    pub(super) fn load(
-        params: &mut Params<'_>,
-        name: &str,
-        config: &VisionConfig,
-    ) -> Result<Self, Error> {
+    pub(super) fn load(params: &mut Params<'_>, name: &str, config: &VisionConfig) -> Result<Self, Error> {
         let (width, inner) = (config.embed_dim, config.intermediate_size());
         Ok(Self {
             norm1: LayerNorm::load(params, &format!("{name}.norm1"), width)?,
@@ -72,22 +68,12 @@ impl VisionAttention {
         })
     }
 
-    fn forward(
-        &self,
-        x: Tensor<2>,
-        rotary: &Rotary,
-        segments: &[usize],
-        attender: Attender,
-    ) -> Tensor<2> {
+    fn forward(&self, x: Tensor<2>, rotary: &Rotary, segments: &[usize], attender: Attender) -> Tensor<2> {
         let [patches, width] = x.dims();
         let head_dim = width / self.num_heads;
         let dtype = x.dtype();
         // [patches, 3, heads, head_dim] -> [3, heads, patches, head_dim]
-        let qkv = self
-            .qkv
-            .forward(x)
-            .reshape([patches, 3, self.num_heads, head_dim])
-            .permute([1, 2, 0, 3]);
+        let qkv = self.qkv.forward(x).reshape([patches, 3, self.num_heads, head_dim]).permute([1, 2, 0, 3]);
         let part = |i: usize| qkv.clone().slice([i..i + 1, 0..self.num_heads, 0..patches, 0..head_dim]);
         let turn = |x: Tensor<4>| {
             if dtype == DType::F32 { rotary.apply(x) } else { rotary.apply(x.cast(DType::F32)).cast(dtype) }

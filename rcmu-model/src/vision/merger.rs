@@ -16,11 +16,7 @@ pub(super) struct PatchMerger {
 }
 
 impl PatchMerger {
-    pub(super) fn load(
-        params: &mut Params<'_>,
-        name: &str,
-        config: &VisionConfig,
-    ) -> Result<Self, Error> {
+    pub(super) fn load(params: &mut Params<'_>, name: &str, config: &VisionConfig) -> Result<Self, Error> {
         let merged_width = config.embed_dim * config.spatial_merge_size * config.spatial_merge_size;
         let widths = [merged_width, merged_width, config.hidden_size];
         Ok(Self {

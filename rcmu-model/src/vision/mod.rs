@@ -16,8 +16,8 @@ use burn::{
     tensor::Tensor,
 };
 
-use self::{block::VisionBlock, merger::PatchMerger};
 pub use self::grid::PatchGrid;
+use self::{block::VisionBlock, merger::PatchMerger};
 use crate::{
     Error,
     config::VisionConfig,
@@ -43,8 +43,7 @@ struct PatchEmbed {
 
 impl VisionTower {
     pub(crate) fn load(params: &mut Params<'_>, config: &VisionConfig) -> Result<Self, Error> {
-        let weight =
-            params.load("visual.patch_embed.proj.weight", [config.embed_dim, config.patch_dim()])?;
+        let weight = params.load("visual.patch_embed.proj.weight", [config.embed_dim, config.patch_dim()])?;
         let blocks = (0..config.depth)
             .map(|layer| VisionBlock::load(params, &format!("visual.blocks.{layer}"), config))
             .collect::<Result<_, _>>()?;
@@ -77,8 +76,10 @@ impl VisionTower {
         let weight = self.patch_embed.weight.val();
         let dtype = weight.dtype();
         let rotary = rotary::vision_rotary(grids, self.head_dim, &device);
-        let segments: Vec<usize> =
-            grids.iter().flat_map(|grid| std::iter::repeat_n(grid.patches_per_frame(), grid.frames())).collect();
+        let segments: Vec<usize> = grids
+            .iter()
+            .flat_map(|grid| std::iter::repeat_n(grid.patches_per_frame(), grid.frames()))
+            .collect();
 
         let pixel_values =
             if pixel_values.dtype() == dtype { pixel_values } else { pixel_values.cast(dtype) };

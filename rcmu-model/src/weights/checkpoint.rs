@@ -213,10 +213,7 @@ fn same_shape(config: &ModelConfig, tensor: &ExpectedTensor, found: &[usize]) ->
     found == tensor.shape || found == [vision.embed_dim, vision.in_channels, frames, side, side]
 }
 
-fn fingerprint(
-    config: &ModelConfig,
-    tensors: &BTreeMap<String, Located>,
-) -> Result<[u8; 32], Error> {
+fn fingerprint(config: &ModelConfig, tensors: &BTreeMap<String, Located>) -> Result<[u8; 32], Error> {
     let mut hash = Sha256::new();
     hash.update(format!("{config:?}"));
     for (name, Located { file, entry }) in tensors {

@@ -124,7 +124,7 @@ impl WeightHeader {
             .filter(|(name, _)| *name != "__metadata__")
             .map(|(name, value)| read_entry(name, value, start, limits))
             .collect::<Result<Vec<_>, _>>()?;
-        entries.sort_by(|a, b| (a.offset, a.bytes).cmp(&(b.offset, b.bytes)));
+        entries.sort_by_key(|entry| (entry.offset, entry.bytes));
         let mut end = start;
         for entry in &entries {
             if entry.offset != end {
@@ -144,12 +144,7 @@ impl WeightHeader {
     }
 }
 
-fn read_entry(
-    name: &str,
-    value: &Value,
-    start: u64,
-    limits: &HeaderLimits,
-) -> Result<TensorEntry, String> {
+fn read_entry(name: &str, value: &Value, start: u64, limits: &HeaderLimits) -> Result<TensorEntry, String> {
     let fail = |what: &str| format!("has tensor {} with {what}", shown(name));
     if name.is_empty() || name.len() > limits.max_name_bytes || name.chars().any(char::is_control) {
         return Err(fail("a name that is empty, too long or has control characters"));
@@ -225,22 +220,49 @@ mod tests {
             ("not UTF-8", [&3_u64.to_le_bytes()[..], &[0xff, 0xfe, 0x7d]].concat()),
             ("a list", file("[]", 0)),
             ("deep nesting", file(&format!("{{\"a\": {}}}", "[".repeat(100_000)), 0)),
-            ("repeated key", file(r#"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
-                "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#, 4)),
-            ("wrapping offsets", one(&format!(r#"{{"dtype": "F32", "shape": [1], "data_offsets": [{}, 0]}}"#, huge - 3))),
-            ("wrapping end", one(&format!(r#"{{"dtype": "F32", "shape": [1], "data_offsets": [{}, {huge}]}}"#, huge - 4))),
-            ("wrapping shape", one(&format!(r#"{{"dtype": "F32", "shape": [{huge}, 4], "data_offsets": [0, 4]}}"#))),
+            (
+                "repeated key",
+                file(
+                    r#"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+                "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#,
+                    4,
+                ),
+            ),
+            (
+                "wrapping offsets",
+                one(&format!(r#"{{"dtype": "F32", "shape": [1], "data_offsets": [{}, 0]}}"#, huge - 3)),
+            ),
+            (
+                "wrapping end",
+                one(&format!(r#"{{"dtype": "F32", "shape": [1], "data_offsets": [{}, {huge}]}}"#, huge - 4)),
+            ),
+            (
+                "wrapping shape",
+                one(&format!(r#"{{"dtype": "F32", "shape": [{huge}, 4], "data_offsets": [0, 4]}}"#)),
+            ),
             ("wrong size", one(r#"{"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}"#)),
             ("unknown dtype", one(r#"{"dtype": "F31", "shape": [1], "data_offsets": [0, 4]}"#)),
             ("negative side", one(r#"{"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}"#)),
             ("gap", one(r#"{"dtype": "BF16", "shape": [1], "data_offsets": [2, 4]}"#)),
             ("rest of the file", one(r#"{"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}"#)),
-            ("nine dimensions", one(r#"{"dtype": "F32", "shape": [1,1,1,1,1,1,1,1,1], "data_offsets": [0, 4]}"#)),
+            (
+                "nine dimensions",
+                one(r#"{"dtype": "F32", "shape": [1,1,1,1,1,1,1,1,1], "data_offsets": [0, 4]}"#),
+            ),
             ("unknown field", one(r#"{"dtype": "F32", "shape": [1], "data_offsets": [0, 4], "x": 1}"#)),
             ("empty name", file(r#"{"": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#, 4)),
-            ("control character", file("{\"a\\u0000\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4)),
-            ("overlap", file(r#"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
-                "b": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#, 4)),
+            (
+                "control character",
+                file("{\"a\\u0000\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}}", 4),
+            ),
+            (
+                "overlap",
+                file(
+                    r#"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+                "b": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#,
+                    4,
+                ),
+            ),
         ];
         for (name, bytes) in cases {
             assert!(read(&bytes).is_err(), "{name}");

@@ -29,10 +29,7 @@ const MAX_SHARDS: usize = 1024;
 /// Finds all tensors of a checkpoint directory by their names in the hub's layout.
 ///
 /// Reads headers only.
-pub(super) fn locate(
-    dir: &Path,
-    limits: &HeaderLimits,
-) -> Result<BTreeMap<String, Located>, Error> {
+pub(super) fn locate(dir: &Path, limits: &HeaderLimits) -> Result<BTreeMap<String, Located>, Error> {
     let index = dir.join("model.safetensors.index.json");
     let single = dir.join("model.safetensors");
     if index.try_exists().unwrap_or(true) {
@@ -42,7 +39,7 @@ pub(super) fn locate(
         return Err(Error::CheckpointFile { path: dir.to_owned(), problem: missing(dir) });
     }
     let mut tensors = BTreeMap::new();
-    add(&mut tensors, &single, header(&single, limits)?)?;
+    add(&mut tensors, &single, &header(&single, limits)?)?;
     Ok(tensors)
 }
 
@@ -63,11 +60,7 @@ fn missing(dir: &Path) -> String {
     }
 }
 
-fn sharded(
-    dir: &Path,
-    index: &Path,
-    limits: &HeaderLimits,
-) -> Result<BTreeMap<String, Located>, Error> {
+fn sharded(dir: &Path, index: &Path, limits: &HeaderLimits) -> Result<BTreeMap<String, Located>, Error> {
     let refused = |problem: String| Error::CheckpointFile { path: index.to_owned(), problem };
     let bytes = json::read_capped(index, MAX_INDEX_BYTES)?;
     let root = json::parse(&bytes).map_err(|error| refused(format!("is not JSON: {error}")))?;
@@ -95,7 +88,7 @@ fn sharded(
             let odd = odd.or_else(|| found.iter().find(|name| !names.contains(name))).unwrap_or(&"");
             return Err(refused(format!("and {shard} disagree about tensor {}", shown(odd))));
         }
-        add(&mut tensors, &path, header)?;
+        add(&mut tensors, &path, &header)?;
     }
     Ok(tensors)
 }
@@ -117,11 +110,7 @@ fn header(path: &Path, limits: &HeaderLimits) -> Result<WeightHeader, Error> {
     WeightHeader::read(&mut file, metadata.len(), limits).map_err(refused)
 }
 
-fn add(
-    tensors: &mut BTreeMap<String, Located>,
-    file: &Path,
-    header: WeightHeader,
-) -> Result<(), Error> {
+fn add(tensors: &mut BTreeMap<String, Located>, file: &Path, header: &WeightHeader) -> Result<(), Error> {
     for entry in header.entries() {
         let name = hub_name(&entry.name);
         let located = Located { file: file.to_owned(), entry: entry.clone() };

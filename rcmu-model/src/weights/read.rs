@@ -114,7 +114,7 @@ mod tests {
             if self.calls == self.fail_at {
                 return Err(io::Error::other("broken disk"));
             }
-            if self.calls % 2 == 0 {
+            if self.calls.is_multiple_of(2) {
                 return Err(ErrorKind::Interrupted.into());
             }
             let len = out.len().min(3);
@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_file_that_ends_early_is_an_error() {
-        let result = values::<f32>(&mut &[0_u8; 7][..], &entry(TensorDtype::F32, 8), "x", Path::new("f"), true);
+        let result =
+            values::<f32>(&mut &[0_u8; 7][..], &entry(TensorDtype::F32, 8), "x", Path::new("f"), true);
 
         assert!(matches!(result, Err(Error::ReadWeights { .. })));
     }
