@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rcmu_core::SpecialToken;
 use rcmu_model::{
@@ -7,6 +7,7 @@ use rcmu_model::{
     tokenizer::Tokenizer,
     weights::{Checkpoint, CheckpointLimits},
 };
+use safetensors::Dtype;
 use serde_json::{Value, json};
 
 use super::{
@@ -38,6 +39,7 @@ pub(super) fn check(golden: &Golden, report: &mut Report) {
         }
         settings.case(folder, check_settings(golden, folder));
         settings.case(folder, check_copies(golden, folder));
+        settings.case(folder, check_like_others(golden, folder));
         match read_weights(golden, folder, &mut values) {
             Ok(weights) => match &first {
                 Some((other, expected)) => compare(folder, &weights, other, expected, &mut values),
@@ -76,7 +78,10 @@ fn check_settings(golden: &Golden, folder: &str) -> Result<(), String> {
     let tokenizer = Tokenizer::from_dir(&dir, config.text.vocab_size).map_err(|error| error.to_string())?;
     compare_fields(&root, &token_fields(&tokenizer))?;
     let root_generation = document("generation_config.json")?;
-    compare_fields(&root_generation, &[("bos_token_id", json!(tokenizer.id(SpecialToken::EndOfText)))])?;
+    let (end, pad) = (tokenizer.id(SpecialToken::ImEnd), tokenizer.id(SpecialToken::EndOfText));
+    let ids =
+        [("bos_token_id", json!(pad)), ("pad_token_id", json!(pad)), ("eos_token_id", json!([end, pad]))];
+    compare_fields(&root_generation, &ids)?;
     compare_fields(&root_generation, &generation_fields(&generation))?;
     compare_fields(&document("preprocessor_config.json")?, &processor_fields(&processor))
 }
@@ -166,6 +171,26 @@ fn processor_fields(config: &ProcessorConfig) -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// The settings of all checkpoints are the same, but for the type of the weights and whether the head is tied.
+fn check_like_others(golden: &Golden, folder: &str) -> Result<(), String> {
+    let others = CHECKPOINTS.into_iter().take_while(|other| *other != folder);
+    for other in others.filter(|other| golden.has(&format!("{other}/config.json"))) {
+        for file in ["config.json", "generation_config.json"] {
+            let settings = |folder: &str| {
+                let file = format!("{folder}/{file}");
+                let root =
+                    golden.document(&file).ok_or_else(|| format!("{file} is missing or cannot be read"))?;
+                let mut fields: BTreeMap<String, Value> = root.peek()?;
+                fields.retain(|key, _| !["torch_dtype", "tie_word_embeddings"].contains(&key.as_str()));
+                Ok::<_, String>(fields)
+            };
+            equal(&settings(folder)?, &settings(other)?)
+                .map_err(|problem| format!("{other}/{file}: {problem}"))?;
+        }
+    }
+    Ok(())
+}
+
 /// Every checkpoint has the files of the small tokenizer, byte for byte, and one that can be read.
 fn check_copies(golden: &Golden, folder: &str) -> Result<(), String> {
     let config = ModelConfig::from_dir(&golden.path(folder)).map_err(|error| error.to_string())?;
@@ -223,7 +248,7 @@ fn read_weights(golden: &Golden, folder: &str, stage: &mut Stage) -> Result<Weig
     let checkpoint = Checkpoint::open(&golden.path(folder), &CheckpointLimits::default())
         .map_err(|error| error.to_string())?;
     let mut weights = Weights::new();
-    let mut bytes = 0;
+    let (mut bytes, mut dtypes) = (0, BTreeSet::new());
     for file in golden.folder(folder).into_iter().filter(|file| file.ends_with(".safetensors")) {
         let file = format!("{folder}/{file}");
         let tensors = golden.tensors(&file).ok_or_else(|| format!("{file} cannot be read"))?;
@@ -231,11 +256,18 @@ fn read_weights(golden: &Golden, folder: &str, stage: &mut Stage) -> Result<Weig
             let tensor = tensors.need(golden.ledger(), &name)?;
             let stored = tensor.weights()?;
             bytes += tensor.len();
+            dtypes.insert(tensor.dtype);
             let hub_name = hub_name(&name);
             let loaded = checkpoint.read_f32(&hub_name).map_err(|error| format!("{name}: {error}"))?;
             stage.near(&tensor.name, &loaded, &stored);
             weights.insert(hub_name, loaded);
         }
+    }
+    let dtype = if dtypes == BTreeSet::from([Dtype::BF16]) { "bfloat16" } else { "float32" };
+    if let Some(stated) =
+        golden.document(&format!("{folder}/config.json")).and_then(|root| root.get("torch_dtype"))
+    {
+        stage.case(stated.name(), stated.take::<String>().and_then(|stated| equal(&stated.as_str(), &dtype)));
     }
     if let Some(index) = golden.document(&format!("{folder}/model.safetensors.index.json")) {
         golden.ledger().strike(&format!("{folder}/model.safetensors.index.json"));

@@ -64,6 +64,7 @@ fn check_case(golden: &Golden, config: &ModelConfig, case: &Node<'_>) -> Result<
         }
         let pads = ids[row].len() - real_tokens(&mask[row], ids[row].len())?;
         let expected = expected.each_ref().map(|axis| axis[row].as_slice());
+        equal(&(ids[row].len() - pads), &row_len(config, &segments[row], &grids))?;
         let found = count(golden, config, &ids[row][pads..], &grids)?;
         compare_row(golden, &found, pads, expected).map_err(|problem| format!("row {row}: {problem}"))?;
         let real = found.len() as i64;
@@ -89,6 +90,16 @@ fn row_grids(segments: &[Value]) -> Result<[Vec<[usize; 3]>; 2], String> {
         }
     }
     Ok(grids)
+}
+
+/// Tokens of a row: its texts, and each picture with a token before and one behind.
+fn row_len(config: &ModelConfig, segments: &[Value], grids: &[Vec<[usize; 3]>; 2]) -> usize {
+    let merged = (config.vision.spatial_merge_size * config.vision.spatial_merge_size).max(1);
+    let texts = segments.iter().filter_map(Value::as_u64).fold(0, u64::saturating_add);
+    let patches =
+        |grid: &[usize; 3]| grid.iter().fold(1, |product: usize, side| product.saturating_mul(*side));
+    let pictures = grids.iter().flatten().map(|grid| patches(grid) / merged + 2);
+    pictures.fold(texts as usize, usize::saturating_add)
 }
 
 /// Real tokens of a row that is padded on the left.

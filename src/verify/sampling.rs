@@ -32,6 +32,11 @@ fn check_row(row: &Node<'_>, kept: &mut Stage, probabilities: &mut Stage) -> Res
     if logits.is_empty() || !(temperature > 0.0 && penalty > 0.0) || top_k == 0 {
         return Err("its settings are out of range".to_owned());
     }
+    // The reference leaves out a step that changes nothing.
+    for (key, factor) in [("after_repetition_penalty", penalty), ("after_temperature", temperature)] {
+        equal(&row.get(key).is_some(), &(factor.to_bits() != 1.0_f32.to_bits()))
+            .map_err(|_| format!("{key} does not fit the settings"))?;
+    }
     let filter = |top_k, top_p| SamplerSettings::sampling(temperature, top_k, top_p, penalty);
 
     let settings = filter(Some(top_k), Some(top_p).filter(|&p| p < 1.0));
