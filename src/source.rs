@@ -23,12 +23,11 @@ fn fetch(source: &str) -> Result<PathBuf, Error> {
     Err(rcmu_model::Error::CheckpointFile { path, problem: problem.into() }.into())
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "hub")))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(not(feature = "hub"))]
     fn a_repository_id_without_the_feature_names_the_feature() {
         let error = checkpoint_dir("someone/no-such-model").expect_err("no such directory");
 
