@@ -34,7 +34,8 @@ pub struct Rcmu {
 }
 
 impl Rcmu {
-    /// Loads a checkpoint directory in the Hugging Face layout or, with the feature `hub`, a repository by its id.
+    /// Loads a checkpoint directory in the Hugging Face layout or, with the feature `hub`, a repository by its id
+    /// (`owner/name`, or `owner/name@revision` to pin it).
     ///
     /// # Errors
     ///

@@ -2,7 +2,8 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// The directory of a checkpoint that is given by its path or, with the feature `hub`, by its repository id.
+/// The directory of a checkpoint that is given by its path or, with the feature `hub`, by its repository id, with a
+/// revision after an `@` if it is to be pinned.
 pub(crate) fn checkpoint_dir(source: &str) -> Result<PathBuf, Error> {
     let path = Path::new(source);
     if path.is_dir() {
@@ -12,8 +13,16 @@ pub(crate) fn checkpoint_dir(source: &str) -> Result<PathBuf, Error> {
 }
 
 #[cfg(feature = "hub")]
-fn fetch(repo_id: &str) -> Result<PathBuf, Error> {
-    Ok(crate::hub::fetch(repo_id, &crate::hub::HubOptions::from_env())?)
+fn fetch(source: &str) -> Result<PathBuf, Error> {
+    let mut options = crate::hub::HubOptions::from_env();
+    let repo_id = match source.split_once('@') {
+        Some((repo_id, revision)) => {
+            revision.clone_into(&mut options.revision);
+            repo_id
+        }
+        None => source,
+    };
+    Ok(crate::hub::fetch(repo_id, &options)?)
 }
 
 #[cfg(not(feature = "hub"))]

@@ -1,1 +1,3 @@
-//! Stub.
+//! Evaluation: benchmarks, citations, metrics and reports.
+//!
+//! Nothing is here yet.

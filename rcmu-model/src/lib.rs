@@ -25,6 +25,7 @@ mod layers;
 mod model;
 mod params;
 pub mod position;
+mod probe;
 mod qwen2_vl;
 mod text;
 pub mod trace;

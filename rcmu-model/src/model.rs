@@ -18,6 +18,7 @@ use crate::{
     config::{GenerationConfig, ModelConfig},
     generation::{Plan, Session},
     params::{ComputeDtype, LoadProgress, Params},
+    probe::check_products,
     processor::{Dialect, PictureLimits, PictureOptions, Processor},
     qwen2_vl::Qwen2Vl,
     tokenizer::Tokenizer,
@@ -91,6 +92,7 @@ impl Model {
         config.check_against(&processor, &tokenizer)?;
         let dtype = options.dtype.unwrap_or_else(|| default_dtype(device));
         let network = contained(|| {
+            check_products(device)?;
             let mut params = Params::new(&checkpoint, device, dtype, progress);
             let network = Qwen2Vl::load(&mut params, &config)?;
             device.sync().map_err(|error| Error::Backend { message: error.to_string() })?;

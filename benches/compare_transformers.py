@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times Hugging Face transformers on the question that the example `describe` asks, for a comparison in one run.
 
-    transformers.py --model DIR [--dtype f32|bf16] [--new 16] [--threads 2]
+    compare_transformers.py --model DIR [--dtype f32|bf16] [--new 16] [--threads 2]
 
 Needs torch, torchvision, transformers and pillow. Prints seconds to the first token (pixels to logits), tokens per
 second after it, and the peak resident memory.
