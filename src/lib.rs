@@ -47,3 +47,8 @@ pub use error::Error;
 pub use open::{open, open_picture, open_regions, scene};
 pub use rcmu_model::{ComputeDtype, Hint, LoadProgress, Plan};
 pub use stream::{AnswerEvent, AnswerStream};
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

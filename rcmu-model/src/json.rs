@@ -1,6 +1,12 @@
 //! JSON files of a checkpoint: read within limits, repeated keys refused.
 
-use std::{fmt, fs::File, io::Read, path::Path};
+use std::{
+    cell::Cell,
+    fmt,
+    fs::File,
+    io::{ErrorKind, Read},
+    path::Path,
+};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -26,26 +32,56 @@ pub(crate) fn read_capped(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Parses a JSON value; an object that repeats a key is an error.
+/// Whether there is something at `path`; a broken link counts, so that reading it fails instead of skipping it.
+pub(crate) fn is_there(path: &Path) -> bool {
+    !path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// What a settings file may cost to hold; a published one costs less than 200.
+const MAX_COST: usize = 1 << 16;
+
+/// Parses a settings file; an object that repeats a key is an error.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    parse_within(bytes, MAX_COST)
+}
+
+/// Parses a JSON value that costs at most `max_cost`; an object that repeats a key is an error.
+///
+/// A value costs 1, a key 1 and an object 8 more, which is 70 to 90 bytes of memory each: a byte of JSON can take
+/// 50 in memory, so a limit of bytes is not enough.
+pub(crate) fn parse_within(bytes: &[u8], max_cost: usize) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict.deserialize(&mut deserializer)?;
+    let left = Cell::new(max_cost);
+    let value = Strict { left: &left }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
 }
 
 /// Reads a value whose objects have unique keys.
-struct Strict;
+#[derive(Clone, Copy)]
+struct Strict<'a> {
+    /// What the rest of the file may cost.
+    left: &'a Cell<usize>,
+}
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl Strict<'_> {
+    fn pay<E: serde::de::Error>(self, cost: usize) -> Result<(), E> {
+        let left = self.left.get().checked_sub(cost);
+        self.left.set(left.ok_or_else(|| E::custom("more values than a file of this kind may have"))?);
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.pay(1)?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,16 +114,18 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = list.next_element_seed(Self)? {
+        while let Some(value) = list.next_element_seed(self)? {
             values.push(value);
         }
         Ok(Value::Array(values))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        self.pay(8)?;
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value_seed(Self)?;
+            self.pay(1)?;
+            let value = map.next_value_seed(self)?;
             if object.contains_key(&key) {
                 let shown: String = key.chars().take(80).flat_map(char::escape_debug).collect();
                 return Err(A::Error::custom(format!("key \"{shown}\" is given twice")));
@@ -113,5 +151,15 @@ mod tests {
     fn rest_after_the_value_and_deep_nesting_are_errors() {
         assert!(parse(b"{} x").is_err());
         assert!(parse("[".repeat(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_file_of_too_many_values_is_an_error() {
+        // 1 + 8 for the object, 2 for its field, 2 for the values of the list.
+        let file = br#"{"a": [1, 2]}"#;
+
+        assert!(parse_within(file, 13).is_ok());
+        assert!(parse_within(file, 12).is_err());
+        assert!(parse(format!("[{}0]", "0,".repeat(MAX_COST)).as_bytes()).is_err());
     }
 }

@@ -48,24 +48,21 @@ impl<'a> Fields<'a> {
         }) as usize
     }
 
-    /// A finite number above 0 and at most `max`.
-    pub(super) fn positive(
+    /// A number within `range`, which tells a model's values from those that end in infinities.
+    pub(super) fn number(
         &self,
         name: &str,
-        max: f64,
-        default: Option<f64>,
+        range: std::ops::RangeInclusive<f64>,
         problems: &mut Problems,
     ) -> f64 {
+        let expected = || format!("a number in {:e}..={:e}", range.start(), range.end());
         let Some(value) = self.value(name) else {
-            return default.unwrap_or_else(|| {
-                problems.push(format!("{} is missing, expected a number", self.path(name)));
-                1.0
-            });
+            problems.push(format!("{} is missing, expected {}", self.path(name), expected()));
+            return *range.start();
         };
-        value.as_f64().filter(|v| v.is_finite() && *v > 0.0 && *v <= max).unwrap_or_else(|| {
-            let expected = format!("a number above 0, at most {max}");
-            problems.push(format!("{} is {}, expected {expected}", self.path(name), shown(value)));
-            1.0
+        value.as_f64().filter(|number| range.contains(number)).unwrap_or_else(|| {
+            problems.push(format!("{} is {}, expected {}", self.path(name), shown(value), expected()));
+            *range.start()
         })
     }
 

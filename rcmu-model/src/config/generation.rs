@@ -44,7 +44,7 @@ impl GenerationConfig {
     /// is wrong.
     pub fn from_dir(dir: &Path, config: &ModelConfig) -> Result<Self, Error> {
         let path = dir.join("generation_config.json");
-        if path.try_exists().unwrap_or(true) {
+        if json::is_there(&path) {
             Self::from_json(&json::read_capped(&path, super::MAX_BYTES)?, config)
         } else {
             Self::from_json(b"{}", config)
@@ -64,21 +64,21 @@ impl GenerationConfig {
             problems.push("the file is not an object".into());
         }
         let fields = Fields::new("", [Some(&root)]);
-        let number = |name: &str, max: f64, problems: &mut Problems| {
-            fields.value(name).map(|_| fields.positive(name, max, None, problems) as f32)
+        let number = |name: &str, range: std::ops::RangeInclusive<f64>, problems: &mut Problems| {
+            fields.value(name).map(|_| fields.number(name, range, problems) as f32)
         };
         let last = config.text.vocab_size as u64 - 1;
         let generation = Self {
             do_sample: fields.flag("do_sample", false, &mut problems),
-            temperature: number("temperature", 1e6, &mut problems),
+            temperature: number("temperature", LEAST..=1e6, &mut problems),
             // 0 switches the filter off in the reference.
             top_k: fields
                 .value("top_k")
                 .map(|_| fields.count("top_k", 0..=u64::from(u32::MAX), None, &mut problems) as u32)
                 .filter(|&k| k > 0),
-            top_p: number("top_p", 1.0, &mut problems),
-            min_p: number("min_p", 1.0, &mut problems),
-            repetition_penalty: number("repetition_penalty", 1e6, &mut problems),
+            top_p: number("top_p", LEAST..=1.0, &mut problems),
+            min_p: number("min_p", 0.0..=1.0, &mut problems),
+            repetition_penalty: number("repetition_penalty", LEAST..=1e6, &mut problems),
             eos_token_ids: read_ids(&fields, config, &mut problems),
             pad_token_id: fields.count(
                 "pad_token_id",
@@ -90,6 +90,9 @@ impl GenerationConfig {
         if problems.is_empty() { Ok(generation) } else { Err(Error::Config { file, problems }) }
     }
 }
+
+/// Least number that logits are divided by; the published files have 0.001 at least. Much less makes them infinite.
+const LEAST: f64 = 1e-6;
 
 /// One id or a list of ids.
 fn read_ids(fields: &Fields<'_>, config: &ModelConfig, problems: &mut Problems) -> Vec<u32> {

@@ -130,7 +130,10 @@ impl ModelConfig {
     }
 
     fn read(root: &Value, problems: &mut Problems) -> Self {
-        let nested = root.get("text_config");
+        let nested = root.get("text_config").filter(|nested| !nested.is_null());
+        if nested.is_some_and(|nested| !nested.is_object()) {
+            problems.push("text_config is not an object".into());
+        }
         let top = Fields::new("", [Some(root)]);
         match top.value("model_type").and_then(Value::as_str) {
             Some("qwen2_vl") => {}
@@ -225,8 +228,8 @@ fn read_text(root: &Value, fields: &Fields<'_>, problems: &mut Problems) -> Text
         num_key_value_heads: kv_heads,
         vocab_size: fields.count("vocab_size", 1..=MAX_ROWS, None, problems),
         max_position_embeddings: fields.count("max_position_embeddings", 1..=MAX_ROWS, None, problems),
-        rms_norm_eps: fields.positive("rms_norm_eps", 1.0, None, problems),
-        rope_theta: theta.positive("rope_theta", 1e12, None, problems),
+        rms_norm_eps: fields.number("rms_norm_eps", 1e-12..=1.0, problems),
+        rope_theta: theta.number("rope_theta", 1.0..=1e12, problems),
         mrope_section: read_sections(&rope, hidden_size / heads / 2, problems),
     }
 }

@@ -114,7 +114,7 @@ impl Checkpoint {
         self.parameter_count
     }
 
-    /// SHA-256 over the settings, every tensor's name, format, shape and file, and the first 4 KiB of each tensor.
+    /// SHA-256 over the settings, every tensor's name, format and shape, and the first 4 KiB of each tensor.
     ///
     /// Cheap, and different for any two trainings; not a proof that all weights are equal.
     pub const fn fingerprint(&self) -> [u8; 32] {

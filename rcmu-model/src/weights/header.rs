@@ -11,12 +11,20 @@ pub struct HeaderLimits {
     /// Bytes of the header. The 2B model's has about 80 thousand; the format allows 100 million, which cost gigabytes
     /// to parse.
     pub max_bytes: u64,
-    /// Tensors of one file.
+    /// Tensors of one file, and of all files together.
     pub max_tensors: usize,
     /// Bytes of a tensor's name.
     pub max_name_bytes: usize,
     /// Dimensions of a tensor.
     pub max_dims: usize,
+}
+
+impl HeaderLimits {
+    /// What the JSON of a header or an index may cost to hold, as [`json::parse_within`] counts.
+    pub(super) const fn max_cost(&self) -> usize {
+        // A tensor has 18 for its name, its fields and their lists, and its dimensions; two more pay for the metadata.
+        self.max_tensors.saturating_add(2).saturating_mul(self.max_dims.saturating_add(18))
+    }
 }
 
 impl Default for HeaderLimits {
@@ -113,10 +121,12 @@ impl WeightHeader {
         let mut text = vec![0; len as usize];
         file.read_exact(&mut text).map_err(|error| format!("ends in its header: {error}"))?;
         // The format fills the header up with spaces.
-        let root = json::parse(&text).map_err(|error| format!("has a header that is not JSON: {error}"))?;
+        let root = json::parse_within(&text, limits.max_cost());
+        let root = root.map_err(|error| format!("has a header that cannot be read: {error}"))?;
         let Value::Object(object) = root else { return Err("has a header that is not an object".into()) };
-        if object.len() > limits.max_tensors + 1 {
-            return Err(format!("names {} tensors, the limit is {}", object.len(), limits.max_tensors));
+        let count = object.len() - usize::from(object.contains_key("__metadata__"));
+        if count > limits.max_tensors {
+            return Err(format!("names {count} tensors, the limit is {}", limits.max_tensors));
         }
         let start = 8 + len;
         let mut entries = object
@@ -276,5 +286,20 @@ mod tests {
 
         assert!(WeightHeader::read(&mut &bytes[..], bytes.len() as u64, &limits).is_err());
         assert!(read(&bytes).is_ok());
+    }
+
+    #[test]
+    fn a_header_of_as_many_tensors_and_dimensions_as_allowed_is_read() {
+        let entry = r#"{"dtype": "F32", "shape": [0, 1, 1], "data_offsets": [0, 0]}"#;
+        let header = |count: usize| {
+            let tensors: Vec<_> = (0..count).map(|at| format!("\"{at}\": {entry}")).collect();
+            file(&format!("{{\"__metadata__\": {{\"format\": \"pt\"}}, {}}}", tensors.join(", ")), 0)
+        };
+        let limits = HeaderLimits { max_tensors: 5, max_dims: 3, ..HeaderLimits::default() };
+        let read = |bytes: &[u8]| WeightHeader::read(&mut &*bytes, bytes.len() as u64, &limits);
+
+        assert_eq!(read(&header(5)).map(|read| read.entries().len()), Ok(5));
+        assert_eq!(read(&header(6)), Err("names 6 tensors, the limit is 5".into()));
+        assert!(read(&header(500)).is_err());
     }
 }

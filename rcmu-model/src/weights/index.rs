@@ -28,15 +28,16 @@ const MAX_SHARDS: usize = 1024;
 
 /// Finds all tensors of a checkpoint directory by their names in the hub's layout.
 ///
-/// Reads headers only.
+/// Reads headers only. Where a directory has a single file and an index, the single file counts, as in transformers.
 pub(super) fn locate(dir: &Path, limits: &HeaderLimits) -> Result<BTreeMap<String, Located>, Error> {
     let index = dir.join("model.safetensors.index.json");
     let single = dir.join("model.safetensors");
-    if index.try_exists().unwrap_or(true) {
-        return sharded(dir, &index, limits);
-    }
-    if !single.try_exists().unwrap_or(true) {
-        return Err(Error::CheckpointFile { path: dir.to_owned(), problem: missing(dir) });
+    if !json::is_there(&single) {
+        return if json::is_there(&index) {
+            sharded(dir, &index, limits)
+        } else {
+            Err(Error::CheckpointFile { path: dir.to_owned(), problem: missing(dir) })
+        };
     }
     let mut tensors = BTreeMap::new();
     add(&mut tensors, &single, &header(&single, limits)?)?;
@@ -63,9 +64,13 @@ fn missing(dir: &Path) -> String {
 fn sharded(dir: &Path, index: &Path, limits: &HeaderLimits) -> Result<BTreeMap<String, Located>, Error> {
     let refused = |problem: String| Error::CheckpointFile { path: index.to_owned(), problem };
     let bytes = json::read_capped(index, MAX_INDEX_BYTES)?;
-    let root = json::parse(&bytes).map_err(|error| refused(format!("is not JSON: {error}")))?;
+    let root = json::parse_within(&bytes, limits.max_cost());
+    let root = root.map_err(|error| refused(format!("cannot be read: {error}")))?;
     let map = root.get("weight_map").and_then(Value::as_object);
     let map = map.ok_or_else(|| refused("has no object weight_map".into()))?;
+    if map.len() > limits.max_tensors {
+        return Err(refused(format!("names {} tensors, the limit is {}", map.len(), limits.max_tensors)));
+    }
     let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, shard) in map {
         let shard = shard.as_str().filter(|shard| is_plain(shard)).ok_or_else(|| {
@@ -84,8 +89,10 @@ fn sharded(dir: &Path, index: &Path, limits: &HeaderLimits) -> Result<BTreeMap<S
         names.sort_unstable();
         found.sort_unstable();
         if names != found {
-            let odd = names.iter().find(|name| !found.contains(name));
-            let odd = odd.or_else(|| found.iter().find(|name| !names.contains(name))).unwrap_or(&"");
+            // Both are in order and without repetition.
+            let odd = names.iter().find(|name| found.binary_search(name).is_err());
+            let odd = odd.or_else(|| found.iter().find(|name| names.binary_search(name).is_err()));
+            let odd = odd.copied().unwrap_or_default();
             return Err(refused(format!("and {shard} disagree about tensor {}", shown(odd))));
         }
         add(&mut tensors, &path, &header)?;
