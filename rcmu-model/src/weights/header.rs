@@ -22,8 +22,8 @@ pub struct HeaderLimits {
 impl HeaderLimits {
     /// What the JSON of a header or an index may cost to hold, as [`json::parse_within`] counts.
     pub(super) const fn max_cost(&self) -> usize {
-        // A tensor has 18 for its name, its fields and their lists, and its dimensions; two more pay for the metadata.
-        self.max_tensors.saturating_add(2).saturating_mul(self.max_dims.saturating_add(18))
+        // A tensor costs 30 with its name, fields and lists, and its dimensions; two more pay for the metadata.
+        self.max_tensors.saturating_add(2).saturating_mul(self.max_dims.saturating_add(30))
     }
 }
 
@@ -120,7 +120,10 @@ impl WeightHeader {
         // At most `max_bytes`, checked above.
         let mut text = vec![0; len as usize];
         file.read_exact(&mut text).map_err(|error| format!("ends in its header: {error}"))?;
-        // The format fills the header up with spaces.
+        // The format fills the header up with spaces, at its end only.
+        if text.first() != Some(&b'{') {
+            return Err("has a header that is not an object".into());
+        }
         let root = json::parse_within(&text, limits.max_cost());
         let root = root.map_err(|error| format!("has a header that cannot be read: {error}"))?;
         let Value::Object(object) = root else { return Err("has a header that is not an object".into()) };
