@@ -67,7 +67,7 @@ impl GenerationConfig {
         let number = |name: &str, range: std::ops::RangeInclusive<f64>, problems: &mut Problems| {
             fields.value(name).map(|_| fields.number(name, range, problems) as f32)
         };
-        let last = config.text.vocab_size as u64 - 1;
+        let last = config.text.vocab_size.saturating_sub(1) as u64;
         let generation = Self {
             do_sample: fields.flag("do_sample", false, &mut problems),
             temperature: number("temperature", LEAST..=1e6, &mut problems),

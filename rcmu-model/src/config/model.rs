@@ -209,6 +209,11 @@ fn read_text(root: &Value, fields: &Fields<'_>, problems: &mut Problems) -> Text
     if !heads.is_multiple_of(kv_heads) {
         problems.push(format!("num_key_value_heads {kv_heads} does not divide num_attention_heads {heads}"));
     }
+    if let Some(width) =
+        fields.value("head_dim").filter(|width| width.as_u64() != Some((hidden_size / heads) as u64))
+    {
+        problems.push(format!("head_dim is {}, expected {}", shown(width), hidden_size / heads));
+    }
     fields.one_of("hidden_act", &["silu"], problems);
     if fields.flag("use_sliding_window", false, problems) {
         problems.push("use_sliding_window is true, which is not supported".into());

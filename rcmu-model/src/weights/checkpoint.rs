@@ -1,6 +1,5 @@
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
@@ -11,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{
     HeaderLimits, TensorDtype, expected_tensors,
     header::shown,
-    index::{Located, locate},
+    index::{Located, locate, pickled},
     read::{Value, values},
     table::ExpectedTensor,
 };
@@ -114,9 +113,9 @@ impl Checkpoint {
         self.parameter_count
     }
 
-    /// SHA-256 over the settings, every tensor's name, format and shape, and the first 4 KiB of each tensor.
+    /// SHA-256 over the settings, every tensor's name, format and shape, and the first and last 4 KiB of each tensor.
     ///
-    /// Cheap, and different for any two trainings; not a proof that all weights are equal.
+    /// Cheap, and different for trainings that touch any tensor at its ends; not a proof that all weights are equal.
     pub const fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
     }
@@ -141,12 +140,13 @@ impl Checkpoint {
     }
 
     fn read<T: Value>(&self, name: &str) -> Result<Vec<T>, Error> {
-        let Some(Located { file: path, entry }) = self.tensors.get(name) else {
+        let Some(located) = self.tensors.get(name) else {
             let problem = format!("has no tensor {}", shown(name));
             return Err(Error::CheckpointFile { path: PathBuf::new(), problem });
         };
+        let Located { file: path, entry, .. } = located;
         let failed = |source| Error::ReadFile { path: path.clone(), source };
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = located.open()?;
         file.seek(SeekFrom::Start(entry.offset)).map_err(failed)?;
         values(&mut file, entry, name, path, self.scan == Scan::Reject)
     }
@@ -161,6 +161,9 @@ fn notes_on_files(dir: &Path) -> Vec<String> {
     }
     let config = json::read_capped(&dir.join("config.json"), crate::config::MAX_BYTES);
     let config = config.ok().and_then(|bytes| json::parse(&bytes).ok());
+    if let Some(name) = pickled(dir) {
+        notes.push(format!("{} can run code when it is read and is ignored", shown(&name)));
+    }
     if config.is_some_and(|config| config.get("auto_map").is_some()) {
         notes.push("auto_map in config.json names code, which is not run".into());
     }
@@ -216,18 +219,17 @@ fn same_shape(config: &ModelConfig, tensor: &ExpectedTensor, found: &[usize]) ->
 fn fingerprint(config: &ModelConfig, tensors: &BTreeMap<String, Located>) -> Result<[u8; 32], Error> {
     let mut hash = Sha256::new();
     hash.update(format!("{config:?}"));
-    for (name, Located { file, entry }) in tensors {
+    for (name, located) in tensors {
+        let Located { file, entry, .. } = located;
         hash.update(format!("{name}:{:?}:{:?}:{}\n", entry.dtype, entry.shape, entry.bytes));
-        let failed = |source| Error::ReadFile { path: file.clone(), source };
-        let mut opened = File::open(file).map_err(failed)?;
-        opened.seek(SeekFrom::Start(entry.offset)).map_err(failed)?;
-        let mut bytes = vec![0; entry.bytes.min(4096) as usize];
-        opened.read_exact(&mut bytes).map_err(|source| Error::ReadWeights {
-            path: file.clone(),
-            offset: entry.offset,
-            source,
-        })?;
-        hash.update(&bytes);
+        let mut opened = located.open()?;
+        let len = entry.bytes.min(4096);
+        for offset in [entry.offset, entry.offset + entry.bytes - len] {
+            let mut bytes = vec![0; len as usize];
+            let read = opened.seek(SeekFrom::Start(offset)).and_then(|_| opened.read_exact(&mut bytes));
+            read.map_err(|source| Error::ReadWeights { path: file.clone(), offset, source })?;
+            hash.update(&bytes);
+        }
     }
     Ok(hash.finalize().into())
 }

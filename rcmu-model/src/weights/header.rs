@@ -127,6 +127,11 @@ impl WeightHeader {
         let root = json::parse_within(&text, limits.max_cost());
         let root = root.map_err(|error| format!("has a header that cannot be read: {error}"))?;
         let Value::Object(object) = root else { return Err("has a header that is not an object".into()) };
+        let metadata = object.get("__metadata__");
+        if metadata.is_some_and(|all| !all.as_object().is_some_and(|all| all.values().all(Value::is_string)))
+        {
+            return Err("has metadata other than texts".into());
+        }
         let count = object.len() - usize::from(object.contains_key("__metadata__"));
         if count > limits.max_tensors {
             return Err(format!("names {count} tensors, the limit is {}", limits.max_tensors));

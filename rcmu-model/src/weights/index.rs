@@ -1,7 +1,8 @@
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fs::{File, Metadata},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use serde_json::Value;
@@ -18,6 +19,33 @@ use crate::{Error, json};
 pub(super) struct Located {
     pub(super) file: PathBuf,
     pub(super) entry: TensorEntry,
+    stamp: Stamp,
+}
+
+impl Located {
+    /// Opens the file, unless it is another than the one whose header was checked.
+    pub(super) fn open(&self) -> Result<File, Error> {
+        let failed = |source| Error::ReadFile { path: self.file.clone(), source };
+        let file = File::open(&self.file).map_err(failed)?;
+        if Stamp::of(&file.metadata().map_err(failed)?) != self.stamp {
+            let problem = "changed after its header was checked".into();
+            return Err(Error::CheckpointFile { path: self.file.clone(), problem });
+        }
+        Ok(file)
+    }
+}
+
+/// Tells a file from the one that takes its place: length and time of the last change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    len: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self { len: metadata.len(), modified: metadata.modified().ok() }
+    }
 }
 
 /// Most bytes of an index; that of the 72B model has about 100 thousand.
@@ -40,25 +68,30 @@ pub(super) fn locate(dir: &Path, limits: &HeaderLimits) -> Result<BTreeMap<Strin
         };
     }
     let mut tensors = BTreeMap::new();
-    add(&mut tensors, &single, &header(&single, limits)?)?;
+    let (header, stamp) = header(&single, limits)?;
+    add(&mut tensors, &single, &header, stamp)?;
     Ok(tensors)
 }
 
 /// Says what the directory has instead of safetensors files.
 fn missing(dir: &Path) -> String {
     let none = "has no model.safetensors and no model.safetensors.index.json";
-    let pickled = std::fs::read_dir(dir).into_iter().flatten().flatten().find_map(|entry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let extension = Path::new(&name).extension()?.to_str()?.to_ascii_lowercase();
-        ["bin", "pt", "pth", "ckpt", "pkl"].contains(&extension.as_str()).then_some(name)
-    });
-    match pickled {
+    match pickled(dir) {
         Some(name) => {
             let name = shown(&name);
             format!("{none}; {name} can run code when it is read and is refused, convert it to safetensors")
         }
         None => none.into(),
     }
+}
+
+/// A file of the directory that can run code when it is read.
+pub(super) fn pickled(dir: &Path) -> Option<String> {
+    std::fs::read_dir(dir).into_iter().flatten().flatten().find_map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let extension = Path::new(&name).extension()?.to_str()?.to_ascii_lowercase();
+        ["bin", "pt", "pth", "ckpt", "pkl"].contains(&extension.as_str()).then_some(name)
+    })
 }
 
 fn sharded(dir: &Path, index: &Path, limits: &HeaderLimits) -> Result<BTreeMap<String, Located>, Error> {
@@ -84,7 +117,7 @@ fn sharded(dir: &Path, index: &Path, limits: &HeaderLimits) -> Result<BTreeMap<S
     let mut tensors = BTreeMap::new();
     for (shard, mut names) in shards {
         let path = dir.join(shard);
-        let header = header(&path, limits)?;
+        let (header, stamp) = header(&path, limits)?;
         let mut found: Vec<&str> = header.entries().iter().map(|entry| entry.name.as_str()).collect();
         names.sort_unstable();
         found.sort_unstable();
@@ -95,7 +128,7 @@ fn sharded(dir: &Path, index: &Path, limits: &HeaderLimits) -> Result<BTreeMap<S
             let odd = odd.copied().unwrap_or_default();
             return Err(refused(format!("and {shard} disagree about tensor {}", shown(odd))));
         }
-        add(&mut tensors, &path, &header)?;
+        add(&mut tensors, &path, &header, stamp)?;
     }
     Ok(tensors)
 }
@@ -106,7 +139,7 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.chars().all(good)
 }
 
-fn header(path: &Path, limits: &HeaderLimits) -> Result<WeightHeader, Error> {
+fn header(path: &Path, limits: &HeaderLimits) -> Result<(WeightHeader, Stamp), Error> {
     let failed = |source| Error::ReadFile { path: path.to_owned(), source };
     let refused = |problem: String| Error::CheckpointFile { path: path.to_owned(), problem };
     let metadata = std::fs::metadata(path).map_err(failed)?;
@@ -114,13 +147,21 @@ fn header(path: &Path, limits: &HeaderLimits) -> Result<WeightHeader, Error> {
         return Err(refused("is not a regular file".into()));
     }
     let mut file = File::open(path).map_err(failed)?;
-    WeightHeader::read(&mut file, metadata.len(), limits).map_err(refused)
+    // Of the file that was opened, not of the name.
+    let metadata = file.metadata().map_err(failed)?;
+    let header = WeightHeader::read(&mut file, metadata.len(), limits).map_err(refused)?;
+    Ok((header, Stamp::of(&metadata)))
 }
 
-fn add(tensors: &mut BTreeMap<String, Located>, file: &Path, header: &WeightHeader) -> Result<(), Error> {
+fn add(
+    tensors: &mut BTreeMap<String, Located>,
+    file: &Path,
+    header: &WeightHeader,
+    stamp: Stamp,
+) -> Result<(), Error> {
     for entry in header.entries() {
         let name = hub_name(&entry.name);
-        let located = Located { file: file.to_owned(), entry: entry.clone() };
+        let located = Located { file: file.to_owned(), entry: entry.clone(), stamp };
         if tensors.insert(name, located).is_some() {
             let problem = format!("has tensor {}, which is there already", shown(&entry.name));
             return Err(Error::CheckpointFile { path: file.to_owned(), problem });
