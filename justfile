@@ -13,9 +13,9 @@ test:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-# One concept per file, at most 400 lines.
+# One concept per file, at most 400 lines; tables of cases in `tests/` may be longer.
 length:
-    git ls-files '*.rs' | xargs wc -l | awk '$2 != "total" && $1 > 400 { print; bad = 1 } END { exit bad }'
+    git ls-files '*.rs' | grep -v '/tests/\|^tests/' | xargs wc -l | awk '$2 != "total" && $1 > 400 { print; bad = 1 } END { exit bad }'
 
 # Every backend compiles; CUDA is checked without its toolkit, which is needed to link only.
 features:

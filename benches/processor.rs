@@ -1,4 +1,4 @@
-//! From the bytes of a picture to patches; pixels of the file per second.
+//! From the bytes of a picture to patches, on the CPU; items are pixels of the file, so that `Mitem/s` is MPix/s.
 
 use divan::{Bencher, counter::ItemsCount};
 use rcmu::{

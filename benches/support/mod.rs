@@ -1,9 +1,20 @@
 //! The model that the benches run: the tiny random one, or the directory in `RCMU_BENCH_MODEL`.
 
+use std::sync::OnceLock;
+
 use rcmu::{LoadOptions, Rcmu};
 
-pub(crate) fn model() -> Rcmu {
-    let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/golden/tiny_bf16");
-    let dir = std::env::var("RCMU_BENCH_MODEL").unwrap_or_else(|_| tiny.to_owned());
-    Rcmu::load(&dir, &LoadOptions::default()).expect("a checkpoint directory")
+/// Loads the model once for all benches of a program, on the default device.
+pub(crate) fn model() -> &'static Rcmu {
+    static MODEL: OnceLock<Rcmu> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/golden/tiny_bf16");
+        let dir = std::env::var("RCMU_BENCH_MODEL").unwrap_or_else(|_| tiny.to_owned());
+        Rcmu::load(&dir, &LoadOptions::default()).expect("`RCMU_BENCH_MODEL` names a checkpoint directory")
+    })
+}
+
+/// Prints what is measured, with its size, dtype and device.
+pub(crate) fn announce() {
+    println!("{:?}", model().model());
 }
