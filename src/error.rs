@@ -22,6 +22,14 @@ pub enum Error {
         /// What is missing and how to get it.
         reason: String,
     },
+    /// A file of regions cannot be used.
+    #[error("{path} {problem}")]
+    RegionFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A file cannot be written.
     #[error("cannot write {path}")]
     WriteFile {

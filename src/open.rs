@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{fs::File, io::Read, path::Path};
 
 use rcmu_core::{
     ImageSize, Picture, RegionSet, Scene,
@@ -45,16 +45,22 @@ pub fn scene(picture: Picture) -> Result<Scene, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Model`] when the file cannot be read; [`Error::Input`] with the line or entry that is wrong.
+/// [`Error::Model`] when the file cannot be opened or read, [`Error::RegionFile`] when it is no regular file of UTF-8 text
+/// within 64 MiB, [`Error::Input`] with the line or entry that is wrong.
 pub fn open_regions(path: impl AsRef<Path>, scene: Scene) -> Result<Scene, Error> {
     let path = path.as_ref();
     let failed = |source| Error::Model(rcmu_model::Error::ReadFile { path: path.to_owned(), source });
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() || metadata.len() > MAX_REGION_BYTES {
-        let problem = format!("is no regular file of at most {MAX_REGION_BYTES} bytes");
-        return Err(rcmu_model::Error::CheckpointFile { path: path.to_owned(), problem }.into());
+    let refused = |problem: String| Error::RegionFile { path: path.to_owned(), problem };
+    // Asked before opening: opening a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(refused("is not a regular file".into()));
     }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(MAX_REGION_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_REGION_BYTES {
+        return Err(refused(format!("has more than {MAX_REGION_BYTES} bytes")));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| refused("is not UTF-8".into()))?;
     let regions: RegionSet = regions_json::read(&text, scene.size(), Edges::Reject)?.regions;
     Ok(scene.with_regions(regions)?)
 }
@@ -71,5 +77,31 @@ fn upright_size(picture: &Picture) -> Result<ImageSize, Error> {
         }
         Picture::Rgb { size, .. } => Ok(*size),
         _ => Err(rcmu_model::Error::UnknownVisual.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blank() -> Result<Scene, Error> {
+        let size = ImageSize::new(10, 10)?;
+        Ok(Scene::new(Picture::Rgb { size, pixels: vec![0; 300].into() }, size))
+    }
+
+    #[test]
+    fn a_directory_is_no_region_file() -> Result<(), Error> {
+        let result = open_regions(env!("CARGO_MANIFEST_DIR"), blank()?);
+
+        assert!(matches!(result, Err(Error::RegionFile { .. })));
+        Ok(())
+    }
+
+    #[test]
+    fn a_picture_is_no_region_file() -> Result<(), Error> {
+        let result = open_regions(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/scene.png"), blank()?);
+
+        assert!(matches!(result, Err(Error::RegionFile { .. })));
+        Ok(())
     }
 }

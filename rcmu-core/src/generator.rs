@@ -52,6 +52,10 @@ impl Default for GenerateOptions {
 impl GenerateOptions {
     /// The most tokens that one generation may be asked for.
     pub const MAX_NEW_TOKENS: u32 = 1 << 20;
+    /// The most stop strings.
+    pub const MAX_STOPS: usize = 64;
+    /// The most bytes of a stop string.
+    pub const MAX_STOP_BYTES: usize = 1024;
 
     /// Greedy decoding of at most `max_new_tokens` tokens.
     pub fn greedy(max_new_tokens: u32) -> Self {
@@ -86,11 +90,13 @@ impl GenerateOptions {
         test("top_p", self.top_p, "(0, 1]", |v| v > 0.0 && v <= 1.0)?;
         test("min_p", self.min_p, "[0, 1]", |v| (0.0..=1.0).contains(&v))?;
         test("repetition_penalty", self.repetition_penalty, "finite numbers above 0", finite_above_zero)?;
-        if self.stop.iter().any(String::is_empty) {
+        let good = |stop: &String| (1..=Self::MAX_STOP_BYTES).contains(&stop.len());
+        if self.stop.len() > Self::MAX_STOPS || !self.stop.iter().all(good) {
+            let longest = self.stop.iter().map(String::len).max().unwrap_or(0);
             return Err(Error::GenerateOption {
                 option: "stop",
-                value: "\"\"".into(),
-                expected: "strings that are not empty",
+                value: format!("{} strings of up to {longest} bytes", self.stop.len()),
+                expected: "up to 64 strings of 1 to 1024 bytes",
             });
         }
         Ok(())
@@ -323,6 +329,8 @@ mod tests {
         assert_eq!(bad(|o| o.min_p = Some(f32::NAN)), "min_p");
         assert_eq!(bad(|o| o.top_k = Some(0)), "top_k");
         assert_eq!(bad(|o| o.stop = vec![String::new()]), "stop");
+        assert_eq!(bad(|o| o.stop = vec!["x".repeat(1025)]), "stop");
+        assert_eq!(bad(|o| o.stop = vec!["x".into(); 65]), "stop");
         assert_eq!(GenerateOptions::default().check(), Ok(()));
     }
 
