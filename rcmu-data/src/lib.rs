@@ -1,3 +1,21 @@
 //! The dataset of region-level context-aware multimodal understanding, and how it is made.
 //!
-//! Nothing is here yet.
+//! ```text
+//! figurines (drawn scenes) ─┐
+//! pipeline (real pictures) ─┴─► Sample ─ formats ─► JSONL, LLaVA, ShareGPT, Qwen
+//! ```
+//!
+//! No tensors: this crate builds in seconds.
+
+mod error;
+pub mod figurines;
+pub mod formats;
+mod picture_source;
+pub mod pipeline;
+#[cfg(feature = "remote")]
+pub mod remote;
+mod sample;
+
+pub use error::Error;
+pub use picture_source::PictureSource;
+pub use sample::{Kind, Provenance, Sample, SampleReference, SampleRegion};

@@ -1,3 +1,20 @@
-//! Evaluation: benchmarks, citations, metrics and reports.
+//! Evaluation of region-level context-aware answers, measured honestly.
 //!
-//! Nothing is here yet.
+//! ```text
+//! dataset ─► run (Generator, journal) ─► scorers (judge) ─► metrics ─► report
+//! ```
+
+pub mod dataset;
+mod error;
+pub mod journal;
+pub mod judge;
+pub mod metrics;
+mod outcome;
+pub mod report;
+pub mod run;
+pub mod scorers;
+
+pub use error::Error;
+pub use outcome::{
+    Interval, IntervalMethod, ItemScore, Outcome, Reply, SummaryRow, finish_name,
+};

@@ -1,0 +1,1 @@
+//! Makes samples for real pictures.
