@@ -29,6 +29,8 @@ mod probe;
 mod qwen2_vl;
 mod text;
 pub mod trace;
+#[cfg(feature = "train")]
+pub mod training;
 mod vision;
 
 pub use burn::tensor::Device;

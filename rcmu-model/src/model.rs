@@ -187,6 +187,28 @@ impl Model {
         &self.shared.notes
     }
 
+    /// The same model with other weights.
+    #[cfg(feature = "train")]
+    pub(crate) fn with_network(&self, network: Qwen2Vl, name: &str) -> Self {
+        let shared = &self.shared;
+        let shared = Shared {
+            network,
+            config: shared.config.clone(),
+            generation_config: shared.generation_config.clone(),
+            tokenizer: shared.tokenizer.clone(),
+            processor: shared.processor.clone(),
+            device: shared.device.clone(),
+            dtype: shared.dtype,
+            picture_options: shared.picture_options.clone(),
+            memory_budget: shared.memory_budget,
+            parameter_count: shared.parameter_count,
+            notes: shared.notes.clone(),
+            identity: format!("{}, {name}", shared.identity),
+            broken: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
     pub(crate) fn network(&self) -> &Qwen2Vl {
         &self.shared.network
     }

@@ -21,6 +21,16 @@ pub(crate) struct Qwen2Vl {
     lm_head: Linear,
 }
 
+#[cfg(feature = "train")]
+impl Qwen2Vl {
+    /// Makes a tied head share the embedding table again, after the table was replaced.
+    pub(crate) fn retie(&mut self, config: &ModelConfig) {
+        if config.tie_word_embeddings {
+            self.lm_head = Linear::tied(self.model.embed_tokens());
+        }
+    }
+}
+
 /// New tokens of a batch on their way into the decoder.
 pub(crate) struct TokenBatch<'a> {
     /// `[batch * seq, hidden]`

@@ -1,4 +1,6 @@
-use rcmu_core::{GenerateOptions, Prompt, Question, Request, Scene, Visual};
+use std::ops::Range;
+
+use rcmu_core::{GenerateOptions, Piece, Prompt, Question, Request, Scene, SpecialToken, Trust, Visual};
 
 use crate::{
     Change, ChatOptions, Content, Conversation, Error, Field, Message, Role, Targets, TextPolicy,
@@ -36,6 +38,15 @@ pub struct PromptBuilder<'a> {
     system: Option<&'a str>,
     policy: TextPolicy,
     max_bytes: usize,
+}
+
+/// A conversation with all its answers, to learn from.
+#[derive(Clone, Debug)]
+pub struct AnsweredPrompt {
+    /// The prompt, its pictures and what its citations can point at.
+    pub built: BuiltPrompt,
+    /// For each answer in order: which of the prompt's pieces are its words and the token that ends it.
+    pub answers: Vec<Range<usize>>,
 }
 
 /// A prompt with what fills its picture places.
@@ -107,8 +118,25 @@ impl<'a> PromptBuilder<'a> {
     ///
     /// [`Error::TooLong`] over the limit; [`Error::Text`] under [`TextPolicy::Reject`].
     pub fn build(&self) -> Result<BuiltPrompt, Error> {
+        self.finish(None)
+    }
+
+    /// Writes the prompt with the answer to the last question, and says which pieces the model has to write.
+    ///
+    /// For training: every answer of the conversation is marked, its closing token included.
+    ///
+    /// # Errors
+    ///
+    /// As [`PromptBuilder::build`].
+    pub fn build_answered(&self, answer: &str) -> Result<AnsweredPrompt, Error> {
+        let built = self.finish(Some(answer))?;
+        let answers = answer_pieces(&built.prompt);
+        Ok(AnsweredPrompt { built, answers })
+    }
+
+    fn finish(&self, answer: Option<&str>) -> Result<BuiltPrompt, Error> {
         // Checked before any text is copied, and again when the format's own words are in.
-        self.check_len(self.foreign_len())?;
+        self.check_len(self.foreign_len() + answer.map_or(0, str::len))?;
         let mut changes = Vec::new();
         let mut messages = Vec::new();
         if let Some(system) = self.system {
@@ -123,8 +151,14 @@ impl<'a> PromptBuilder<'a> {
             message.extend(&self.question(turn, question, &mut changes)?);
             messages.push(message);
         }
+        if let Some(answer) = answer {
+            let mut message = Message::new(Role::Assistant);
+            message.extend(&answer_prompt(answer));
+            messages.push(message);
+        }
         let references = self.scene.references();
-        let options = ChatOptions { add_vision_id: !references.is_empty(), ..ChatOptions::default() };
+        let options =
+            ChatOptions { add_vision_id: !references.is_empty(), add_generation_prompt: answer.is_none() };
         let prompt = Conversation { messages }.render(options);
         self.check_len(text_bytes(&prompt))?;
         let pictures = references.iter().map(rcmu_core::Reference::picture).chain([self.scene.picture()]);
@@ -194,10 +228,31 @@ impl<'a> PromptBuilder<'a> {
     }
 }
 
+/// The pieces that the assistant writes: all of each of its turns after its opening, with the token that closes it.
+///
+/// Turns begin with control tokens, which no foreign text can become; nothing is searched for in texts.
+fn answer_pieces(prompt: &Prompt) -> Vec<Range<usize>> {
+    let pieces = prompt.pieces();
+    let is = |piece: &Piece, token| matches!(piece, Piece::Special(special) if *special == token);
+    let mut answers = Vec::new();
+    let mut turn = None;
+    for (index, piece) in pieces.iter().enumerate() {
+        if is(piece, SpecialToken::ImStart) {
+            let opening = format!("{}\n", Role::Assistant.as_str());
+            let own =
+                matches!(pieces.get(index + 1), Some(Piece::Text(text, Trust::Template)) if *text == opening);
+            turn = own.then_some(index + 2);
+        } else if is(piece, SpecialToken::ImEnd) {
+            answers.extend(turn.take().map(|start| start..index + 1));
+        }
+    }
+    answers
+}
+
 /// Bytes of all text pieces of a prompt.
 fn text_bytes(prompt: &Prompt) -> usize {
     let texts = prompt.pieces().iter().map(|piece| match piece {
-        rcmu_core::Piece::Text(text, _) => text.len(),
+        Piece::Text(text, _) => text.len(),
         _ => 0,
     });
     texts.sum()

@@ -17,7 +17,7 @@ mod builder;
 pub mod parse;
 mod render;
 
-pub use builder::{BuiltPrompt, PromptBuilder};
+pub use builder::{AnsweredPrompt, BuiltPrompt, PromptBuilder};
 pub use error::Error;
 pub use parse::{
     ContextLine, ParseEvent, StreamParser, Targets, UserTurn, is_refusal, parse, parse_bbox, parse_user_turn,

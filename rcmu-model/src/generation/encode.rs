@@ -8,6 +8,7 @@ use crate::{
     model::Model,
     position::{Positions, runs},
     processor::ProcessedVisual,
+    tokenizer::EncodedPrompt,
     vision::PatchGrid,
 };
 
@@ -41,7 +42,15 @@ pub(crate) struct Outline {
 impl Model {
     /// Encodes the prompt and reads the sizes of the pictures.
     pub(crate) fn outline(&self, prompt: &Prompt, visuals: &[Visual]) -> Result<Outline, Error> {
-        let encoded = self.tokenizer().encode(prompt)?;
+        self.outline_encoded(&self.tokenizer().encode(prompt)?, visuals)
+    }
+
+    /// Reads the sizes of the pictures of an encoded prompt.
+    pub(crate) fn outline_encoded(
+        &self,
+        encoded: &EncodedPrompt,
+        visuals: &[Visual],
+    ) -> Result<Outline, Error> {
         let plans = visuals
             .iter()
             .map(|visual| {

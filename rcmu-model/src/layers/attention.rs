@@ -87,12 +87,12 @@ fn explicit(query: &Tensor<4>, key: Tensor<4>, value: &Tensor<4>, mask: &Attenti
         let end = queries.min(start + rows);
         let n = end - start;
         // The heads of one group stand next to each other, so they fold into the rows of one product.
-        let block = query.clone().slice([0..batch, 0..heads, start..end, 0..head_dim]).reshape([
-            batch,
-            kv_heads,
-            group * n,
-            head_dim,
-        ]);
+        let block = if n == queries {
+            query.clone()
+        } else {
+            query.clone().slice([0..batch, 0..heads, start..end, 0..head_dim])
+        };
+        let block = block.reshape([batch, kv_heads, group * n, head_dim]);
         let scores = block.matmul(key.clone()) * (head_dim as f64).sqrt().recip();
         let scores = match block_mask(mask, [batch, queries, keys], start..end, &scores) {
             Some(hidden) => scores

@@ -16,11 +16,17 @@ pub(crate) struct KvCache {
 /// Keys and values of one layer.
 #[derive(Debug)]
 pub(crate) struct LayerCache {
+    /// None where nothing is kept.
+    buffers: Option<Buffers>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Buffers {
     /// `[batch, kv_heads, capacity, head_dim]`
     keys: Tensor<4>,
     /// `[batch, kv_heads, capacity, head_dim]`
     values: Tensor<4>,
-    len: usize,
 }
 
 impl KvCache {
@@ -34,13 +40,20 @@ impl KvCache {
     ) -> Self {
         let shape = [batch, config.num_key_value_heads, capacity, config.head_dim()];
         let layers = (0..config.num_hidden_layers)
-            .map(|_| LayerCache {
-                keys: Tensor::zeros(shape, (device, dtype)),
-                values: Tensor::zeros(shape, (device, dtype)),
-                len: 0,
+            .map(|_| {
+                let keys = Tensor::zeros(shape, (device, dtype));
+                let values = Tensor::zeros(shape, (device, dtype));
+                LayerCache { buffers: Some(Buffers { keys, values }), len: 0 }
             })
             .collect();
         Self { layers, len: 0, capacity }
+    }
+
+    /// A cache that keeps nothing: every pass sees its own tokens only. For training.
+    #[cfg(feature = "train")]
+    pub(crate) fn passing(layers: usize) -> Self {
+        let layers = (0..layers).map(|_| LayerCache { buffers: None, len: 0 }).collect();
+        Self { layers, len: 0, capacity: 0 }
     }
 
     /// Bytes that a cache for `tokens` tokens takes; `None` on overflow.
@@ -77,8 +90,10 @@ impl KvCache {
             return;
         }
         for layer in &mut self.layers {
-            layer.keys.inplace(|keys| grown(&keys, layer.len, capacity));
-            layer.values.inplace(|values| grown(&values, layer.len, capacity));
+            if let Some(buffers) = &mut layer.buffers {
+                buffers.keys.inplace(|keys| grown(&keys, layer.len, capacity));
+                buffers.values.inplace(|values| grown(&values, layer.len, capacity));
+            }
         }
         self.capacity = capacity;
     }
@@ -92,15 +107,16 @@ impl LayerCache {
     /// - `keys`, `values`: `[batch, kv_heads, seq, head_dim]`
     /// - output: `[batch, kv_heads, len + seq, head_dim]` each
     pub(super) fn append(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let Some(buffers) = &mut self.buffers else { return (keys, values) };
         let [batch, kv_heads, seq, head_dim] = keys.dims();
         let end = self.len + seq;
         let new = [0..batch, 0..kv_heads, self.len..end, 0..head_dim];
         let all = [0..batch, 0..kv_heads, 0..end, 0..head_dim];
         // The cache owns its buffers alone here, so that the write happens in place.
-        self.keys.inplace(|cache| cache.slice_assign(new.clone(), keys));
-        self.values.inplace(|cache| cache.slice_assign(new, values));
+        buffers.keys.inplace(|cache| cache.slice_assign(new.clone(), keys));
+        buffers.values.inplace(|cache| cache.slice_assign(new, values));
         self.len = end;
-        (self.keys.clone().slice(all.clone()), self.values.clone().slice(all))
+        (buffers.keys.clone().slice(all.clone()), buffers.values.clone().slice(all))
     }
 }
 

@@ -16,6 +16,8 @@ mod controls;
 mod decode;
 mod json;
 mod json_file;
+#[cfg(feature = "train")]
+pub(crate) mod learn;
 mod prompt;
 mod read;
 mod run;

@@ -13,6 +13,7 @@ pub struct EncodedPrompt {
     ids: Vec<u32>,
     slots: Vec<Slot>,
     spans: Vec<Span>,
+    piece_starts: Vec<usize>,
 }
 
 /// The place of a picture in a prompt.
@@ -67,6 +68,13 @@ impl EncodedPrompt {
     /// The text tokens, in order; what is in no span is a control token.
     pub fn spans(&self) -> &[Span] {
         &self.spans
+    }
+
+    /// For each piece of the prompt: which of the ids is its first.
+    ///
+    /// A token that holds the end of one piece and the beginning of the next belongs to the earlier one.
+    pub fn piece_starts(&self) -> &[usize] {
+        &self.piece_starts
     }
 
     /// How many tokens [`EncodedPrompt::expand`] makes; to be checked before they are made.
@@ -132,6 +140,10 @@ impl EncodedPrompt {
             self.ids.push(id);
             origins.push(normalized.origin(range.start));
         })?;
+        for at in 0..ends.len() {
+            let start = if at == 0 { 0 } else { ends[at - 1].0 };
+            self.piece_starts.push(first + origins.partition_point(|&origin| origin < start));
+        }
         for (index, &start) in origins.iter().enumerate() {
             // Up to the next token: normalising may have taken in what follows.
             let end = origins.get(index + 1).copied().unwrap_or(run.len()).max(start + 1);
@@ -190,6 +202,7 @@ pub(super) fn encode(tokenizer: &Tokenizer, prompt: &Prompt) -> Result<EncodedPr
         encoded.push_run(tokenizer, &run.text, &run.ends)?;
         run.text.clear();
         run.ends.clear();
+        encoded.piece_starts.push(encoded.ids.len());
         let image = tokenizer.id(SpecialToken::ImagePad);
         let video = tokenizer.id(SpecialToken::VideoPad);
         match piece {

@@ -80,6 +80,27 @@ impl VisionAttention {
         };
         let (query, key, value) = (turn(part(0)), turn(part(1)), part(2));
 
+        let mixed = match segments {
+            // Segments of one length go through attention together, in the place of the heads.
+            [len, rest @ ..] if rest.iter().all(|other| other == len) => {
+                let shape = [self.num_heads, segments.len(), *len, head_dim];
+                let split = |x: Tensor<4>| x.reshape(shape);
+                let mixed = attender.forward(split(query), split(key), split(value), &AttentionMask::Full);
+                mixed.reshape([1, self.num_heads, patches, head_dim])
+            }
+            _ => self.by_segment([query, key, value], segments, attender),
+        };
+        self.proj.forward(mixed.swap_dims(1, 2).reshape([patches, width]))
+    }
+
+    /// Attention of segments of different lengths, one after another.
+    fn by_segment(
+        &self,
+        [query, key, value]: [Tensor<4>; 3],
+        segments: &[usize],
+        attender: Attender,
+    ) -> Tensor<4> {
+        let [_, _, _, head_dim] = query.dims();
         let mut start = 0;
         let mut mixed = Vec::with_capacity(segments.len());
         for &len in segments {
@@ -88,7 +109,6 @@ impl VisionAttention {
             mixed.push(attender.forward(cut(&query), cut(&key), cut(&value), &AttentionMask::Full));
             start += len;
         }
-        let mixed = if mixed.len() == 1 { mixed.remove(0) } else { Tensor::cat(mixed, 2) };
-        self.proj.forward(mixed.swap_dims(1, 2).reshape([patches, width]))
+        Tensor::cat(mixed, 2)
     }
 }

@@ -1,0 +1,101 @@
+//! Low-rank adapters: burn's own, attached to the layers that the settings name.
+
+use burn::{
+    module::{Lora, Module, ModuleVisitor, Param, ParamGroup, ParamId},
+    tensor::{Tensor, TensorData},
+};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore, SeedableRng},
+};
+
+use super::{LoraSettings, TrainError, parameters::Parameter};
+use crate::{config::ModelConfig, qwen2_vl::Qwen2Vl};
+
+/// Attaches adapters to the decoder's layers whose name is among the targets.
+pub(super) fn attach(
+    network: Qwen2Vl,
+    settings: &LoraSettings,
+    config: &ModelConfig,
+) -> Result<Qwen2Vl, TrainError> {
+    let mut finder = Finder { path: Vec::new(), targets: &settings.targets, found: Vec::new() };
+    network.visit(&mut finder);
+    if finder.found.is_empty() {
+        return Err(TrainError::Setting {
+            setting: "lora.targets",
+            found: settings.targets.join(", "),
+            expected: "names of linear layers, such as `q_proj` or `qkv`",
+        });
+    }
+    let group = ParamGroup::from_ids(finder.found);
+    let mut network = network.apply_lora(Lora::new(settings.rank, settings.alpha).set_param_group(group));
+    network.retie(config);
+    Ok(network)
+}
+
+/// Finds the weights of layers by the last part of their name.
+struct Finder<'a> {
+    path: Vec<String>,
+    targets: &'a [String],
+    found: Vec<ParamId>,
+}
+
+impl ModuleVisitor for Finder<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let [.., layer, field] = self.path.as_slice()
+            && D == 2
+            && field == "weight"
+            && self.targets.contains(layer)
+        {
+            self.found.push(param.id);
+        }
+    }
+
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+}
+
+/// Whether a parameter is one of an adapter's factors.
+pub(super) fn is_factor(name: &str) -> bool {
+    name.ends_with(".lora_a") || name.ends_with(".lora_b")
+}
+
+/// Fills the first factors with random numbers of the seed; the second ones are zero, so that nothing changes yet.
+pub(super) fn initialize(parameters: &mut [Parameter], settings: &LoraSettings, seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(0x6c6f_7261);
+    let width = 1.0 / settings.rank as f32;
+    for parameter in parameters.iter_mut().filter(|parameter| parameter.name.ends_with(".lora_a")) {
+        let size = parameter.dims.iter().product::<usize>();
+        // Uniform, with the variance that a normal distribution of deviation 1 / rank has.
+        let value = || (rng.next_u32() as f32 / u32::MAX as f32 * 2.0 - 1.0) * width * 3_f32.sqrt();
+        let data = TensorData::new(std::iter::repeat_with(value).take(size).collect::<Vec<f32>>(), [size]);
+        parameter.value = Tensor::from_data(data, &parameter.value.device());
+    }
+}
+
+/// The parameters of the model with the adapters worked into their weights.
+pub(super) fn merged(parameters: &[Parameter], settings: Option<&LoraSettings>) -> Vec<Parameter> {
+    let mut merged: Vec<Parameter> = Vec::with_capacity(parameters.len());
+    let mut rest = parameters.iter().peekable();
+    while let Some(parameter) = rest.next() {
+        let mut parameter = parameter.clone();
+        if let (Some(settings), Some(a)) = (settings, rest.next_if(|next| next.name.ends_with(".lora_a"))) {
+            let b = rest.next().expect("the factors stand in pairs");
+            let matrix = |factor: &Parameter| -> Tensor<2> {
+                factor.value.clone().reshape([factor.dims[0], factor.dims[1]])
+            };
+            let scale = settings.alpha / settings.rank as f64;
+            let size = parameter.dims.iter().product::<usize>();
+            let change = matrix(a).matmul(matrix(b)) * scale;
+            parameter.value = parameter.value + change.reshape([size]);
+        }
+        merged.push(parameter);
+    }
+    merged
+}

@@ -1,0 +1,31 @@
+//! RCVIT: fine-tuning on conversations about regions.
+//!
+//! ```text
+//! TrainingData ─ conversation ─► Example (ids, what to predict) ─ order, batch ─► loss ─► gradients ─ clip ─ AdamW
+//!                                                                                            │
+//!                                     checkpoint ◄─ Trainer ─► export, model to generate with ◄┘
+//! ```
+//!
+//! Only the answers are learnt. Which tokens those are is known from the typed prompt; no text is searched for it.
+
+mod adamw;
+mod batch;
+mod checkpoint;
+mod conversation;
+mod error;
+mod export;
+mod lora;
+mod order;
+mod parameters;
+mod settings;
+mod starter;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
+mod trainer;
+
+pub use checkpoint::Checkpoints;
+pub use conversation::{Conversation, TrainingData};
+pub use error::TrainError;
+pub use settings::{Frozen, LoraSettings, TrainSettings};
+pub use starter::Starter;
+pub use trainer::{StepReport, TrainEvent, Trainer};

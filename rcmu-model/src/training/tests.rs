@@ -1,0 +1,302 @@
+//! Whole trainings on tiny models.
+
+use std::{fs, ops::ControlFlow, path::PathBuf};
+
+use burn::tensor::Device;
+use rcmu_core::{BBox, ImageSize, Picture, Question, Scene};
+use safetensors::SafeTensors;
+
+use super::{batch::Batch, conversation::Example, *};
+use crate::{
+    LoadOptions,
+    generation::{EncodedRequest, EncodedVisual},
+    model::to_host,
+    position::{Positions, runs},
+    processor::PositionRule,
+    vision::PatchGrid,
+};
+
+fn tiny() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/golden/tiny"))
+}
+
+/// A folder of its own for a test; gone at its end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("rcmu-training-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        Self(dir)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Pictures of one colour; the answer names it.
+struct Colours;
+
+impl TrainingData for Colours {
+    fn len(&self) -> Option<u64> {
+        Some(11)
+    }
+
+    fn fingerprint(&self) -> String {
+        "colours".into()
+    }
+
+    fn conversation(&self, index: u64) -> Result<Conversation, Box<dyn std::error::Error + Send + Sync>> {
+        let (name, rgb) =
+            [("red", [200, 0, 0]), ("green", [0, 200, 0]), ("blue", [0, 0, 200])][index as usize % 3];
+        let side = 56 + 28 * (index as u32 % 2);
+        let size = ImageSize::new(side, side)?;
+        let pixels: Vec<u8> = rgb.repeat((side * side) as usize);
+        let scene = Scene::new(Picture::Rgb { size, pixels: pixels.into() }, size).region(
+            "block",
+            BBox::new(0, 0, 500, 1000)?,
+            "Made of wood.",
+        )?;
+        let question = Question::new("What colour is it?")?.with_citations();
+        let mut turns = vec![(question, format!("It is {name}.[1]"))];
+        if index.is_multiple_of(4) {
+            turns.push((Question::new("Of what is it made?")?, "Of wood.".into()));
+        }
+        Ok(Conversation { scene, turns })
+    }
+}
+
+fn settings() -> TrainSettings {
+    TrainSettings {
+        steps: 12,
+        batch: 3,
+        micro_batch: 2,
+        bucket_steps: 2,
+        warmup_steps: 2,
+        learning_rate: 2e-3,
+        checkpoint_steps: 4,
+        ..TrainSettings::default()
+    }
+}
+
+fn trainer(settings: TrainSettings) -> Trainer {
+    Trainer::new(&tiny(), &Device::flex(), settings, &LoadOptions::default()).expect("the tiny model loads")
+}
+
+fn weights(trainer: &Trainer) -> Vec<Vec<f32>> {
+    trainer
+        .parameters
+        .iter()
+        .map(|parameter| to_host(parameter.value.clone()).expect("on the host"))
+        .collect()
+}
+
+#[test]
+fn loss_and_all_gradients_equal_the_reference() {
+    const TOLERANCE: f32 = 1e-4; // of the largest gradient of the same parameter
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gradients/tiny.safetensors");
+    let bytes = fs::read(path).expect("the fixture is there");
+    let file = SafeTensors::deserialize(&bytes).expect("the fixture is whole");
+    let floats = |name: &str| -> Vec<f32> {
+        let view = file.tensor(name).expect("the fixture has it");
+        view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+    };
+    let ints = |name: &str| -> Vec<i32> {
+        let view = file.tensor(name).expect("the fixture has it");
+        view.data().as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b)).collect()
+    };
+    let trainer = trainer(settings());
+    let config = trainer.model().config();
+    let (ids, labels, lengths) = (ints("in.ids"), ints("in.labels"), ints("in.lengths"));
+    let seq = ids.len() / lengths.len();
+    let grid = PatchGrid::new([1, 4, 6], 2).expect("whole blocks");
+    let mut pictures = vec![(floats("in.pixel_values"), grid)];
+    let examples: Vec<Example> = lengths
+        .iter()
+        .enumerate()
+        .map(|(row, &len)| {
+            let row = row * seq..row * seq + len as usize;
+            let input_ids: Vec<u32> = ids[row.clone()].iter().map(|&id| id as u32).collect();
+            let first = input_ids.iter().position(|&id| id == config.image_token_id);
+            let visuals: Vec<EncodedVisual> = first
+                .map(|start| {
+                    let (pixel_values, grid) = pictures.remove(0);
+                    EncodedVisual { pixel_values, grid, key: [0; 32], tokens: start..start + grid.tokens() }
+                })
+                .into_iter()
+                .collect();
+            let grids: Vec<PatchGrid> = visuals.iter().map(|visual| visual.grid).collect();
+            let pads = [config.image_token_id, config.video_token_id];
+            let runs = runs(&input_ids, pads, &grids, &[]).expect("pads fit the picture");
+            let positions = Positions::new(&runs, PositionRule::MaxOfAll);
+            let marked = labels[row].iter().enumerate().filter(|(_, label)| **label >= 0);
+            let targets = marked.map(|(place, _)| place - 1).collect();
+            Example { request: EncodedRequest { input_ids, positions, visuals }, targets }
+        })
+        .collect();
+
+    let batch = Batch::new(&examples.iter().collect::<Vec<_>>());
+    let targets = batch.targets();
+    let (loss, gradients) = trainer.gradients_of(&[batch], targets);
+
+    let expected = f64::from(floats("loss")[0]);
+    assert!((loss - expected).abs() <= 1e-5 * expected, "loss {loss}, the reference has {expected}");
+    let mut worst = (0.0, String::new());
+    for (parameter, gradient) in trainer.parameters.iter().zip(gradients) {
+        let ours = to_host(gradient.expect("every parameter has a gradient")).expect("on the host");
+        let theirs = floats(&format!("grad.{}", parameter.name));
+        assert_eq!(ours.len(), theirs.len(), "{}", parameter.name);
+        let largest = theirs.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
+        let difference = ours.iter().zip(&theirs).fold(0.0_f32, |max, (a, b)| max.max((a - b).abs()));
+        let relative = difference / largest;
+        assert!(relative <= TOLERANCE, "{}: {difference} of {largest}", parameter.name);
+        if relative > worst.0 {
+            worst = (relative, parameter.name.clone());
+        }
+    }
+    println!("largest relative difference {:.2e} in {}", worst.0, worst.1);
+}
+
+#[test]
+fn only_answers_and_their_ends_are_predicted() {
+    let trainer = trainer(settings());
+    let conversation = Colours.conversation(4).expect("valid");
+
+    let example = Example::new(trainer.model(), 4, &conversation).expect("it can be encoded");
+
+    let ids: Vec<u32> = example.targets.iter().map(|&place| example.request.input_ids[place + 1]).collect();
+    let text = trainer.model().tokenizer().decode(&ids, crate::tokenizer::Specials::Keep);
+    assert_eq!(text, "It is green.[1]<|im_end|>Of wood.<|im_end|>");
+}
+
+#[test]
+fn training_lowers_the_loss() {
+    let mut trainer = trainer(TrainSettings { steps: 40, ..settings() });
+
+    let losses: Vec<f64> = (0..40).map(|_| trainer.step(&Colours).expect("a step").loss).collect();
+
+    assert!(losses[39] < losses[0] / 4.0, "{} to {}", losses[0], losses[39]);
+}
+
+#[test]
+fn workers_do_not_change_the_path() {
+    let mut one = trainer(settings());
+    let mut two = trainer(TrainSettings { workers: 2, ..settings() });
+
+    for _ in 0..3 {
+        one.step(&Colours).expect("a step");
+        two.step(&Colours).expect("a step");
+    }
+
+    assert_eq!(weights(&one), weights(&two));
+}
+
+#[test]
+fn a_resumed_training_takes_the_same_path_bit_for_bit() {
+    let scratch = Scratch::new("resume");
+    let mut whole = trainer(TrainSettings { steps: 100, ..settings() });
+    for _ in 0..100 {
+        whole.step(&Colours).expect("a step");
+    }
+
+    // The first half stops in the middle of a window of two steps.
+    let halves = TrainSettings { steps: 100, checkpoint_steps: 25, ..settings() };
+    let mut first = trainer(halves.clone());
+    let stop = |event: TrainEvent<'_>| match event {
+        TrainEvent::Step(report) if report.step == 51 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    first.run(&Colours, &scratch.0, &mut { stop }).expect("half of the steps");
+    drop(first);
+    let mut second = Trainer::resume(&tiny(), &scratch.0, &Device::flex(), halves, &LoadOptions::default())
+        .expect("the checkpoint is whole");
+    assert_eq!(second.steps_done(), 51);
+    second.run(&Colours, &scratch.0, &mut |_| ControlFlow::Continue(())).expect("the other half");
+
+    assert_eq!(weights(&whole), weights(&second));
+}
+
+#[test]
+fn a_broken_checkpoint_is_passed_over() {
+    let scratch = Scratch::new("broken");
+    let mut first = trainer(settings());
+    first.run(&Colours, &scratch.0, &mut |_| ControlFlow::Continue(())).expect("all steps");
+    let all = Checkpoints::new(&scratch.0).all().expect("readable");
+    assert_eq!(all.len(), 2);
+    let state = all[1].join("state.safetensors");
+    let mut bytes = fs::read(&state).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&state, bytes).expect("writable");
+
+    assert_eq!(Checkpoints::new(&scratch.0).newest().expect("readable"), Some(all[0].clone()));
+}
+
+#[test]
+fn an_exported_model_answers_as_the_trained_one() {
+    let scratch = Scratch::new("export");
+    let mut trainer = trainer(settings());
+    for _ in 0..4 {
+        trainer.step(&Colours).expect("a step");
+    }
+    trainer.export(&scratch.0, crate::ComputeDtype::F32).expect("written");
+
+    let exported = crate::Model::load(&scratch.0, &Device::flex(), &LoadOptions::default(), &mut |_| ())
+        .expect("what was written loads");
+
+    let conversation = Colours.conversation(1).expect("valid");
+    let request = |model: &crate::Model| {
+        use rcmu_core::Generator as _;
+        let built = rcmu_prompt::PromptBuilder::new(&conversation.scene, &conversation.turns[0].0).build();
+        let request = built.expect("valid").into_request(rcmu_core::GenerateOptions::greedy(12));
+        model.generate(&request, &rcmu_core::Control::default(), &mut |_| ()).expect("an answer").token_ids
+    };
+    assert_eq!(request(&exported), request(&trainer.to_model()));
+}
+
+#[test]
+fn adapters_change_little_memory_and_merge_exactly() {
+    let lora = LoraSettings { rank: 2, alpha: 4.0, ..LoraSettings::default() };
+    let mut trainer = trainer(TrainSettings { lora: Some(lora), ..settings() });
+    let before = weights(&trainer);
+    for _ in 0..6 {
+        trainer.step(&Colours).expect("a step");
+    }
+    for (parameter, old) in trainer.parameters.iter().zip(&before) {
+        let now = to_host(parameter.value.clone()).expect("on the host");
+        assert_eq!(now != *old, lora::is_factor(&parameter.name), "{}", parameter.name);
+    }
+    let scratch = Scratch::new("lora");
+    trainer.export(&scratch.0, crate::ComputeDtype::F32).expect("written");
+    let merged =
+        Trainer::new(&scratch.0, &Device::flex(), settings(), &LoadOptions::default()).expect("it loads");
+
+    let unmerged = trainer.validation_loss(&Colours, 6).expect("a loss");
+    let difference = (unmerged - merged.validation_loss(&Colours, 6).expect("a loss")).abs();
+
+    assert!(difference <= 1e-5, "{difference}");
+    assert!(trainer.trained_parameters() * 8 < trainer.model().parameter_count());
+}
+
+#[test]
+fn broken_numbers_stop_the_training_and_change_nothing() {
+    let mut trainer = trainer(settings());
+    trainer.settings.learning_rate = 1e30;
+    let mut error = None;
+    let mut before = weights(&trainer);
+    for _ in 0..4 {
+        match trainer.step(&Colours) {
+            Ok(_) => before = weights(&trainer),
+            Err(found) => {
+                error = Some(found);
+                break;
+            }
+        }
+    }
+
+    assert!(matches!(error, Some(TrainError::NotFinite { .. })), "{error:?}");
+    assert_eq!(format!("{before:?}"), format!("{:?}", weights(&trainer)));
+}

@@ -1,0 +1,391 @@
+use std::{
+    collections::VecDeque,
+    fmt,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use burn::tensor::{Device, Tensor};
+
+use super::{
+    TrainError, TrainSettings, TrainingData,
+    adamw::{AdamW, clip},
+    batch::Batch,
+    checkpoint::{self, Checkpoints},
+    conversation::Example,
+    lora, order,
+    parameters::{Parameter, gradients, parameters, replica},
+};
+use crate::{LoadOptions, model::Model, params::ComputeDtype, qwen2_vl::Qwen2Vl, weights::expected_tensors};
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct StepReport {
+    /// Steps done, this one included.
+    pub step: u64,
+    /// Mean negative log-likelihood of the tokens to predict, in nats, before the step.
+    pub loss: f64,
+    /// Norm of all gradients before clipping.
+    pub gradient_norm: f64,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// Tokens that went through the model, padding included.
+    pub tokens: usize,
+    /// Tokens that had to be predicted.
+    pub targets: usize,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// What happens while a training runs.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TrainEvent<'a> {
+    /// A step was done.
+    Step(StepReport),
+    /// A checkpoint was written to this folder.
+    Saved(&'a Path),
+    /// It is time to validate.
+    Validate(&'a Trainer),
+}
+
+/// RCVIT: fine-tunes a Qwen2-VL on conversations about regions, answers only.
+pub struct Trainer {
+    model: Model,
+    /// The structure, with adapters if there are any; its values are those of the start.
+    network: Qwen2Vl,
+    device: Device,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) optimizer: AdamW,
+    pub(super) settings: TrainSettings,
+    pub(super) step: u64,
+    pub(super) data: String,
+    start: PathBuf,
+    /// Prepared micro-batches of the next steps.
+    queue: VecDeque<Vec<Batch>>,
+}
+
+impl Trainer {
+    /// Begins a training with a checkpoint directory in the Hugging Face layout.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Setting`], or [`TrainError::Model`] when the checkpoint cannot be loaded.
+    pub fn new(
+        start: &Path,
+        device: &Device,
+        settings: TrainSettings,
+        options: &LoadOptions,
+    ) -> Result<Self, TrainError> {
+        settings.check()?;
+        let plain = device.clone().without_autodiff();
+        // The weights are kept in full precision whatever the activations are computed in.
+        let options = LoadOptions { dtype: Some(ComputeDtype::F32), ..options.clone() };
+        let model = Model::load(start, &plain, &options, &mut |_| ())?;
+        let names = expected_tensors(model.config()).into_iter().map(|tensor| tensor.name);
+        let names: Vec<String> = names.collect();
+        let network = match &settings.lora {
+            Some(lora) => lora::attach(model.network().clone(), lora, model.config())?,
+            None => model.network().clone(),
+        };
+        let mut parameters = parameters(&network, &names);
+        for parameter in &mut parameters {
+            parameter.trained = match &settings.lora {
+                Some(_) => lora::is_factor(&parameter.name),
+                None => !settings.frozen.holds(&parameter.name),
+            };
+        }
+        if let Some(lora) = &settings.lora {
+            lora::initialize(&mut parameters, lora, settings.seed);
+        }
+        let device = plain.autodiff();
+        let device = if settings.gradient_checkpointing { device.gradient_checkpointing() } else { device };
+        Ok(Self {
+            optimizer: AdamW::new(&parameters),
+            network,
+            model,
+            device,
+            parameters,
+            settings,
+            step: 0,
+            data: String::new(),
+            start: start.to_owned(),
+            queue: VecDeque::new(),
+        })
+    }
+
+    /// Goes on from the newest whole checkpoint of a folder, or begins anew where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::new`]; [`TrainError::Checkpoint`] when the checkpoint belongs to another training.
+    pub fn resume(
+        start: &Path,
+        checkpoints: &Path,
+        device: &Device,
+        settings: TrainSettings,
+        options: &LoadOptions,
+    ) -> Result<Self, TrainError> {
+        let mut trainer = Self::new(start, device, settings, options)?;
+        if let Some(newest) = Checkpoints::new(checkpoints).newest()? {
+            checkpoint::restore(&mut trainer, &newest)?;
+        }
+        Ok(trainer)
+    }
+
+    /// Trains until the last step, or until `on_event` breaks off; saves checkpoints into a folder on the way.
+    ///
+    /// # Errors
+    ///
+    /// Any [`TrainError`]; the checkpoints written before stay whole.
+    pub fn run(
+        &mut self,
+        data: &dyn TrainingData,
+        checkpoints: &Path,
+        on_event: &mut dyn FnMut(TrainEvent<'_>) -> ControlFlow<()>,
+    ) -> Result<(), TrainError> {
+        let store = Checkpoints::new(checkpoints);
+        let mut saved = self.step;
+        while self.step < self.settings.steps {
+            let report = self.step(data)?;
+            let mut flow = on_event(TrainEvent::Step(report));
+            let every = self.settings.validation_steps;
+            if flow.is_continue() && every > 0 && self.step.is_multiple_of(every) {
+                flow = on_event(TrainEvent::Validate(self));
+            }
+            let due = self.step.is_multiple_of(self.settings.checkpoint_steps);
+            if due || flow.is_break() || self.step == self.settings.steps {
+                let dir = store.save(self)?;
+                saved = self.step;
+                if on_event(TrainEvent::Saved(&dir)).is_break() {
+                    break;
+                }
+            }
+            if flow.is_break() {
+                break;
+            }
+        }
+        if saved < self.step {
+            store.save(self)?;
+        }
+        Ok(())
+    }
+
+    /// Does one step.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Item`] or [`TrainError::TooLong`] for a bad conversation, [`TrainError::NotFinite`] when the loss
+    /// or a gradient is not a number; the weights are then as before.
+    pub fn step(&mut self, data: &dyn TrainingData) -> Result<StepReport, TrainError> {
+        let began = Instant::now();
+        self.fill(data)?;
+        let batches = self.queue.pop_front().unwrap_or_default();
+        let step = self.step + 1;
+        let targets: usize = batches.iter().map(Batch::targets).sum();
+        let tokens = batches.iter().map(Batch::tokens).sum();
+
+        let (loss, mut gradients) = self.gradients_of(&batches, targets);
+        if !loss.is_finite() {
+            return Err(TrainError::NotFinite { step, what: "the loss" });
+        }
+        let gradient_norm = clip(&mut gradients, self.settings.clip_norm, step)?;
+        let learning_rate = self.settings.learning_rate_at(self.step);
+        self.optimizer.step(&mut self.parameters, gradients, &self.settings, learning_rate);
+        self.step = step;
+        let time = began.elapsed();
+        Ok(StepReport { step, loss, gradient_norm, learning_rate, tokens, targets, time })
+    }
+
+    /// Mean loss over all tokens to predict, and its gradients in the order of the parameters.
+    ///
+    /// Micro-batches are added up in their order, however many workers there are.
+    pub(super) fn gradients_of(&self, batches: &[Batch], targets: usize) -> (f64, Vec<Option<Tensor<1>>>) {
+        let share = 1.0 / targets.max(1) as f64;
+        let workers = self.settings.workers.min(batches.len()).max(1);
+        let one = |network: &Qwen2Vl, batch: &Batch| {
+            let loss = batch.loss(network, self.model.config(), &self.device) * share;
+            let value: f32 = loss.clone().into_scalar();
+            let mut found = loss.backward();
+            (f64::from(value), gradients(network, &self.parameters, &mut found))
+        };
+        let mut results: Vec<(f64, Vec<Option<Tensor<1>>>)> = Vec::with_capacity(batches.len());
+        if workers == 1 {
+            let network = self.replica(&self.device);
+            let mut sum = None;
+            for batch in batches {
+                add(&mut sum, one(&network, batch));
+            }
+            results.extend(sum);
+        } else {
+            std::thread::scope(|scope| {
+                let handles: Vec<_> = (0..workers)
+                    .map(|worker| {
+                        let one = &one;
+                        scope.spawn(move || {
+                            let network = self.replica(&self.device);
+                            let own = batches.iter().skip(worker).step_by(workers);
+                            own.map(|batch| one(&network, batch)).collect::<VecDeque<_>>()
+                        })
+                    })
+                    .collect();
+                let mut found: Vec<_> = handles
+                    .into_iter()
+                    .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                    .collect();
+                let mut sum = None;
+                for index in 0..batches.len() {
+                    let next = found[index % workers].pop_front();
+                    add(&mut sum, next.expect("each worker did its share"));
+                }
+                results.extend(sum);
+            });
+        }
+        results.pop().unwrap_or_default()
+    }
+
+    /// Mean loss over conversations that the training does not see.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::step`].
+    pub fn validation_loss(&self, data: &dyn TrainingData, count: u64) -> Result<f64, TrainError> {
+        let device = self.device.clone().without_autodiff();
+        let network = self.replica(&device);
+        let (mut sum, mut targets) = (0.0, 0);
+        for index in 0..data.len().map_or(count, |len| len.min(count)) {
+            let example = self.example(data, index)?;
+            let batch = Batch::new(&[&example]);
+            let loss: f32 = batch.loss(&network, self.model.config(), &device).into_scalar();
+            sum += f64::from(loss);
+            targets += batch.targets();
+        }
+        if targets == 0 { Err(TrainError::NoData) } else { Ok(sum / targets as f64) }
+    }
+
+    /// The model as it is now, to generate with. Adapters stay beside their weights.
+    pub fn to_model(&self) -> Model {
+        let network = self.replica(&self.device.clone().without_autodiff());
+        self.model.with_network(network, &format!("step {}", self.step))
+    }
+
+    /// Steps done.
+    pub const fn steps_done(&self) -> u64 {
+        self.step
+    }
+
+    /// Parameters that the training changes.
+    pub fn trained_parameters(&self) -> u64 {
+        let trained = self.parameters.iter().filter(|parameter| parameter.trained);
+        trained.map(|parameter| parameter.dims.iter().product::<usize>() as u64).sum()
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &TrainSettings {
+        &self.settings
+    }
+
+    pub(super) const fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The checkpoint directory that the training began with.
+    pub(super) fn start(&self) -> &Path {
+        &self.start
+    }
+
+    pub(super) fn replica(&self, device: &Device) -> Qwen2Vl {
+        let mut network = replica(self.network.clone(), &self.parameters, device);
+        network.retie(self.model.config());
+        network
+    }
+
+    fn example(&self, data: &dyn TrainingData, index: u64) -> Result<Example, TrainError> {
+        let conversation = data.conversation(index).map_err(|source| TrainError::Item { index, source })?;
+        let example = Example::new(&self.model, index, &conversation)?;
+        if example.len() > self.settings.max_tokens {
+            let (tokens, max) = (example.len(), self.settings.max_tokens);
+            return Err(TrainError::TooLong { index, tokens, max });
+        }
+        Ok(example)
+    }
+
+    /// Prepares the steps of the current window if none are left.
+    fn fill(&mut self, data: &dyn TrainingData) -> Result<(), TrainError> {
+        let fingerprint = data.fingerprint();
+        if self.data.is_empty() {
+            self.data = fingerprint;
+        } else if self.data != fingerprint {
+            let problem = format!("it was made with the data `{}`, these are `{fingerprint}`", self.data);
+            return Err(TrainError::Checkpoint { path: self.start.clone(), problem });
+        }
+        if !self.queue.is_empty() {
+            return Ok(());
+        }
+        if data.is_empty() {
+            return Err(TrainError::NoData);
+        }
+        let bucket = self.settings.bucket_steps as u64;
+        let window = self.step / bucket;
+        let indices = order::window(&self.settings, data.len(), window);
+        let examples = self.examples(data, &indices)?;
+        let steps = order::steps(&self.settings, window, &examples);
+        let skip = (self.step - window * bucket) as usize;
+        self.queue = steps
+            .into_iter()
+            .skip(skip)
+            .map(|step| {
+                let micro = step.chunks(self.settings.micro_batch);
+                micro
+                    .map(|chunk| Batch::new(&chunk.iter().map(|&at| &examples[at]).collect::<Vec<_>>()))
+                    .collect()
+            })
+            .collect();
+        Ok(())
+    }
+
+    /// Encodes conversations with all workers.
+    fn examples(&self, data: &dyn TrainingData, indices: &[u64]) -> Result<Vec<Example>, TrainError> {
+        let share = indices.len().div_ceil(self.settings.workers).max(1);
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = indices
+                .chunks(share)
+                .map(|chunk| scope.spawn(|| chunk.iter().map(|&index| self.example(data, index)).collect()))
+                .collect();
+            let mut examples = Vec::with_capacity(indices.len());
+            for handle in handles {
+                let part: Result<Vec<Example>, TrainError> =
+                    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                examples.extend(part?);
+            }
+            Ok(examples)
+        })
+    }
+}
+
+impl fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer")
+            .field("start", &self.start)
+            .field("step", &self.step)
+            .field("trained_parameters", &self.trained_parameters())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Adds a loss and its gradients to a sum.
+fn add(sum: &mut Option<(f64, Vec<Option<Tensor<1>>>)>, next: (f64, Vec<Option<Tensor<1>>>)) {
+    let Some((loss, gradients)) = sum else {
+        *sum = Some(next);
+        return;
+    };
+    *loss += next.0;
+    for (gradient, more) in gradients.iter_mut().zip(next.1) {
+        *gradient = match (gradient.take(), more) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        };
+    }
+}
