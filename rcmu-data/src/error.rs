@@ -13,7 +13,7 @@ pub enum Error {
         message: String,
     },
     /// A line of a file is at fault.
-    #[error("{path}:{line}: `{field}` {message}", path = path.display())]
+    #[error("{path}:{line}: {place}{message}", path = path.display(), place = place(field))]
     Line {
         /// The file.
         path: PathBuf,
@@ -35,4 +35,9 @@ pub enum Error {
     /// A value is outside its limits.
     #[error(transparent)]
     Core(#[from] rcmu_core::Error),
+}
+
+/// The field as a message names it: nothing when the line as a whole is at fault.
+fn place(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("`{field}` ") }
 }

@@ -10,6 +10,7 @@
 mod error;
 pub mod figurines;
 pub mod formats;
+mod open;
 mod picture_source;
 pub mod pipeline;
 #[cfg(feature = "remote")]

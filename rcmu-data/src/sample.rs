@@ -201,7 +201,12 @@ impl Sample {
     /// # Errors
     ///
     /// [`Error::Core`] when there are too many regions or references.
-    pub fn to_scene(&self, picture: Picture, size: ImageSize, references: Vec<Picture>) -> Result<Scene, Error> {
+    pub fn to_scene(
+        &self,
+        picture: Picture,
+        size: ImageSize,
+        references: Vec<Picture>,
+    ) -> Result<Scene, Error> {
         let mut regions = RegionSet::new();
         for region in &self.regions {
             regions.push(region.region.clone())?;

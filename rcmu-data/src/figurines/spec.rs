@@ -1,6 +1,8 @@
 use rcmu_core::BBox;
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+
 /// Declares an attribute: its values, each with the words that texts use for it.
 macro_rules! attribute {
     ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $word:literal),+ $(,)? }) => {
@@ -156,4 +158,59 @@ pub struct SceneSpec {
     pub backdrop_seed: u32,
     /// The figurines; their boxes do not touch.
     pub figurines: Vec<Figurine>,
+}
+
+impl Shape {
+    /// Width of a figurine as a share of its height, in percent.
+    pub(super) const fn width_percent(self) -> i32 {
+        match self {
+            Self::Bear | Self::Cat | Self::Mushroom => 88,
+            Self::Rabbit => 70,
+            Self::Robot | Self::Owl => 78,
+            Self::Duck | Self::Fish => 105,
+        }
+    }
+}
+
+impl SceneSpec {
+    /// Version of the drawing.
+    pub const VERSION: u32 = 1;
+    /// The most figurines of a scene.
+    pub const MAX_FIGURINES: usize = 6;
+
+    /// Checks that the scene can be drawn.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Field`] naming the first field that is out of range, a figurine without area, or two that overlap.
+    pub fn check(&self) -> Result<(), Error> {
+        let fail = |field: String, message: String| Err(Error::Field { field, message });
+        if self.version != Self::VERSION {
+            return fail("version".into(), format!("is {}, this drawing is {}", self.version, Self::VERSION));
+        }
+        if !(64..=1024).contains(&self.side) {
+            return fail("side".into(), format!("is {}, 64..=1024 are possible", self.side));
+        }
+        if self.figurines.len() > Self::MAX_FIGURINES {
+            let message =
+                format!("has {} figurines, the most are {}", self.figurines.len(), Self::MAX_FIGURINES);
+            return fail("figurines".into(), message);
+        }
+        for (at, figurine) in self.figurines.iter().enumerate() {
+            let [x1, y1, x2, y2] = figurine.bbox.xyxy();
+            if x1 >= x2 || y1 >= y2 {
+                return fail(format!("figurines[{at}].bbox"), "has no area".into());
+            }
+            for (other_at, other) in self.figurines[..at].iter().enumerate() {
+                let [u1, v1, u2, v2] = other.bbox.xyxy();
+                if x1 < u2 && u1 < x2 && y1 < v2 && v1 < y2 {
+                    return fail(
+                        format!("figurines[{at}].bbox"),
+                        format!("overlaps that of figurine {other_at}"),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 
-use super::conversation::Example;
+use super::{conversation::Example, sights::SightTargets, student::Student};
 use crate::{
     config::ModelConfig,
     layers::AttentionMask,
@@ -26,6 +26,31 @@ pub(crate) struct Batch {
     places: Vec<i32>,
     /// Those next tokens.
     expected: Vec<i32>,
+    /// What the features of the pictures have to tell.
+    sights: SightTargets,
+}
+
+/// What the losses of a step are divided by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    /// Tokens to predict.
+    pub(crate) targets: usize,
+    /// Features that tell of a thing, and of nothing.
+    pub(crate) sights: [usize; 2],
+    /// Weight of the sights next to the answers.
+    pub(crate) sight_weight: f64,
+}
+
+impl Totals {
+    pub(crate) fn new<'a>(batches: impl IntoIterator<Item = &'a Batch>, sight_weight: f64) -> Self {
+        batches.into_iter().fold(Self { sight_weight, ..Self::default() }, |mut totals, batch| {
+            totals.targets += batch.targets();
+            let [things, nothing] = batch.sights.counts();
+            totals.sights[0] += things;
+            totals.sights[1] += nothing;
+            totals
+        })
+    }
 }
 
 impl Batch {
@@ -43,8 +68,10 @@ impl Batch {
             grids: Vec::new(),
             places: Vec::new(),
             expected: Vec::new(),
+            sights: SightTargets::default(),
         };
-        let mut features = (rows * seq) as i32;
+        let words = rows * seq;
+        let mut features = words;
         for (row, example) in examples.iter().enumerate() {
             let start = row * seq;
             let ids = &example.request.input_ids;
@@ -54,11 +81,16 @@ impl Batch {
                 axis.resize(seq, 0);
                 axis
             }));
-            for visual in &example.request.visuals {
+            for (at, visual) in example.request.visuals.iter().enumerate() {
+                if let Some(sights) =
+                    example.sights.as_ref().filter(|_| at + 1 == example.request.visuals.len())
+                {
+                    batch.sights.append(sights, features - words);
+                }
                 batch.pixel_values.extend_from_slice(&visual.pixel_values);
                 batch.grids.push(visual.grid);
                 for token in visual.tokens.clone() {
-                    batch.sources[start + token] = features;
+                    batch.sources[start + token] = features as i32;
                     features += 1;
                 }
             }
@@ -80,9 +112,46 @@ impl Batch {
         self.rows * self.seq
     }
 
+    /// Mean negative log-likelihood of the tokens to predict plus the weighted loss of the sights, `[1]`; this batch's
+    /// share of a step with these totals.
+    pub(crate) fn loss(
+        &self,
+        student: &Student,
+        config: &ModelConfig,
+        totals: Totals,
+        device: &Device,
+    ) -> Tensor<1> {
+        let features = self.features(&student.network, device);
+        let sights = features.as_ref().filter(|_| totals.sight_weight > 0.0).and_then(|features| {
+            let counts = self.sights.counts();
+            let loss = || self.sights.loss(&student.network, &student.sight, features, totals.sights);
+            (counts != [0, 0]).then(|| loss() * totals.sight_weight)
+        });
+        if self.places.is_empty() {
+            return sights.unwrap_or_else(|| Tensor::zeros([1], device));
+        }
+        let answers = self.answers(&student.network, config, features, device) / totals.targets.max(1) as f64;
+        match sights {
+            Some(sights) => answers + sights,
+            None => answers,
+        }
+    }
+
     /// The sum of the negative log-likelihoods of all tokens to predict, `[1]`.
-    pub(crate) fn loss(&self, network: &Qwen2Vl, config: &ModelConfig, device: &Device) -> Tensor<1> {
-        let embeds = self.embed(network, device);
+    fn answers(
+        &self,
+        network: &Qwen2Vl,
+        config: &ModelConfig,
+        features: Option<Tensor<2>>,
+        device: &Device,
+    ) -> Tensor<1> {
+        let ids: Vec<u32> = self.ids.iter().map(|&id| id as u32).collect();
+        let words = network.embed(&ids, Vec::new(), device);
+        let embeds = match features {
+            // One gather: its way back is one scatter, however many pictures there are.
+            Some(features) => Tensor::cat(vec![words, features], 0).select(0, ints(&self.sources, device)),
+            None => words,
+        };
         let mut cache = KvCache::passing(config.text.num_hidden_layers);
         let positions = self.positions.iter().map(|[t, h, w]| [t.as_slice(), h, w]).collect();
         let tokens = TokenBatch { embeds, positions, mask: AttentionMask::Causal };
@@ -94,18 +163,13 @@ impl Batch {
         log_softmax(logits, 1).gather(1, expected).sum().neg()
     }
 
-    /// Embeddings with the features of pictures put in, `[rows * seq, hidden]`.
-    fn embed(&self, network: &Qwen2Vl, device: &Device) -> Tensor<2> {
-        let ids: Vec<u32> = self.ids.iter().map(|&id| id as u32).collect();
-        let words = network.embed(&ids, Vec::new(), device);
+    /// Features of all pictures, `[merged_patches, hidden]`.
+    fn features(&self, network: &Qwen2Vl, device: &Device) -> Option<Tensor<2>> {
         if self.grids.is_empty() {
-            return words;
+            return None;
         }
-        let features = network
-            .see(self.pixel_values.clone(), &self.grids, device, &mut ())
-            .expect("the silent observer lets the pass run to its end");
-        // One gather: its way back is one scatter, however many pictures there are.
-        Tensor::cat(vec![words, features], 0).select(0, ints(&self.sources, device))
+        let features = network.see(self.pixel_values.clone(), &self.grids, device, &mut ());
+        Some(features.expect("the silent observer lets the pass run to its end"))
     }
 }
 

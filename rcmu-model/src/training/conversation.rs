@@ -1,10 +1,13 @@
 use std::ops::Range;
 
-use rcmu_core::{Question, Scene};
+use rcmu_core::{Piece, Question, Scene};
 use rcmu_data::Sample;
-use rcmu_prompt::PromptBuilder;
+use rcmu_prompt::{AnsweredPrompt, PromptBuilder};
 
-use super::TrainError;
+use super::{
+    TrainError,
+    sights::{SightTargets, Sights, item_error},
+};
 use crate::{Error, generation::EncodedRequest, model::Model, tokenizer::EncodedPrompt};
 
 /// Questions about one scene with the answers to learn.
@@ -12,8 +15,10 @@ use crate::{Error, generation::EncodedRequest, model::Model, tokenizer::EncodedP
 pub struct Conversation {
     /// The picture with its regions.
     pub scene: Scene,
-    /// Questions and answers in order; at least one.
+    /// Questions and answers in order; none if there are sights.
     pub turns: Vec<(Question, String)>,
+    /// What the picture shows where, if that is to be learnt from its features.
+    pub sights: Option<Sights>,
 }
 
 impl Conversation {
@@ -27,7 +32,45 @@ impl Conversation {
             .iter()
             .map(|sample| Ok((sample.to_question()?, sample.answer.clone())))
             .collect::<Result<_, rcmu_data::Error>>()?;
-        Ok(Self { scene, turns })
+        Ok(Self { scene, turns, sights: None })
+    }
+
+    /// The texts that a tokenizer has to know: those of the prompt, and the words of the sights, each as it is read.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the prompt from being written.
+    pub fn texts(&self) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
+        let prompt = self.prompt()?.built.prompt;
+        let mut texts: Vec<String> = prompt
+            .pieces()
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Text(text, _) => Some(text.clone()),
+                _ => None,
+            })
+            .collect();
+        if let Some(sights) = &self.sights {
+            let words = sights.things.iter().flat_map(|sight| &sight.words).chain([&sights.nothing]);
+            texts.extend(words.map(|word| format!(" {word}")));
+        }
+        Ok(texts)
+    }
+
+    /// The whole conversation as the model reads it.
+    fn prompt(&self) -> Result<AnsweredPrompt, Box<dyn std::error::Error + Send + Sync>> {
+        let silence = Question::describe();
+        let (first, answer) = match (self.turns.first(), self.turns.last()) {
+            (Some((first, _)), Some((_, answer))) => (first, answer.as_str()),
+            // Nothing is asked: the words only carry the picture.
+            _ if self.sights.is_some() => (&silence, ""),
+            _ => return Err("it has no question".into()),
+        };
+        let mut builder = PromptBuilder::new(&self.scene, first);
+        for ((_, answer), (question, _)) in self.turns.iter().zip(self.turns.iter().skip(1)) {
+            builder = builder.follow_up(answer, question);
+        }
+        Ok(builder.build_answered(answer)?)
     }
 }
 
@@ -59,6 +102,8 @@ pub(crate) struct Example {
     pub(crate) request: EncodedRequest,
     /// Places whose next token has to be predicted: those just before each token of an answer.
     pub(crate) targets: Vec<usize>,
+    /// What the features of the scene's picture, the last one, have to tell.
+    pub(crate) sights: Option<SightTargets>,
 }
 
 impl Example {
@@ -67,24 +112,25 @@ impl Example {
     /// What has to be predicted is known from the typed pieces of the prompt; no text is searched for it.
     pub(crate) fn new(model: &Model, index: u64, conversation: &Conversation) -> Result<Self, TrainError> {
         let item = |source: Box<dyn std::error::Error + Send + Sync>| TrainError::Item { index, source };
-        let Some(((_, answer), earlier)) = conversation.turns.split_last() else {
-            return Err(item("it has no question".into()));
-        };
-        let (first, _) = &conversation.turns[0];
-        let mut builder = PromptBuilder::new(&conversation.scene, first);
-        for (turn, (_, answer)) in earlier.iter().enumerate() {
-            builder = builder.follow_up(answer, &conversation.turns[turn + 1].0);
-        }
-        let prompt = builder.build_answered(answer).map_err(|error| item(error.into()))?;
+        let prompt = conversation.prompt().map_err(item)?;
         let encode = || -> Result<Self, Error> {
             let encoded = model.tokenizer().encode(&prompt.built.prompt)?;
             let outline = model.outline_encoded(&encoded, &prompt.built.visuals)?;
             let image_tokens: Vec<usize> = outline.visuals.iter().map(|visual| visual.tokens()).collect();
             let targets = target_places(&encoded, &prompt.answers, &image_tokens);
             let request = model.encode_outline(outline, &prompt.built.visuals)?;
-            Ok(Self { request, targets })
+            Ok(Self { request, targets, sights: None })
         };
-        encode().map_err(|error| item(error.into()))
+        let mut example = encode().map_err(|error| item(error.into()))?;
+        if conversation.turns.is_empty() {
+            example.targets.clear();
+        }
+        if let (Some(sights), Some(visual)) = (&conversation.sights, example.request.visuals.last()) {
+            let targets =
+                SightTargets::new(sights, visual.grid, model.tokenizer()).map_err(item_error(index))?;
+            example.sights = Some(targets);
+        }
+        Ok(example)
     }
 
     /// Tokens in all.

@@ -7,7 +7,7 @@ use super::{
     TrainError,
     checkpoint::{write_durably, write_tensors},
     lora,
-    trainer::Trainer,
+    trainer::{Trainer, is_sight},
 };
 use crate::{model::to_host, params::ComputeDtype};
 
@@ -42,6 +42,9 @@ impl Trainer {
         }
         let mut tensors = Vec::with_capacity(self.parameters.len());
         for parameter in lora::merged(&self.parameters, self.settings.lora.as_ref()) {
+            if is_sight(&parameter.name) {
+                continue;
+            }
             let values = to_host(parameter.value)?;
             if values.iter().any(|value| !value.is_finite()) {
                 return Err(TrainError::NotFinite { step: self.step, what: "a weight" });

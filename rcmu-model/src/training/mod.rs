@@ -12,20 +12,28 @@ mod adamw;
 mod batch;
 mod checkpoint;
 mod conversation;
+mod curves;
 mod error;
 mod export;
+mod figurines;
 mod lora;
 mod order;
 mod parameters;
+mod recipe;
 mod settings;
+mod sights;
 mod starter;
+mod student;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 mod trainer;
 
 pub use checkpoint::Checkpoints;
 pub use conversation::{Conversation, TrainingData};
+pub use curves::curves_svg;
 pub use error::TrainError;
+pub use recipe::Recipe;
 pub use settings::{Frozen, LoraSettings, TrainSettings};
+pub use sights::{Sight, Sights};
 pub use starter::Starter;
 pub use trainer::{StepReport, TrainEvent, Trainer};

@@ -78,6 +78,8 @@ pub struct TrainSettings {
     pub clip_norm: f64,
     /// What stays as it is.
     pub frozen: Frozen,
+    /// Weight of what the pictures show where, next to the answers; 0 leaves it out. For models trained from nothing.
+    pub sight_weight: f64,
     /// Trains adapters instead of the weights.
     pub lora: Option<LoraSettings>,
     /// Recomputes cheap operations on the way back instead of keeping their results.
@@ -109,6 +111,7 @@ impl Default for TrainSettings {
             weight_decay: 0.01,
             clip_norm: 1.0,
             frozen: Frozen::default(),
+            sight_weight: 0.0,
             lora: None,
             gradient_checkpointing: false,
             seed: 0,
@@ -156,6 +159,7 @@ impl TrainSettings {
         }
         number("epsilon", self.epsilon, "above 0", self.epsilon > 0.0)?;
         number("weight_decay", self.weight_decay, "0 and above", self.weight_decay >= 0.0)?;
+        number("sight_weight", self.sight_weight, "0 and above", self.sight_weight >= 0.0)?;
         number("clip_norm", self.clip_norm, "above 0", self.clip_norm > 0.0)?;
         if let Some(lora) = &self.lora {
             whole("lora.rank", lora.rank as u64, "1..=1024", (1..=1024).contains(&lora.rank))?;

@@ -6,7 +6,11 @@ use burn::tensor::Device;
 use rcmu_core::{BBox, ImageSize, Picture, Question, Scene};
 use safetensors::SafeTensors;
 
-use super::{batch::Batch, conversation::Example, *};
+use super::{
+    batch::{Batch, Totals},
+    conversation::Example,
+    *,
+};
 use crate::{
     LoadOptions,
     generation::{EncodedRequest, EncodedVisual},
@@ -65,7 +69,7 @@ impl TrainingData for Colours {
         if index.is_multiple_of(4) {
             turns.push((Question::new("Of what is it made?")?, "Of wood.".into()));
         }
-        Ok(Conversation { scene, turns })
+        Ok(Conversation { scene, turns, sights: None })
     }
 }
 
@@ -134,18 +138,19 @@ fn loss_and_all_gradients_equal_the_reference() {
             let positions = Positions::new(&runs, PositionRule::MaxOfAll);
             let marked = labels[row].iter().enumerate().filter(|(_, label)| **label >= 0);
             let targets = marked.map(|(place, _)| place - 1).collect();
-            Example { request: EncodedRequest { input_ids, positions, visuals }, targets }
+            Example { request: EncodedRequest { input_ids, positions, visuals }, targets, sights: None }
         })
         .collect();
 
     let batch = Batch::new(&examples.iter().collect::<Vec<_>>());
-    let targets = batch.targets();
-    let (loss, gradients) = trainer.gradients_of(&[batch], targets);
+    let totals = Totals::new([&batch], 0.0);
+    let (loss, gradients) = trainer.gradients_of(&[batch], totals);
 
     let expected = f64::from(floats("loss")[0]);
     assert!((loss - expected).abs() <= 1e-5 * expected, "loss {loss}, the reference has {expected}");
     let mut worst = (0.0, String::new());
-    for (parameter, gradient) in trainer.parameters.iter().zip(gradients) {
+    let pairs = trainer.parameters.iter().zip(gradients);
+    for (parameter, gradient) in pairs.filter(|(parameter, _)| !super::trainer::is_sight(&parameter.name)) {
         let ours = to_host(gradient.expect("every parameter has a gradient")).expect("on the host");
         let theirs = floats(&format!("grad.{}", parameter.name));
         assert_eq!(ours.len(), theirs.len(), "{}", parameter.name);

@@ -3,24 +3,27 @@ use std::{
     fmt,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::{
     TrainError, TrainSettings, TrainingData,
     adamw::{AdamW, clip},
-    batch::Batch,
+    batch::{Batch, Totals},
     checkpoint::{self, Checkpoints},
     conversation::Example,
     lora, order,
     parameters::{Parameter, gradients, parameters, replica},
+    sights::SightHead,
+    student::Student,
 };
-use crate::{LoadOptions, model::Model, params::ComputeDtype, qwen2_vl::Qwen2Vl, weights::expected_tensors};
+use crate::{LoadOptions, model::Model, params::ComputeDtype, weights::expected_tensors};
 
 /// What one step did.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StepReport {
     /// Steps done, this one included.
@@ -36,7 +39,15 @@ pub struct StepReport {
     /// Tokens that had to be predicted.
     pub targets: usize,
     /// How long it took.
-    pub time: Duration,
+    pub seconds: f64,
+}
+
+impl fmt::Display for StepReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = self.tokens as f64 / self.seconds;
+        write!(f, "step {:>6}  loss {:<8.4} norm {:<8.3}", self.step, self.loss, self.gradient_norm)?;
+        write!(f, " rate {:.2e}  {rate:.0} tokens/s", self.learning_rate)
+    }
 }
 
 /// What happens while a training runs.
@@ -55,7 +66,7 @@ pub enum TrainEvent<'a> {
 pub struct Trainer {
     model: Model,
     /// The structure, with adapters if there are any; its values are those of the start.
-    network: Qwen2Vl,
+    student: Student,
     device: Device,
     pub(super) parameters: Vec<Parameter>,
     pub(super) optimizer: AdamW,
@@ -85,15 +96,18 @@ impl Trainer {
         let options = LoadOptions { dtype: Some(ComputeDtype::F32), ..options.clone() };
         let model = Model::load(start, &plain, &options, &mut |_| ())?;
         let names = expected_tensors(model.config()).into_iter().map(|tensor| tensor.name);
-        let names: Vec<String> = names.collect();
+        let names: Vec<String> = names.chain(SightHead::NAMES.map(str::to_owned)).collect();
         let network = match &settings.lora {
             Some(lora) => lora::attach(model.network().clone(), lora, model.config())?,
             None => model.network().clone(),
         };
-        let mut parameters = parameters(&network, &names);
+        let student = Student { network, sight: SightHead::new(model.config(), &plain) };
+        let mut parameters = parameters(&student, &names);
         for parameter in &mut parameters {
             parameter.trained = match &settings.lora {
                 Some(_) => lora::is_factor(&parameter.name),
+                // The head of the sights lives only where there is something to see by.
+                None if is_sight(&parameter.name) => settings.sight_weight > 0.0,
                 None => !settings.frozen.holds(&parameter.name),
             };
         }
@@ -104,7 +118,7 @@ impl Trainer {
         let device = if settings.gradient_checkpointing { device.gradient_checkpointing() } else { device };
         Ok(Self {
             optimizer: AdamW::new(&parameters),
-            network,
+            student,
             model,
             device,
             parameters,
@@ -184,10 +198,11 @@ impl Trainer {
         self.fill(data)?;
         let batches = self.queue.pop_front().unwrap_or_default();
         let step = self.step + 1;
-        let targets: usize = batches.iter().map(Batch::targets).sum();
+        let totals = Totals::new(&batches, self.settings.sight_weight);
+        let targets = totals.targets;
         let tokens = batches.iter().map(Batch::tokens).sum();
 
-        let (loss, mut gradients) = self.gradients_of(&batches, targets);
+        let (loss, mut gradients) = self.gradients_of(&batches, totals);
         if !loss.is_finite() {
             return Err(TrainError::NotFinite { step, what: "the loss" });
         }
@@ -195,28 +210,30 @@ impl Trainer {
         let learning_rate = self.settings.learning_rate_at(self.step);
         self.optimizer.step(&mut self.parameters, gradients, &self.settings, learning_rate);
         self.step = step;
-        let time = began.elapsed();
-        Ok(StepReport { step, loss, gradient_norm, learning_rate, tokens, targets, time })
+        let seconds = began.elapsed().as_secs_f64();
+        Ok(StepReport { step, loss, gradient_norm, learning_rate, tokens, targets, seconds })
     }
 
     /// Mean loss over all tokens to predict, and its gradients in the order of the parameters.
     ///
     /// Micro-batches are added up in their order, however many workers there are.
-    pub(super) fn gradients_of(&self, batches: &[Batch], targets: usize) -> (f64, Vec<Option<Tensor<1>>>) {
-        let share = 1.0 / targets.max(1) as f64;
+    pub(super) fn gradients_of(&self, batches: &[Batch], totals: Totals) -> (f64, Vec<Option<Tensor<1>>>) {
         let workers = self.settings.workers.min(batches.len()).max(1);
-        let one = |network: &Qwen2Vl, batch: &Batch| {
-            let loss = batch.loss(network, self.model.config(), &self.device) * share;
+        let one = |student: &Student, batch: &Batch| {
+            let loss = batch.loss(student, self.model.config(), totals, &self.device);
             let value: f32 = loss.clone().into_scalar();
+            if !loss.is_tracked() {
+                return (f64::from(value), vec![None; self.parameters.len()]);
+            }
             let mut found = loss.backward();
-            (f64::from(value), gradients(network, &self.parameters, &mut found))
+            (f64::from(value), gradients(student, &self.parameters, &mut found))
         };
         let mut results: Vec<(f64, Vec<Option<Tensor<1>>>)> = Vec::with_capacity(batches.len());
         if workers == 1 {
-            let network = self.replica(&self.device);
+            let student = self.replica(&self.device);
             let mut sum = None;
             for batch in batches {
-                add(&mut sum, one(&network, batch));
+                add(&mut sum, one(&student, batch));
             }
             results.extend(sum);
         } else {
@@ -225,9 +242,9 @@ impl Trainer {
                     .map(|worker| {
                         let one = &one;
                         scope.spawn(move || {
-                            let network = self.replica(&self.device);
+                            let student = self.replica(&self.device);
                             let own = batches.iter().skip(worker).step_by(workers);
-                            own.map(|batch| one(&network, batch)).collect::<VecDeque<_>>()
+                            own.map(|batch| one(&student, batch)).collect::<VecDeque<_>>()
                         })
                     })
                     .collect();
@@ -253,22 +270,23 @@ impl Trainer {
     /// As [`Trainer::step`].
     pub fn validation_loss(&self, data: &dyn TrainingData, count: u64) -> Result<f64, TrainError> {
         let device = self.device.clone().without_autodiff();
-        let network = self.replica(&device);
+        let student = self.replica(&device);
         let (mut sum, mut targets) = (0.0, 0);
         for index in 0..data.len().map_or(count, |len| len.min(count)) {
             let example = self.example(data, index)?;
             let batch = Batch::new(&[&example]);
-            let loss: f32 = batch.loss(&network, self.model.config(), &device).into_scalar();
-            sum += f64::from(loss);
-            targets += batch.targets();
+            let totals = Totals::new([&batch], 0.0);
+            let loss: f32 = batch.loss(&student, self.model.config(), totals, &device).into_scalar();
+            sum += f64::from(loss) * totals.targets as f64;
+            targets += totals.targets;
         }
         if targets == 0 { Err(TrainError::NoData) } else { Ok(sum / targets as f64) }
     }
 
     /// The model as it is now, to generate with. Adapters stay beside their weights.
     pub fn to_model(&self) -> Model {
-        let network = self.replica(&self.device.clone().without_autodiff());
-        self.model.with_network(network, &format!("step {}", self.step))
+        let student = self.replica(&self.device.clone().without_autodiff());
+        self.model.with_network(student.network, &format!("step {}", self.step))
     }
 
     /// Steps done.
@@ -276,9 +294,10 @@ impl Trainer {
         self.step
     }
 
-    /// Parameters that the training changes.
+    /// Parameters of the model that the training changes.
     pub fn trained_parameters(&self) -> u64 {
-        let trained = self.parameters.iter().filter(|parameter| parameter.trained);
+        let trained =
+            self.parameters.iter().filter(|parameter| parameter.trained && !is_sight(&parameter.name));
         trained.map(|parameter| parameter.dims.iter().product::<usize>() as u64).sum()
     }
 
@@ -296,10 +315,10 @@ impl Trainer {
         &self.start
     }
 
-    pub(super) fn replica(&self, device: &Device) -> Qwen2Vl {
-        let mut network = replica(self.network.clone(), &self.parameters, device);
-        network.retie(self.model.config());
-        network
+    pub(super) fn replica(&self, device: &Device) -> Student {
+        let mut student = replica(self.student.clone(), &self.parameters, device);
+        student.network.retie(self.model.config());
+        student
     }
 
     fn example(&self, data: &dyn TrainingData, index: u64) -> Result<Example, TrainError> {
@@ -373,6 +392,11 @@ impl fmt::Debug for Trainer {
             .field("trained_parameters", &self.trained_parameters())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a parameter helps in training only.
+pub(super) fn is_sight(name: &str) -> bool {
+    SightHead::NAMES.contains(&name)
 }
 
 /// Adds a loss and its gradients to a sum.

@@ -1,0 +1,158 @@
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    Kind,
+    figurines::{
+        Figurine,
+        chance::{below, pick},
+        items::{
+            Draft, Lines, Stage, choose,
+            context_to_visual::{an_aspect, visual_answer},
+        },
+        phrases::{
+            capitalised, listed, looks, marked, may_be_at, noun, place, visual_phrasings, visual_value,
+            with_article,
+        },
+    },
+};
+
+const STEP: &str = "grounding";
+
+/// From a box to what is there, or back. No context lines; a box stands in a question as plain numbers, in an
+/// answer between box tokens.
+pub(crate) fn boxes(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Option<Draft> {
+    let figurine = &stage.scene.figurines[target];
+    let at = figurine.bbox.to_string();
+    Some(match below(rng, 5) {
+        0 | 1 => Draft {
+            question: format!("What is at {at}?"),
+            answer: capitalised(&format!("{}.", with_article(&noun(figurine)))),
+            accepted: vec![noun(figurine)],
+            ..Draft::plain(Kind::Grounding, STEP, "box-1")
+        },
+        2 => Draft {
+            question: format!("What colour is at {at}?"),
+            answer: capitalised(&format!("{}.", figurine.colour.word())),
+            accepted: vec![figurine.colour.word().into()],
+            ..Draft::plain(Kind::Grounding, STEP, "box-2")
+        },
+        way_back => {
+            let expression = choose(rng, looks(stage.scene, target))?;
+            let (id, question) = if way_back == 3 { ("where-1", "Where is") } else { ("where-2", "Find") };
+            let end = if way_back == 3 { '?' } else { '.' };
+            Draft {
+                question: format!("{question} {}{end}", expression.text),
+                answer: format!("{}.", between_tokens(figurine)),
+                accepted: vec![at],
+                ..Draft::plain(Kind::Grounding, STEP, format!("{id}/{}", expression.id))
+            }
+        }
+    })
+}
+
+/// From a corner or side to what is there, or back. No context lines.
+pub(crate) fn coarse(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Option<Draft> {
+    let figurine = &stage.scene.figurines[target];
+    let is_alone = |place: &str| {
+        let mut places = stage.scene.figurines.iter().filter(|other| may_be_at(other, place));
+        places.next().is_some() && places.next().is_none()
+    };
+    if below(rng, 2) == 0 {
+        let place = place(figurine).filter(|place| is_alone(place))?;
+        Some(Draft {
+            question: format!("What is {}?", at_the(place)),
+            answer: capitalised(&format!("{}.", with_article(&noun(figurine)))),
+            accepted: vec![noun(figurine)],
+            ..Draft::plain(Kind::Grounding, STEP, "corner-1")
+        })
+    } else {
+        let expression = choose(rng, looks(stage.scene, target))?;
+        let place = place(figurine)?;
+        Some(Draft {
+            question: format!("On which side is {}?", expression.text),
+            answer: capitalised(&format!("{}.", at_the(place))),
+            accepted: vec![place.into()],
+            ..Draft::plain(Kind::Grounding, STEP, format!("corner-2/{}", expression.id))
+        })
+    }
+}
+
+/// From the number of a context line without a text to what is there, or back.
+pub(crate) fn numbers(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Option<Draft> {
+    let number = stage.number(target);
+    let draft = |id: String| Draft {
+        lines: Lines::Boxes,
+        cited: true,
+        citations: vec![number],
+        ..Draft::plain(Kind::Grounding, STEP, id)
+    };
+    if below(rng, 4) == 0 {
+        let expression = choose(rng, looks(stage.scene, target))?;
+        return Some(Draft {
+            question: format!("Which number does {} have?", expression.text),
+            answer: format!("It has number {number}.[{number}]"),
+            accepted: vec![number.to_string()],
+            ..draft(format!("number-2/{}", expression.id))
+        });
+    }
+    let aspect = an_aspect(stage, rng, &[target])?;
+    let phrasing = pick(rng, visual_phrasings(aspect));
+    let value = visual_value(&stage.scene.figurines[target], aspect)?;
+    Some(Draft {
+        question: phrasing.ask(&format!("[{number}]")),
+        answer: marked(&visual_answer(phrasing, aspect, &value), number),
+        accepted: vec![value],
+        ..draft(format!("number-1/{}", phrasing.id))
+    })
+}
+
+/// All figurines: by number in the order of their regions, or from left to right with or without their boxes.
+pub(crate) fn listing(stage: &Stage, rng: &mut ChaCha8Rng) -> Draft {
+    let thing = |figurine: &Figurine| with_article(&noun(figurine));
+    let mut from_left: Vec<_> = stage.scene.figurines.iter().collect();
+    from_left.sort_by_key(|figurine| {
+        let [x1, y1, x2, y2] = figurine.bbox.xyxy();
+        (x1 + x2, y1 + y2)
+    });
+    let things: Vec<_> = from_left.iter().map(|figurine| thing(figurine)).collect();
+    let plain = |id: &str, question: &str, items: &[String]| Draft {
+        question: question.to_owned(),
+        answer: capitalised(&format!("{}.", listed(items))),
+        accepted: vec![listed(&things)],
+        ..Draft::plain(Kind::Grounding, STEP, id)
+    };
+    match below(rng, 3) {
+        0 => plain("list-1", "Which figurines are there?", &things),
+        1 => {
+            let placed: Vec<_> =
+                from_left.iter().map(|it| format!("{} {}", thing(it), between_tokens(it))).collect();
+            plain("list-2", "Where are the figurines?", &placed)
+        }
+        _ => {
+            let numbered: Vec<_> = (1..)
+                .zip(stage.order)
+                .map(|(number, &at): (u32, _)| format!("{} [{number}]", thing(&stage.scene.figurines[at])))
+                .collect();
+            let in_order: Vec<_> = stage.order.iter().map(|&at| thing(&stage.scene.figurines[at])).collect();
+            Draft {
+                lines: Lines::Boxes,
+                cited: true,
+                citations: (1..=stage.order.len() as u32).collect(),
+                accepted: vec![listed(&in_order)],
+                ..plain("list-3", "Which figurines are there?", &numbered)
+            }
+        }
+    }
+}
+
+/// The box of a figurine as the model writes it.
+fn between_tokens(figurine: &Figurine) -> String {
+    let mut prompt = rcmu_core::Prompt::new();
+    rcmu_prompt::push_bbox(&mut prompt, figurine.bbox);
+    prompt.to_reference_text()
+}
+
+/// `at the top left`, `on the left`.
+fn at_the(place: &str) -> String {
+    if matches!(place, "left" | "right") { format!("on the {place}") } else { format!("at the {place}") }
+}

@@ -1,0 +1,161 @@
+use std::ops::RangeInclusive;
+
+use rand_chacha::{ChaCha8Rng, rand_core::RngCore as _};
+use rcmu_core::BBox;
+
+use super::{
+    Accessory, Backdrop, Colour, Figurine, SceneSpec, Shape, Size, Stand,
+    chance::{below, percent, pick, shuffle},
+};
+
+/// Which pairs of shape and colour a scene may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Combos {
+    /// Those for training.
+    TrainingOnly,
+    /// At least one that no training scene has.
+    HeldOutAtLeastOne,
+    /// Any.
+    #[default]
+    All,
+}
+
+/// What scenes look like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayoutOptions {
+    /// Side of the picture in pixels.
+    pub side: u32,
+    /// Fewest and most figurines, at most 4.
+    pub figurines: RangeInclusive<usize>,
+    /// Whether some figurines wear something.
+    pub accessories: bool,
+    /// Whether figurines stand in display boxes of different colours.
+    pub stands: bool,
+    /// What may stand behind them.
+    pub backdrops: Vec<Backdrop>,
+    /// Colours of figurines.
+    pub colours: Vec<Colour>,
+    /// Shapes of figurines.
+    pub shapes: Vec<Shape>,
+    /// Which pairs of shape and colour.
+    pub combos: Combos,
+}
+
+impl Default for LayoutOptions {
+    fn default() -> Self {
+        Self {
+            side: 448,
+            figurines: 2..=4,
+            accessories: true,
+            stands: false,
+            backdrops: Backdrop::ALL.to_vec(),
+            colours: Colour::ALL.iter().copied().filter(|colour| *colour != Colour::Pink).collect(),
+            shapes: Shape::ALL.to_vec(),
+            combos: Combos::All,
+        }
+    }
+}
+
+/// Whether training scenes leave this pair out: one of eight, so that each shape and each colour stays known.
+pub fn is_held_out(shape: Shape, colour: Colour) -> bool {
+    (3 * shape as usize + colour as usize) % 8 == 5
+}
+
+/// Grid units between boxes, and between boxes and the picture's edge.
+const MARGIN: i32 = 12;
+
+/// Makes a random scene. Figurines of a scene differ in shape or colour, their boxes do not touch, and their order
+/// says nothing about their places.
+pub fn layout(rng: &mut ChaCha8Rng, options: &LayoutOptions) -> SceneSpec {
+    let most = (*options.figurines.end()).min(4);
+    let fewest = (*options.figurines.start()).min(most);
+    let count = fewest + below(rng, most - fewest + 1);
+    let looks = looks(rng, options, count);
+    let mut stands = Stand::ALL.to_vec();
+    shuffle(rng, &mut stands);
+    // Four figurines always fit if at most one of them is large.
+    let large = if percent(rng, 50) { below(rng, count.max(1)) } else { usize::MAX };
+    let sizes: Vec<Size> = (0..count)
+        .map(|at| if at == large || (count <= 2 && percent(rng, 40)) { Size::Large } else { Size::Small })
+        .collect();
+    let boxes = places(rng, &looks, &sizes);
+    let figurines = (0..looks.len())
+        .map(|at| Figurine {
+            shape: looks[at].0,
+            colour: looks[at].1,
+            size: sizes[at],
+            accessory: (options.accessories && percent(rng, 50)).then(|| *pick(rng, Accessory::ALL)),
+            stand: options.stands.then(|| stands[at % stands.len()]),
+            bbox: boxes[at],
+        })
+        .collect();
+    let backdrops = if options.backdrops.is_empty() { Backdrop::ALL } else { options.backdrops.as_slice() };
+    SceneSpec {
+        version: SceneSpec::VERSION,
+        side: options.side,
+        backdrop: *pick(rng, backdrops),
+        backdrop_seed: rng.next_u32(),
+        figurines,
+    }
+}
+
+/// Different pairs of shape and colour.
+fn looks(rng: &mut ChaCha8Rng, options: &LayoutOptions, count: usize) -> Vec<(Shape, Colour)> {
+    let mut pairs: Vec<(Shape, Colour)> = options
+        .shapes
+        .iter()
+        .flat_map(|&shape| options.colours.iter().map(move |&colour| (shape, colour)))
+        .collect();
+    if options.combos == Combos::TrainingOnly {
+        pairs.retain(|&(shape, colour)| !is_held_out(shape, colour));
+    }
+    shuffle(rng, &mut pairs);
+    if options.combos == Combos::HeldOutAtLeastOne
+        && let Some(found) = pairs.iter().position(|&(shape, colour)| is_held_out(shape, colour))
+    {
+        let place = below(rng, count.max(1));
+        let last = pairs.len() - 1;
+        pairs.swap(found, place.min(last));
+    }
+    pairs.truncate(count);
+    pairs
+}
+
+/// Boxes that do not touch, anywhere in the picture.
+fn places(rng: &mut ChaCha8Rng, looks: &[(Shape, Colour)], sizes: &[Size]) -> Vec<BBox> {
+    let mut rooms: Vec<[i32; 2]> = Vec::new();
+    for ((shape, _), size) in looks.iter().zip(sizes) {
+        let height = match size {
+            Size::Small => 270 + below(rng, 50) as i32,
+            Size::Large => 370 + below(rng, 50) as i32,
+        };
+        rooms.push([height * shape.width_percent() / 100, height]);
+    }
+    for _ in 0..200 {
+        let mut placed: Vec<[i32; 4]> = Vec::new();
+        for &[width, height] in &rooms {
+            let free = (0..40).find_map(|_| {
+                let x = MARGIN + below(rng, (1000 - 2 * MARGIN - width) as usize) as i32;
+                let y = MARGIN + below(rng, (1000 - 2 * MARGIN - height) as usize) as i32;
+                let room = [x, y, x + width, y + height];
+                placed.iter().all(|other| apart(*other, room)).then_some(room)
+            });
+            placed.extend(free);
+        }
+        if placed.len() == rooms.len() {
+            return placed.into_iter().map(to_bbox).collect();
+        }
+    }
+    // Quarters of the picture hold any figurine.
+    let corners = [[20, 20], [530, 20], [20, 530], [530, 530]];
+    rooms.iter().zip(corners).map(|(&[w, h], [x, y])| to_bbox([x, y, x + w, y + h])).collect()
+}
+
+fn to_bbox(room: [i32; 4]) -> BBox {
+    let [x1, y1, x2, y2] = room.map(|v| v.clamp(0, 1000) as u16);
+    BBox::new(x1, y1, x2, y2).expect("rooms have area and lie in the picture")
+}
+
+fn apart(a: [i32; 4], b: [i32; 4]) -> bool {
+    a[2] + MARGIN <= b[0] || b[2] + MARGIN <= a[0] || a[3] + MARGIN <= b[1] || b[3] + MARGIN <= a[1]
+}
