@@ -1,6 +1,6 @@
 //! Trains a small Qwen2-VL of our own from nothing: a recipe in, a checkpoint out.
 //!
-//! `train [--recipe FILE] [--out DIR] [--steps N]`
+//! `train [--recipe FILE] [--start DIR] [--out DIR] [--steps N]`
 //!
 //! Without options it shows the way in about a minute: too short to learn more than colours. An interrupted training
 //! goes on where its last checkpoint was.
@@ -24,7 +24,7 @@ use rcmu::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = support::options(&["recipe", "out", "steps"])?;
+    let options = support::options(&["recipe", "start", "out", "steps"])?;
     let smoke = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/figurines/smoke.json");
     let recipe = options.get("recipe").map_or(smoke, String::as_str);
     let out = PathBuf::from(options.get("out").map_or("target/train", String::as_str));
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(steps) = options.get("steps") {
         recipe.settings.steps = steps.parse()?;
     }
-    let start = out.join("start");
+    let start = options.get("start").map_or_else(|| out.join("start"), PathBuf::from);
     recipe.start(&start)?;
 
     let (device, checkpoints) = (Device::flex(), out.join("checkpoints"));
@@ -60,6 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(error.into());
     }
     trainer.export(&out.join("model"), ComputeDtype::Bf16)?;
+    trainer.export(&out.join("model-f32"), ComputeDtype::F32)?;
     fs::write(out.join("curves.svg"), curves_svg(&fs::read_to_string(&path)?)?)?;
     println!("the model is in {}, the curves in {}", out.join("model").display(), out.join("curves.svg").display());
     Ok(())

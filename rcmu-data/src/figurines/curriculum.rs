@@ -35,6 +35,8 @@ pub struct Lesson {
 pub struct Part {
     /// How often it comes, next to the weights of the other parts.
     pub weight: u32,
+    /// Side of the pictures in pixels; smaller ones are drawn faster.
+    pub side: u32,
     /// Fewest and most figurines of a scene.
     pub figurines: [usize; 2],
     /// Fewest and most facts of a text.
@@ -55,6 +57,7 @@ impl Default for Part {
     fn default() -> Self {
         Self {
             weight: 1,
+            side: 448,
             figurines: [2, 4],
             facts: [2, 3],
             questions: 6,
@@ -70,6 +73,7 @@ impl Part {
     fn options(&self, split: Split) -> WorldOptions {
         let layout = LayoutOptions {
             figurines: self.figurines[0]..=self.figurines[1],
+            side: self.side,
             accessories: self.accessories,
             ..LayoutOptions::default()
         };

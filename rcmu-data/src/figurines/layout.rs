@@ -61,8 +61,11 @@ pub fn is_held_out(shape: Shape, colour: Colour) -> bool {
     (3 * shape as usize + colour as usize) % 8 == 5
 }
 
-/// Grid units between boxes, and between boxes and the picture's edge.
+/// Grid units between boxes.
 const MARGIN: i32 = 12;
+/// Where boxes may begin and end. All coordinates have three digits, so that every box is written with equally many
+/// tokens: reading them is a matter of looking back so many places.
+const ROOM: [i32; 2] = [100, 990];
 
 /// Makes a random scene. Figurines of a scene differ in shape or colour, their boxes do not touch, and their order
 /// says nothing about their places.
@@ -135,8 +138,8 @@ fn places(rng: &mut ChaCha8Rng, looks: &[(Shape, Colour)], sizes: &[Size]) -> Ve
         let mut placed: Vec<[i32; 4]> = Vec::new();
         for &[width, height] in &rooms {
             let free = (0..40).find_map(|_| {
-                let x = MARGIN + below(rng, (1000 - 2 * MARGIN - width) as usize) as i32;
-                let y = MARGIN + below(rng, (1000 - 2 * MARGIN - height) as usize) as i32;
+                let x = ROOM[0] + below(rng, (ROOM[1] - ROOM[0] - width) as usize) as i32;
+                let y = ROOM[0] + below(rng, (ROOM[1] - ROOM[0] - height) as usize) as i32;
                 let room = [x, y, x + width, y + height];
                 placed.iter().all(|other| apart(*other, room)).then_some(room)
             });
@@ -146,9 +149,13 @@ fn places(rng: &mut ChaCha8Rng, looks: &[(Shape, Colour)], sizes: &[Size]) -> Ve
             return placed.into_iter().map(to_bbox).collect();
         }
     }
-    // Quarters of the picture hold any figurine.
-    let corners = [[20, 20], [530, 20], [20, 530], [530, 530]];
-    rooms.iter().zip(corners).map(|(&[w, h], [x, y])| to_bbox([x, y, x + w, y + h])).collect()
+    // Two figurines fit side by side and one above the other, if at most one of them is large.
+    let corners = rooms.iter().zip([[0, 0], [1, 0], [0, 1], [1, 1]]).map(|(&[w, h], [right, low])| {
+        let x = if right == 1 { ROOM[1] - w } else { ROOM[0] };
+        let y = if low == 1 { ROOM[1] - h } else { ROOM[0] };
+        to_bbox([x, y, x + w, y + h])
+    });
+    corners.collect()
 }
 
 fn to_bbox(room: [i32; 4]) -> BBox {

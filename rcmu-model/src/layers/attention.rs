@@ -92,8 +92,9 @@ fn explicit(query: &Tensor<4>, key: Tensor<4>, value: &Tensor<4>, mask: &Attenti
         } else {
             query.clone().slice([0..batch, 0..heads, start..end, 0..head_dim])
         };
-        let block = block.reshape([batch, kv_heads, group * n, head_dim]);
-        let scores = block.matmul(key.clone()) * (head_dim as f64).sqrt().recip();
+        // The queries are scaled, not the scores: there are fewer of them.
+        let block = block.reshape([batch, kv_heads, group * n, head_dim]) * (head_dim as f64).sqrt().recip();
+        let scores = block.matmul(key.clone());
         let scores = match block_mask(mask, [batch, queries, keys], start..end, &scores) {
             Some(hidden) => scores
                 .reshape([batch, heads, n, keys])

@@ -1,9 +1,15 @@
+use std::ops::ControlFlow;
+
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 
-use super::{conversation::Example, sights::SightTargets, student::Student};
+use super::{
+    conversation::Example,
+    sights::{DIGITS_WEIGHT, SightTargets},
+    student::Student,
+};
 use crate::{
     config::ModelConfig,
-    layers::AttentionMask,
+    layers::{AttentionMask, Observer, Step},
     qwen2_vl::{Qwen2Vl, TokenBatch},
     text::KvCache,
     vision::PatchGrid,
@@ -28,6 +34,10 @@ pub(crate) struct Batch {
     expected: Vec<i32>,
     /// What the features of the pictures have to tell.
     sights: SightTargets,
+    /// Places in `[rows * seq]` where a box ends, a word for what is in it, and its share of those words.
+    boxes: Vec<(i32, i32, f32)>,
+    /// Places in `[rows * seq]` where a box ends, with the hundreds of its coordinates.
+    box_digits: Vec<(i32, [u8; 4])>,
 }
 
 /// What the losses of a step are divided by.
@@ -37,6 +47,8 @@ pub(crate) struct Totals {
     pub(crate) targets: usize,
     /// Features that tell of a thing, and of nothing.
     pub(crate) sights: [usize; 2],
+    /// Boxes of context lines with words.
+    pub(crate) boxes: usize,
     /// Weight of the sights next to the answers.
     pub(crate) sight_weight: f64,
 }
@@ -48,6 +60,7 @@ impl Totals {
             let [things, nothing] = batch.sights.counts();
             totals.sights[0] += things;
             totals.sights[1] += nothing;
+            totals.boxes += batch.box_digits.len();
             totals
         })
     }
@@ -69,6 +82,8 @@ impl Batch {
             places: Vec::new(),
             expected: Vec::new(),
             sights: SightTargets::default(),
+            boxes: Vec::new(),
+            box_digits: Vec::new(),
         };
         let words = rows * seq;
         let mut features = words;
@@ -93,6 +108,11 @@ impl Batch {
                     batch.sources[start + token] = features as i32;
                     features += 1;
                 }
+            }
+            for end in &example.boxes {
+                let (place, share) = ((start + end.place) as i32, 1.0 / end.words.len().max(1) as f32);
+                batch.boxes.extend(end.words.iter().map(|&word| (place, word as i32, share)));
+                batch.box_digits.push((place, end.digits));
             }
             for &place in &example.targets {
                 batch.places.push((start + place) as i32);
@@ -127,24 +147,50 @@ impl Batch {
             let loss = || self.sights.loss(&student.network, &student.sight, features, totals.sights);
             (counts != [0, 0]).then(|| loss() * totals.sight_weight)
         });
+        let told = |loss: Option<Tensor<1>>| loss.unwrap_or_else(|| Tensor::zeros([1], device));
         if self.places.is_empty() {
-            return sights.unwrap_or_else(|| Tensor::zeros([1], device));
+            return told(sights);
         }
-        let answers = self.answers(&student.network, config, features, device) / totals.targets.max(1) as f64;
-        match sights {
-            Some(sights) => answers + sights,
-            None => answers,
+        let (hidden, halfway) = self.decode(&student.network, config, features, device);
+        let answers = self.answers(&student.network, &hidden, device) / totals.targets.max(1) as f64;
+        if self.box_digits.is_empty() || totals.sight_weight == 0.0 {
+            return answers + told(sights);
         }
+        let share = totals.sight_weight / totals.boxes.max(1) as f64;
+        let words = self.box_words(&student.network, &hidden, device);
+        let rows = self.box_digits.iter().map(|entry| entry.0).collect::<Vec<_>>();
+        let digits: Vec<i32> = self.box_digits.iter().flat_map(|entry| entry.1.map(i32::from)).collect();
+        let digits = student.gather.loss(halfway.select(0, ints(&rows, device)), ints(&digits, device));
+        answers + told(sights) + (words + digits * DIGITS_WEIGHT) * share
+    }
+
+    /// The sum of the negative log-likelihoods of the words for the boxes of context lines, `[1]`.
+    ///
+    /// Ours: to know what is in a box where the box has just been read is what every later answer rests on.
+    fn box_words(&self, network: &Qwen2Vl, hidden: &Tensor<2>, device: &Device) -> Tensor<1> {
+        let column = |pick: fn(&(i32, i32, f32)) -> i32| self.boxes.iter().map(pick).collect::<Vec<_>>();
+        let weights: Vec<f32> = self.boxes.iter().map(|entry| entry.2).collect();
+        let weights = Tensor::<2>::from_data(TensorData::new(weights, [self.boxes.len(), 1]), device);
+        let logits = network.logits(hidden.clone().select(0, ints(&column(|entry| entry.0), device)));
+        let words = ints(&column(|entry| entry.1), device).unsqueeze_dim::<2>(1);
+        (log_softmax(logits, 1).gather(1, words) * weights).sum().neg()
     }
 
     /// The sum of the negative log-likelihoods of all tokens to predict, `[1]`.
-    fn answers(
+    fn answers(&self, network: &Qwen2Vl, hidden: &Tensor<2>, device: &Device) -> Tensor<1> {
+        let logits = network.logits(hidden.clone().select(0, ints(&self.places, device)));
+        let expected = ints(&self.expected, device).unsqueeze_dim::<2>(1);
+        log_softmax(logits, 1).gather(1, expected).sum().neg()
+    }
+
+    /// Hidden states of all tokens after the last norm and after half of the layers, `[rows * seq, hidden]` each.
+    fn decode(
         &self,
         network: &Qwen2Vl,
         config: &ModelConfig,
         features: Option<Tensor<2>>,
         device: &Device,
-    ) -> Tensor<1> {
+    ) -> (Tensor<2>, Tensor<2>) {
         let ids: Vec<u32> = self.ids.iter().map(|&id| id as u32).collect();
         let words = network.embed(&ids, Vec::new(), device);
         let embeds = match features {
@@ -155,12 +201,10 @@ impl Batch {
         let mut cache = KvCache::passing(config.text.num_hidden_layers);
         let positions = self.positions.iter().map(|[t, h, w]| [t.as_slice(), h, w]).collect();
         let tokens = TokenBatch { embeds, positions, mask: AttentionMask::Causal };
-        let hidden = network
-            .decode(tokens, config, &mut cache, &mut ())
-            .expect("the silent observer lets the pass run to its end");
-        let logits = network.logits(hidden.select(0, ints(&self.places, device)));
-        let expected = ints(&self.expected, device).unsqueeze_dim::<2>(1);
-        log_softmax(logits, 1).gather(1, expected).sum().neg()
+        let mut halfway = Halfway { layer: config.text.num_hidden_layers.div_ceil(2) - 1, hidden: None };
+        let hidden = network.decode(tokens, config, &mut cache, &mut halfway);
+        let hidden = hidden.expect("this observer lets the pass run to its end");
+        (hidden, halfway.hidden.expect("the pass went through all layers"))
     }
 
     /// Features of all pictures, `[merged_patches, hidden]`.
@@ -170,6 +214,21 @@ impl Batch {
         }
         let features = network.see(self.pixel_values.clone(), &self.grids, device, &mut ());
         Some(features.expect("the silent observer lets the pass run to its end"))
+    }
+}
+
+/// Keeps the hidden states after one layer.
+struct Halfway {
+    layer: usize,
+    hidden: Option<Tensor<2>>,
+}
+
+impl Observer for Halfway {
+    fn observe(&mut self, step: Step, output: &Tensor<2>) -> ControlFlow<()> {
+        if step == Step::TextLayer(self.layer) {
+            self.hidden = Some(output.clone());
+        }
+        ControlFlow::Continue(())
     }
 }
 

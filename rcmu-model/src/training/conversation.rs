@@ -1,12 +1,12 @@
 use std::ops::Range;
 
-use rcmu_core::{Piece, Question, Scene};
+use rcmu_core::{Piece, Question, Scene, SpecialToken};
 use rcmu_data::Sample;
 use rcmu_prompt::{AnsweredPrompt, PromptBuilder};
 
 use super::{
     TrainError,
-    sights::{SightTargets, Sights, item_error},
+    sights::{SightTargets, Sights, hundreds, item_error},
 };
 use crate::{Error, generation::EncodedRequest, model::Model, tokenizer::EncodedPrompt};
 
@@ -95,6 +95,17 @@ pub trait TrainingData: Sync {
     fn conversation(&self, index: u64) -> Result<Conversation, Box<dyn std::error::Error + Send + Sync>>;
 }
 
+/// The end of a box in a context line.
+#[derive(Clone, Debug)]
+pub(crate) struct BoxEnd {
+    /// Which token.
+    pub(crate) place: usize,
+    /// Words for what is in the box, as tokens.
+    pub(crate) words: Vec<u32>,
+    /// The hundreds of its coordinates.
+    pub(crate) digits: [u8; 4],
+}
+
 /// A conversation as the model reads it, with what it has to predict.
 #[derive(Clone, Debug)]
 pub(crate) struct Example {
@@ -104,6 +115,8 @@ pub(crate) struct Example {
     pub(crate) targets: Vec<usize>,
     /// What the features of the scene's picture, the last one, have to tell.
     pub(crate) sights: Option<SightTargets>,
+    /// Where the boxes of context lines end, and what has to be known there.
+    pub(crate) boxes: Vec<BoxEnd>,
 }
 
 impl Example {
@@ -113,15 +126,17 @@ impl Example {
     pub(crate) fn new(model: &Model, index: u64, conversation: &Conversation) -> Result<Self, TrainError> {
         let item = |source: Box<dyn std::error::Error + Send + Sync>| TrainError::Item { index, source };
         let prompt = conversation.prompt().map_err(item)?;
-        let encode = || -> Result<Self, Error> {
+        let encode = || -> Result<(Self, Vec<usize>), Error> {
             let encoded = model.tokenizer().encode(&prompt.built.prompt)?;
             let outline = model.outline_encoded(&encoded, &prompt.built.visuals)?;
             let image_tokens: Vec<usize> = outline.visuals.iter().map(|visual| visual.tokens()).collect();
-            let targets = target_places(&encoded, &prompt.answers, &image_tokens);
+            let place = |index| expanded(&encoded, &image_tokens, index);
+            let targets = target_tokens(&encoded, &prompt.answers).map(|token| place(token) - 1).collect();
+            let ends = box_ends(&encoded, &prompt).map(place).collect();
             let request = model.encode_outline(outline, &prompt.built.visuals)?;
-            Ok(Self { request, targets, sights: None })
+            Ok((Self { request, targets, sights: None, boxes: Vec::new() }, ends))
         };
-        let mut example = encode().map_err(|error| item(error.into()))?;
+        let (mut example, ends) = encode().map_err(|error| item(error.into()))?;
         if conversation.turns.is_empty() {
             example.targets.clear();
         }
@@ -129,6 +144,12 @@ impl Example {
             let targets =
                 SightTargets::new(sights, visual.grid, model.tokenizer()).map_err(item_error(index))?;
             example.sights = Some(targets);
+            let boxed = conversation.scene.regions().iter().filter_map(|(_, region)| region.bbox());
+            for (place, bbox) in ends.into_iter().zip(boxed) {
+                let words = sights.words_at(bbox, model.tokenizer()).map_err(item_error(index))?;
+                let digits = hundreds(bbox);
+                example.boxes.extend(words.map(|words| BoxEnd { place, words, digits }));
+            }
         }
         Ok(example)
     }
@@ -139,14 +160,26 @@ impl Example {
     }
 }
 
-/// Places before the tokens of the answers, counted after the pads of each picture have been repeated.
-fn target_places(encoded: &EncodedPrompt, answers: &[Range<usize>], image_tokens: &[usize]) -> Vec<usize> {
+/// The tokens of the answers, before the pads of each picture are repeated.
+fn target_tokens<'a>(
+    encoded: &'a EncodedPrompt,
+    answers: &'a [Range<usize>],
+) -> impl Iterator<Item = usize> + 'a {
     let starts = encoded.piece_starts();
-    let first_token = |piece: usize| starts.get(piece).copied().unwrap_or(encoded.ids().len());
-    let expanded = |index: usize| {
-        let before = encoded.slots().iter().zip(image_tokens).filter(|(slot, _)| slot.index < index);
-        index + before.map(|(_, tokens)| tokens - 1).sum::<usize>()
-    };
-    let tokens = answers.iter().flat_map(|pieces| first_token(pieces.start)..first_token(pieces.end));
-    tokens.filter(|&token| token > 0).map(|token| expanded(token) - 1).collect()
+    let first = |piece: usize| starts.get(piece).copied().unwrap_or(encoded.ids().len());
+    let tokens = answers.iter().flat_map(move |pieces| first(pieces.start)..first(pieces.end));
+    tokens.filter(|&token| token > 0)
+}
+
+/// The tokens that close the boxes of the context lines, in their order.
+fn box_ends<'a>(encoded: &'a EncodedPrompt, prompt: &'a AnsweredPrompt) -> impl Iterator<Item = usize> + 'a {
+    let context = prompt.answers.first().map_or(0, |answer| answer.start);
+    let pieces = prompt.built.prompt.pieces()[..context].iter().zip(encoded.piece_starts());
+    pieces.filter(|(piece, _)| matches!(piece, Piece::Special(SpecialToken::BoxEnd))).map(|(_, &start)| start)
+}
+
+/// Where a token stands after the pads of each picture have been repeated.
+fn expanded(encoded: &EncodedPrompt, image_tokens: &[usize], index: usize) -> usize {
+    let before = encoded.slots().iter().zip(image_tokens).filter(|(slot, _)| slot.index < index);
+    index + before.map(|(_, tokens)| tokens - 1).sum::<usize>()
 }

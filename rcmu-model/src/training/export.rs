@@ -7,7 +7,7 @@ use super::{
     TrainError,
     checkpoint::{write_durably, write_tensors},
     lora,
-    trainer::{Trainer, is_sight},
+    trainer::{Trainer, is_helper},
 };
 use crate::{model::to_host, params::ComputeDtype};
 
@@ -42,7 +42,7 @@ impl Trainer {
         }
         let mut tensors = Vec::with_capacity(self.parameters.len());
         for parameter in lora::merged(&self.parameters, self.settings.lora.as_ref()) {
-            if is_sight(&parameter.name) {
+            if is_helper(&parameter.name) {
                 continue;
             }
             let values = to_host(parameter.value)?;

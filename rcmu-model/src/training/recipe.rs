@@ -13,6 +13,9 @@ pub struct Recipe {
     pub starter: Starter,
     /// What it is shown.
     pub curriculum: Curriculum,
+    /// What its tokenizer is learnt from; the same as it is shown if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<Curriculum>,
     /// How it learns.
     pub settings: TrainSettings,
 }
@@ -33,10 +36,10 @@ impl Recipe {
         }
         let mut texts = Vec::new();
         let mut first = 0;
-        for lesson in &self.curriculum.lessons {
+        let vocabulary = self.vocabulary.as_ref().unwrap_or(&self.curriculum);
+        for lesson in &vocabulary.lessons {
             for index in first..first + lesson.conversations.clamp(1, TOKENIZER_CONVERSATIONS) {
-                let conversation: Result<Conversation, _> =
-                    TrainingData::conversation(&self.curriculum, index);
+                let conversation: Result<Conversation, _> = TrainingData::conversation(vocabulary, index);
                 let more = conversation.and_then(|conversation| conversation.texts());
                 texts.extend(more.map_err(|source| TrainError::Item { index, source })?);
             }

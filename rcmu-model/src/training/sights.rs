@@ -28,12 +28,37 @@ pub struct Sight {
     pub words: Vec<String>,
 }
 
+impl Sights {
+    /// The words for the thing in this box, as tokens.
+    pub(crate) fn words_at(
+        &self,
+        bbox: BBox,
+        tokenizer: &Tokenizer,
+    ) -> Result<Option<Vec<u32>>, Box<dyn std::error::Error + Send + Sync>> {
+        let thing = self.things.iter().find(|sight| sight.bbox == bbox);
+        thing.map(|sight| sight.words.iter().map(|word| token(word, tokenizer)).collect()).transpose()
+    }
+}
+
+/// The hundreds of a box's coordinates; 1000 counts as 9.
+pub(crate) fn hundreds(bbox: BBox) -> [u8; 4] {
+    bbox.xyxy().map(|v| (v / 100).min(9) as u8)
+}
+
+/// The one token of a word after a space.
+fn token(word: &str, tokenizer: &Tokenizer) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+    match tokenizer.encode_text(&format!(" {word}"))?.as_slice() {
+        [id] => Ok(*id),
+        ids => Err(format!("the sight word `{word}` is {} tokens, not one", ids.len()).into()),
+    }
+}
+
 /// Share of a merged patch that a thing has to cover.
 const COVERED: f64 = 0.4;
 /// Weight of places without a thing, next to 1 for those with one.
 const NOTHING_WEIGHT: f64 = 0.5;
 /// Weight of the box's digits, next to 1 for the words.
-const DIGITS_WEIGHT: f64 = 0.5;
+pub(crate) const DIGITS_WEIGHT: f64 = 0.5;
 
 /// What each feature of a picture has to tell.
 #[derive(Clone, Debug, Default)]
@@ -53,14 +78,8 @@ impl SightTargets {
         grid: PatchGrid,
         tokenizer: &Tokenizer,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let token = |word: &str| -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
-            match tokenizer.encode_text(&format!(" {word}"))?.as_slice() {
-                [id] => Ok(*id),
-                ids => Err(format!("the sight word `{word}` is {} tokens, not one", ids.len()).into()),
-            }
-        };
         let [_, rows, columns] = grid.merged();
-        let nothing = token(&sights.nothing)?;
+        let nothing = token(&sights.nothing, tokenizer)?;
         let mut targets = Self::default();
         for row in 0..rows {
             for column in 0..columns {
@@ -71,10 +90,9 @@ impl SightTargets {
                     Some(sight) => {
                         let share = 1.0 / sight.words.len().max(1) as f32;
                         for word in &sight.words {
-                            targets.words.push((place, token(word)?, share));
+                            targets.words.push((place, token(word, tokenizer)?, share));
                         }
-                        let hundreds = sight.bbox.xyxy().map(|v| (v / 100).min(9) as u8);
-                        targets.digits.push((place, hundreds));
+                        targets.digits.push((place, hundreds(sight.bbox)));
                     }
                     None => targets.nothing.push((place, nothing)),
                 }
@@ -124,13 +142,11 @@ impl SightTargets {
         }
         let rows = ints(self.digits.iter().map(|entry| entry.0 as i32).collect(), &device);
         let digits = ints(self.digits.iter().flat_map(|entry| entry.1.map(i32::from)).collect(), &device);
-        let logits = head.forward(features.clone().select(0, rows)).reshape([4 * self.digits.len(), 10]);
-        let chosen = log_softmax(logits, 1).gather(1, digits.unsqueeze_dim::<2>(1));
-        words + chosen.sum().neg() * (DIGITS_WEIGHT * things / 4.0)
+        words + head.loss(features.clone().select(0, rows), digits) * (DIGITS_WEIGHT * things)
     }
 }
 
-/// Reads the hundreds of a box's coordinates from a feature; helps in training and is no part of the model.
+/// Reads the hundreds of a box's coordinates from a feature or a hidden state; helps in training and is no part of the model.
 #[derive(Module, Debug)]
 pub(crate) struct SightHead {
     /// `[4 * 10, hidden]`
@@ -140,9 +156,6 @@ pub(crate) struct SightHead {
 }
 
 impl SightHead {
-    /// Names of its parameters, in order.
-    pub(crate) const NAMES: [&str; 2] = ["sight.weight", "sight.bias"];
-
     pub(crate) fn new(config: &ModelConfig, device: &Device) -> Self {
         Self {
             weight: Param::from_tensor(Tensor::zeros([40, config.text.hidden_size], device)),
@@ -150,8 +163,17 @@ impl SightHead {
         }
     }
 
-    fn forward(&self, features: Tensor<2>) -> Tensor<2> {
-        features.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze::<2>()
+    /// Mean over four coordinates, summed over rows, of the negative log-likelihood of their hundreds, `[1]`.
+    ///
+    /// # Shapes
+    ///
+    /// - `rows`: `[boxes, hidden]`
+    /// - `digits`: `[4 * boxes]`
+    pub(crate) fn loss(&self, rows: Tensor<2>, digits: Tensor<1, Int>) -> Tensor<1> {
+        let [boxes, _] = rows.dims();
+        let logits = rows.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze::<2>();
+        let chosen = log_softmax(logits.reshape([4 * boxes, 10]), 1).gather(1, digits.unsqueeze_dim::<2>(1));
+        chosen.sum().neg() / 4.0
     }
 }
 

@@ -7,5 +7,11 @@ use crate::qwen2_vl::Qwen2Vl;
 #[derive(Module, Debug)]
 pub(crate) struct Student {
     pub(crate) network: Qwen2Vl,
+    /// Reads boxes from the features of pictures.
     pub(crate) sight: SightHead,
+    /// Reads boxes from hidden states where a box has just been read.
+    pub(crate) gather: SightHead,
 }
+
+/// Names of the parameters that are no part of the model, in order.
+pub(crate) const HELPERS: [&str; 4] = ["sight.weight", "sight.bias", "gather.weight", "gather.bias"];

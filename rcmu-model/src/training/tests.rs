@@ -138,7 +138,12 @@ fn loss_and_all_gradients_equal_the_reference() {
             let positions = Positions::new(&runs, PositionRule::MaxOfAll);
             let marked = labels[row].iter().enumerate().filter(|(_, label)| **label >= 0);
             let targets = marked.map(|(place, _)| place - 1).collect();
-            Example { request: EncodedRequest { input_ids, positions, visuals }, targets, sights: None }
+            Example {
+                request: EncodedRequest { input_ids, positions, visuals },
+                targets,
+                sights: None,
+                boxes: Vec::new(),
+            }
         })
         .collect();
 
@@ -150,7 +155,7 @@ fn loss_and_all_gradients_equal_the_reference() {
     assert!((loss - expected).abs() <= 1e-5 * expected, "loss {loss}, the reference has {expected}");
     let mut worst = (0.0, String::new());
     let pairs = trainer.parameters.iter().zip(gradients);
-    for (parameter, gradient) in pairs.filter(|(parameter, _)| !super::trainer::is_sight(&parameter.name)) {
+    for (parameter, gradient) in pairs.filter(|(parameter, _)| !super::trainer::is_helper(&parameter.name)) {
         let ours = to_host(gradient.expect("every parameter has a gradient")).expect("on the host");
         let theirs = floats(&format!("grad.{}", parameter.name));
         assert_eq!(ours.len(), theirs.len(), "{}", parameter.name);

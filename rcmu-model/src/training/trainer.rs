@@ -18,7 +18,7 @@ use super::{
     lora, order,
     parameters::{Parameter, gradients, parameters, replica},
     sights::SightHead,
-    student::Student,
+    student::{HELPERS, Student},
 };
 use crate::{LoadOptions, model::Model, params::ComputeDtype, weights::expected_tensors};
 
@@ -96,18 +96,19 @@ impl Trainer {
         let options = LoadOptions { dtype: Some(ComputeDtype::F32), ..options.clone() };
         let model = Model::load(start, &plain, &options, &mut |_| ())?;
         let names = expected_tensors(model.config()).into_iter().map(|tensor| tensor.name);
-        let names: Vec<String> = names.chain(SightHead::NAMES.map(str::to_owned)).collect();
+        let names: Vec<String> = names.chain(HELPERS.map(str::to_owned)).collect();
         let network = match &settings.lora {
             Some(lora) => lora::attach(model.network().clone(), lora, model.config())?,
             None => model.network().clone(),
         };
-        let student = Student { network, sight: SightHead::new(model.config(), &plain) };
+        let head = || SightHead::new(model.config(), &plain);
+        let student = Student { network, sight: head(), gather: head() };
         let mut parameters = parameters(&student, &names);
         for parameter in &mut parameters {
             parameter.trained = match &settings.lora {
                 Some(_) => lora::is_factor(&parameter.name),
-                // The head of the sights lives only where there is something to see by.
-                None if is_sight(&parameter.name) => settings.sight_weight > 0.0,
+                // The helpers learn only where sights are asked for.
+                None if is_helper(&parameter.name) => settings.sight_weight > 0.0,
                 None => !settings.frozen.holds(&parameter.name),
             };
         }
@@ -297,7 +298,7 @@ impl Trainer {
     /// Parameters of the model that the training changes.
     pub fn trained_parameters(&self) -> u64 {
         let trained =
-            self.parameters.iter().filter(|parameter| parameter.trained && !is_sight(&parameter.name));
+            self.parameters.iter().filter(|parameter| parameter.trained && !is_helper(&parameter.name));
         trained.map(|parameter| parameter.dims.iter().product::<usize>() as u64).sum()
     }
 
@@ -395,8 +396,8 @@ impl fmt::Debug for Trainer {
 }
 
 /// Whether a parameter helps in training only.
-pub(super) fn is_sight(name: &str) -> bool {
-    SightHead::NAMES.contains(&name)
+pub(super) fn is_helper(name: &str) -> bool {
+    HELPERS.contains(&name)
 }
 
 /// Adds a loss and its gradients to a sum.
