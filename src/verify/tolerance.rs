@@ -8,13 +8,6 @@ pub enum Tolerance {
     Exact,
     /// By this much.
     Within(f64),
-    /// Levels of a channel: most channels by no more than the first number, none by more than the second.
-    Levels {
-        /// What nearly all channels keep to.
-        most: u8,
-        /// What every channel keeps to.
-        all: u8,
-    },
     /// By so many times the noise that each case states for itself.
     Noise(f64),
 }
@@ -25,7 +18,6 @@ impl Tolerance {
         match self {
             Self::Exact | Self::Noise(_) => 0.0,
             Self::Within(limit) => limit,
-            Self::Levels { all, .. } => all as f64,
         }
     }
 }
@@ -35,7 +27,6 @@ impl fmt::Display for Tolerance {
         match self {
             Self::Exact => f.write_str("exact"),
             Self::Within(limit) => write!(f, "{limit:e}"),
-            Self::Levels { most, all } => write!(f, "{most}, few {all}"),
             Self::Noise(times) => write!(f, "{times} x stated"),
         }
     }
@@ -78,12 +69,9 @@ pub(super) const ROTARY: Tolerance = Tolerance::Within(1e-5);
 /// Probabilities: a softmax in f32 over two dozen logits.
 pub(super) const PROBABILITY: Tolerance = Tolerance::Within(1e-6);
 
-/// A JPEG decoded by two programs: each rounds the inverse transform to within one level of brightness and of colour,
-/// and one level of colour is 1.77 levels of blue; resizing widens the difference where it overshoots.
-pub(super) const JPEG_LEVELS: Tolerance = Tolerance::Levels { most: 2, all: 6 };
-
-/// One channel in so many may be further off than most.
-pub(super) const JPEG_FEW: usize = 100;
+/// Levels of a channel of a JPEG. The arithmetic here is that of libjpeg, to the bit; a reference that was built with
+/// another transform is within one level of brightness and of colour, which is two levels of blue.
+pub(super) const JPEG_LEVELS: Tolerance = Tolerance::Within(2.0);
 
 /// Times the reference's own distance between bf16 and f32: two kernels in bf16 round at different places.
 pub(super) const BF16_FACTOR: f64 = 3.0;

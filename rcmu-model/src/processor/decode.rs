@@ -5,13 +5,13 @@ use std::{
 
 use image::{
     ColorType, ImageDecoder, ImageError, Limits,
-    codecs::{jpeg::JpegDecoder, png::PngDecoder, webp::WebPDecoder},
+    codecs::{png::PngDecoder, webp::WebPDecoder},
 };
 use rcmu_core::{ImageSize, Orientation};
 
 use super::{
     AlphaRule, Dialect, ExifRule, Gray16Rule, PictureFormat, PictureHeader, PictureLimits, RgbPixels,
-    Transparency, inspect, png,
+    Transparency, inspect, jpeg, png,
 };
 use crate::Error;
 
@@ -69,11 +69,7 @@ fn decode_stored(
             let decoder = PngDecoder::with_limits(Cursor::new(bytes), decoder_limits).map_err(failed)?;
             read_all(decoder, header)
         }
-        PictureFormat::Jpeg => {
-            let mut decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(failed)?;
-            decoder.set_limits(decoder_limits).map_err(failed)?;
-            read_all(decoder, header)
-        }
+        PictureFormat::Jpeg => Ok((ColorType::Rgb8, jpeg::decode(bytes, limits)?)),
         PictureFormat::WebP => {
             let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(failed)?;
             decoder.set_limits(decoder_limits).map_err(failed)?;

@@ -4,8 +4,7 @@
 //! bytes ─ inspect ─ decode ─► RGB ─ smart_resize + resize ─► whole blocks ─ patchify ─► pixel_values
 //! ```
 //!
-//! Everything here is exact: for one dialect, the bytes of a PNG give the reference's numbers bit for bit. JPEG
-//! decoders differ among themselves: of a thousand channels about one is more than two levels from the reference's.
+//! Everything here is exact: for one dialect, the bytes of a PNG or a JPEG give the reference's numbers bit for bit.
 
 mod config;
 mod decode;

@@ -1,26 +1,45 @@
-//! The markers of a JPEG file.
+//! JPEG: the walk over the markers of a file, and a decoder of its own.
+//!
+//! ```text
+//! bytes ─ huffman, blocks, scan ─► coefficients ─ idct ─► samples ─ upsample ─► components ─ color ─► RGB
+//! ```
+//!
+//! The standard leaves the rounding of the transform and the widening of colour open, and decoders differ by several
+//! levels. These steps follow libjpeg-turbo to the bit, because the reference reads pictures with it.
 
+mod blocks;
+mod color;
+mod decode;
+mod frame;
+mod huffman;
+mod idct;
+mod render;
+mod scan;
+mod settings;
+mod upsample;
+
+pub(super) use self::decode::decode;
+use self::frame::Frame;
 use super::{
-    PictureFormat, PictureHeader, PictureLimits, Transparency,
-    header::{exif_orientation, stored_size},
-    limits::check,
+    PictureFormat, PictureHeader, PictureLimits, Transparency, header::exif_orientation, limits::check,
 };
 use crate::Error;
 
 const FORMAT: &str = "JPEG";
 
-/// Start of frame: size, and what decoding will cost.
-struct Frame {
-    size: rcmu_core::ImageSize,
-    progressive: bool,
-    /// Horizontal and vertical samples of each component.
-    sampling: Vec<[u64; 2]>,
+/// The result of reading coded data; the error says what is wrong with the file.
+type Coded<T> = Result<T, &'static str>;
+
+fn invalid(problem: &str) -> Error {
+    Error::PictureInvalid { format: FORMAT, problem: problem.to_owned() }
+}
+
+fn cut(place: &'static str) -> Error {
+    Error::PictureTruncated { format: FORMAT, place }
 }
 
 /// Walks all markers up to the end of the image.
 pub(super) fn inspect(file: &[u8], limits: &PictureLimits) -> Result<PictureHeader, Error> {
-    let invalid = |problem: &str| Error::PictureInvalid { format: FORMAT, problem: problem.to_owned() };
-    let cut = |place| Error::PictureTruncated { format: FORMAT, place };
     let mut rest = &file[2..];
     let mut frame: Option<Frame> = None;
     let mut orientation = None;
@@ -39,7 +58,7 @@ pub(super) fn inspect(file: &[u8], limits: &PictureLimits) -> Result<PictureHead
                 if frame.is_some() {
                     return Err(invalid("it has more than one frame header"));
                 }
-                frame = Some(read_frame(segment, marker == 0xC2, limits)?);
+                frame = Some(Frame::read(segment, marker == 0xC2, limits)?);
             }
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
                 return Err(invalid("it is lossless, hierarchical or arithmetic coded"));
@@ -68,7 +87,7 @@ pub(super) fn inspect(file: &[u8], limits: &PictureLimits) -> Result<PictureHead
         orientation: orientation.unwrap_or_default(),
         transparency: Transparency::None,
         is_gray16: false,
-        decode_bytes: decode_bytes(&frame, first_scan_components < frame.sampling.len()),
+        decode_bytes: frame.decode_bytes(first_scan_components),
     })
 }
 
@@ -87,11 +106,11 @@ fn next_marker(rest: &mut &[u8]) -> Option<u8> {
 
 /// Cuts off the data of a segment, whose length counts itself.
 fn next_segment<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Error> {
-    let cut = || Error::PictureTruncated { format: FORMAT, place: "a segment" };
+    let cut = || cut("a segment");
     let (length, after) = rest.split_first_chunk::<2>().ok_or_else(cut)?;
-    let length = usize::from(u16::from_be_bytes(*length)).checked_sub(2).ok_or_else(|| {
-        Error::PictureInvalid { format: FORMAT, problem: "a segment is shorter than its length field".into() }
-    })?;
+    let length = usize::from(u16::from_be_bytes(*length))
+        .checked_sub(2)
+        .ok_or_else(|| invalid("a segment is shorter than its length field"))?;
     let (segment, next) = after.split_at_checked(length).ok_or_else(cut)?;
     *rest = next;
     Ok(segment)
@@ -110,42 +129,6 @@ fn skip_entropy_coded(rest: &mut &[u8]) -> Option<()> {
             }
         }
     }
-}
-
-fn read_frame(segment: &[u8], progressive: bool, limits: &PictureLimits) -> Result<Frame, Error> {
-    let invalid = |problem: &str| Error::PictureInvalid { format: FORMAT, problem: problem.to_owned() };
-    let &[precision, h1, h0, w1, w0, count, ref components @ ..] = segment else {
-        return Err(invalid("its frame header is too short"));
-    };
-    if precision != 8 {
-        return Err(invalid("its samples do not have 8 bits"));
-    }
-    if !matches!(count, 1 | 3 | 4) || components.len() != usize::from(count) * 3 {
-        return Err(invalid("it does not have 1, 3 or 4 components"));
-    }
-    let sampling: Vec<[u64; 2]> =
-        components.chunks_exact(3).map(|c| [u64::from(c[1] >> 4), u64::from(c[1] & 15)]).collect();
-    if sampling.iter().flatten().any(|side| !(1..=4).contains(side)) {
-        return Err(invalid("a sampling factor is not 1 to 4"));
-    }
-    let [height, width] = [[h1, h0], [w1, w0]].map(|side| u32::from(u16::from_be_bytes(side)));
-    Ok(Frame { size: stored_size(PictureFormat::Jpeg, [width, height], limits)?, progressive, sampling })
-}
-
-/// The RGB pixels, grey ones first, and two bytes for each coefficient that has to wait for later scans.
-fn decode_bytes(frame: &Frame, in_many_scans: bool) -> u64 {
-    let most = |axis: usize| frame.sampling.iter().map(|side| side[axis]).max().unwrap_or(1);
-    let per_block: u64 = frame.sampling.iter().map(|side| side[0] * side[1]).sum();
-    let (width, height) = (u64::from(frame.size.width()), u64::from(frame.size.height()));
-    let blocks = match (frame.progressive, in_many_scans) {
-        (true, _) => width.div_ceil(8 * most(0)) * height.div_ceil(8 * most(1)) * per_block,
-        // The decoder does not count in units of the largest sampling factor here.
-        (false, true) => width.div_ceil(8) * height.div_ceil(8) * per_block,
-        // One row of blocks at a time.
-        (false, false) => width.div_ceil(8) * per_block,
-    };
-    let pixels = if frame.sampling.len() == 1 { 4 } else { 3 };
-    frame.size.pixels() * pixels + blocks * 128
 }
 
 #[cfg(test)]
@@ -174,8 +157,9 @@ mod tests {
         let header = inspect(&file(1, true), &limits).unwrap();
 
         assert_eq!(header.file_size.to_string(), "16x8");
-        // 128 pixels of 3 bytes; one unit of 4 + 1 + 1 blocks of 64 coefficients of 2 bytes.
-        assert_eq!(header.decode_bytes, 128 * 3 + 6 * 128);
+        // 128 pixels of 3 bytes; one unit of 4 + 1 + 1 blocks of 64 coefficients of 2 bytes, and of samples three
+        // times; three rows of 16 samples.
+        assert_eq!(header.decode_bytes, 128 * 3 + 6 * (128 + 3 * 64) + 3 * 16);
     }
 
     #[test]
