@@ -2,11 +2,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 
-use super::{
-    conversation::Example,
-    sights::{DIGITS_WEIGHT, SightTargets},
-    student::Student,
-};
+use super::{conversation::Example, sights::SightTargets, student::Student};
 use crate::{
     config::ModelConfig,
     layers::{AttentionMask, Observer, Step},
@@ -161,7 +157,7 @@ impl Batch {
         let rows = self.box_digits.iter().map(|entry| entry.0).collect::<Vec<_>>();
         let digits: Vec<i32> = self.box_digits.iter().flat_map(|entry| entry.1.map(i32::from)).collect();
         let digits = student.gather.loss(halfway.select(0, ints(&rows, device)), ints(&digits, device));
-        answers + told(sights) + (words + digits * DIGITS_WEIGHT) * share
+        answers + told(sights) + (words + digits) * share
     }
 
     /// The sum of the negative log-likelihoods of the words for the boxes of context lines, `[1]`.

@@ -58,7 +58,7 @@ const COVERED: f64 = 0.4;
 /// Weight of places without a thing, next to 1 for those with one.
 const NOTHING_WEIGHT: f64 = 0.5;
 /// Weight of the box's digits, next to 1 for the words.
-pub(crate) const DIGITS_WEIGHT: f64 = 0.5;
+const DIGITS_WEIGHT: f64 = 0.5;
 
 /// What each feature of a picture has to tell.
 #[derive(Clone, Debug, Default)]
