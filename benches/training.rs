@@ -39,8 +39,11 @@ impl TrainingData for Lessons {
             let info = format!("Owned by {name}, a teacher from Paris.");
             scene = scene.region("figurine", BBox::new(left, 214, left + 250, 583)?, info)?;
         }
-        let question = || Ok::<_, rcmu::core::Error>(Question::new("Who owns the red robot?")?.with_citations());
-        let turns = (0..4).map(|_| Ok((question()?, "Lily owns it.[2]".into()))).collect::<Result<_, rcmu::core::Error>>()?;
+        let question =
+            || Ok::<_, rcmu::core::Error>(Question::new("Who owns the red robot?")?.with_citations());
+        let turns = (0..4)
+            .map(|_| Ok((question()?, "Lily owns it.[2]".into())))
+            .collect::<Result<_, rcmu::core::Error>>()?;
         Ok(Conversation { scene, turns, sights: None })
     }
 }
@@ -60,5 +63,7 @@ fn step(bencher: Bencher, workers: usize) {
     let mut trainer = trainer(workers).expect("the starter loads");
     let tokens = trainer.step(&Lessons).expect("a step").tokens;
     let trainer = Mutex::new(trainer);
-    bencher.counter(ItemsCount::new(tokens)).bench(|| trainer.lock().expect("not poisoned").step(&Lessons).expect("a step"));
+    bencher
+        .counter(ItemsCount::new(tokens))
+        .bench(|| trainer.lock().expect("not poisoned").step(&Lessons).expect("a step"));
 }

@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let settings = recipe.settings.clone();
     let mut trainer = Trainer::resume(&start, &checkpoints, &device, settings, &LoadOptions::default())?;
     println!("{} parameters, from step {}", trainer.trained_parameters(), trainer.steps_done());
+    fs::create_dir_all(&out)?;
     let path = out.join("metrics.jsonl");
     let mut metrics = OpenOptions::new().create(true).append(true).open(&path)?;
     let mut broken = None;
@@ -62,6 +63,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     trainer.export(&out.join("model"), ComputeDtype::Bf16)?;
     trainer.export(&out.join("model-f32"), ComputeDtype::F32)?;
     fs::write(out.join("curves.svg"), curves_svg(&fs::read_to_string(&path)?)?)?;
-    println!("the model is in {}, the curves in {}", out.join("model").display(), out.join("curves.svg").display());
+    println!(
+        "the model is in {}, the curves in {}",
+        out.join("model").display(),
+        out.join("curves.svg").display()
+    );
     Ok(())
 }

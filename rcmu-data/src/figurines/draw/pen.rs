@@ -1,6 +1,6 @@
 use tiny_skia::{
-    Color, FillRule, GradientStop, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point, SpreadMode,
-    Stroke, Transform,
+    Color, FillRule, GradientStop, LineJoin, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point,
+    SpreadMode, Stroke, Transform,
 };
 
 /// An opaque colour of 8 bits per channel.
@@ -54,7 +54,8 @@ impl<'a> Pen<'a> {
         let mut line = Paint { anti_alias: true, ..Paint::default() };
         let dark = u32::from(colour[0]) + u32::from(colour[1]) + u32::from(colour[2]) < 180;
         line.set_color(opaque(if dark { [150, 150, 155] } else { mix(colour, [20, 10, 30], 0.72) }));
-        let stroke = Stroke { width: self.outline, ..Stroke::default() };
+        // Pointed corners would stick out of the box.
+        let stroke = Stroke { width: self.outline, line_join: LineJoin::Round, ..Stroke::default() };
         self.canvas.stroke_path(&path, &line, &stroke, Transform::identity(), None);
     }
 

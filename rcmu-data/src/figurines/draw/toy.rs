@@ -200,7 +200,7 @@ fn owl(pen: &mut Pen<'_>, colour: Rgb, pale: Rgb) {
 fn fish(pen: &mut Pen<'_>, colour: Rgb) {
     let tail = pen.polygon(&[(0.3, 0.5), (0.0, 0.12), (0.08, 0.5), (0.0, 0.88)]);
     pen.body(tail, mix(colour, [0; 3], 0.12));
-    let top = pen.curve((0.34, 0.3), &[[0.5, -0.1, 0.74, 0.02], [0.72, 0.2, 0.7, 0.3]]);
+    let top = pen.curve((0.34, 0.3), &[[0.5, -0.078, 0.74, 0.02], [0.72, 0.2, 0.7, 0.3]]);
     pen.body(top, mix(colour, [0; 3], 0.12));
     let low = pen.curve((0.42, 0.72), &[[0.5, 1.0, 0.62, 1.0], [0.66, 0.9, 0.66, 0.74]]);
     pen.body(low, mix(colour, [0; 3], 0.12));
