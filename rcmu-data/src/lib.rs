@@ -1,8 +1,7 @@
 //! The dataset of region-level context-aware multimodal understanding, and how it is made.
 //!
 //! ```text
-//! figurines (drawn scenes) ─┐
-//! pipeline (real pictures) ─┴─► Sample ─ formats ─► JSONL, LLaVA, ShareGPT, Qwen
+//! figurines (drawn scenes) ─► Sample ─ formats ─► JSONL, LLaVA, ShareGPT, Qwen
 //! ```
 //!
 //! No tensors: this crate builds in seconds.
@@ -12,7 +11,6 @@ pub mod figurines;
 pub mod formats;
 mod open;
 mod picture_source;
-pub mod pipeline;
 #[cfg(feature = "remote")]
 pub mod remote;
 mod sample;

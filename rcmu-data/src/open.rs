@@ -1,7 +1,7 @@
 use std::{
     fs::{self, File},
     io::{Cursor, Read},
-    path::{Component, Path, PathBuf},
+    path::{Component, Path},
 };
 
 use image::{ImageDecoder, ImageReader, Limits, metadata::Orientation};
@@ -51,7 +51,7 @@ impl PictureSource {
             Self::File(name) => {
                 let wrong = |message: String| Error::Field { field: field.to_owned(), message };
                 check_file_name(name).map_err(wrong)?;
-                let bytes = read_file(folder.join(name), field)?;
+                let bytes = read_file(&folder.join(name), field)?;
                 let size = upright_size(&bytes).map_err(wrong)?;
                 Ok((Picture::from_bytes(bytes), size))
             }
@@ -82,17 +82,17 @@ pub(crate) fn check_file_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn read_file(path: PathBuf, field: &str) -> Result<Vec<u8>, Error> {
+fn read_file(path: &Path, field: &str) -> Result<Vec<u8>, Error> {
     let shown = path.display().to_string();
     let refused =
         |problem: &str| Error::Field { field: field.to_owned(), message: format!("{problem}: {shown}") };
-    let failed = |source| Error::File { path: path.clone(), source };
+    let failed = |source| Error::File { path: path.to_owned(), source };
     // Asked before opening: opening a pipe would wait for its writer.
-    if !fs::metadata(&path).map_err(failed)?.is_file() {
+    if !fs::metadata(path).map_err(failed)?.is_file() {
         return Err(refused("is not a regular file"));
     }
     let mut bytes = Vec::new();
-    let file = File::open(&path).map_err(failed)?;
+    let file = File::open(path).map_err(failed)?;
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(refused("has more than 32 MiB"));
@@ -121,4 +121,144 @@ fn upright_size(bytes: &[u8]) -> Result<ImageSize, String> {
         | Orientation::Rotate270FlipH => size.transposed(),
         _ => size,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use image::{ColorType, ImageEncoder, codecs::jpeg::JpegEncoder};
+    use rcmu_core::BBox;
+
+    use super::*;
+    use crate::{
+        Kind, Provenance,
+        figurines::{Backdrop, Colour, Figurine, SceneSpec, Shape, Size},
+    };
+
+    /// A folder of this test, empty at first.
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("rcmu-open-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn sample(picture: PictureSource) -> Sample {
+        Sample {
+            id: "a".into(),
+            picture,
+            references: vec![],
+            regions: vec![],
+            kind: Kind::Open,
+            question: "Who?".into(),
+            options: vec![],
+            cited: false,
+            answer: "Lily.".into(),
+            accepted: vec![],
+            citations: vec![],
+            answerable: true,
+            provenance: Provenance::default(),
+        }
+    }
+
+    /// A JPEG of 12 by 8 pixels with this EXIF orientation.
+    fn jpeg(orientation: u8) -> Vec<u8> {
+        // Header, one entry: tag 0x0112, type short, count 1, the value.
+        let mut exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x01\0\0\0\0\0\0\0".to_vec();
+        exif[18] = orientation;
+        let mut bytes = Vec::new();
+        let mut encoder = JpegEncoder::new(&mut bytes);
+        encoder.set_exif_metadata(exif).unwrap();
+        encoder.write_image(&[9; 12 * 8 * 3], 12, 8, ColorType::Rgb8.into()).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_upright_picture() {
+        let folder = folder("upright");
+        for orientation in 1..=8 {
+            fs::write(folder.join("a.jpg"), jpeg(orientation)).unwrap();
+
+            let (scene, question) = sample(PictureSource::File("a.jpg".into())).open(&folder).unwrap();
+
+            // Orientations 5 to 8 turn the picture by a quarter.
+            let expected = if orientation < 5 { "12x8" } else { "8x12" };
+            assert_eq!(scene.size().to_string(), expected, "{orientation}");
+            assert_eq!(question.text(), "Who?");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn names_that_leave_the_folder_are_refused() {
+        for name in
+            ["", "/etc/passwd", "../a.png", "a/../../b", "C:\\a.png", "a\\b", "\\\\host\\a", "a\0", "c:a"]
+        {
+            let refused = sample(PictureSource::File(name.into())).open(Path::new("/"));
+            assert!(matches!(refused, Err(Error::Field { ref field, .. }) if field == "picture"), "{name:?}");
+        }
+        for name in ["a.png", "./a.png", "a/b c/é..png"] {
+            assert_eq!(check_file_name(name), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_picture_is_refused() {
+        let folder = folder("refused");
+        fs::write(folder.join("text.png"), "no picture").unwrap();
+        fs::write(folder.join("cut.jpg"), &jpeg(1)[..30]).unwrap();
+        fs::create_dir(folder.join("folder.png")).unwrap();
+        let huge = File::create(folder.join("huge.png")).unwrap();
+        huge.set_len(MAX_FILE_BYTES + 1).unwrap();
+
+        for (name, expected) in [
+            ("text.png", "`picture` cannot be read"),
+            ("cut.jpg", "`picture` cannot be read"),
+            ("folder.png", "`picture` is not a regular file"),
+            ("huge.png", "`picture` has more than 32 MiB"),
+            ("none.png", "cannot use"),
+        ] {
+            let error = PictureSource::File(name.into()).open(&folder).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_pipe_is_refused_at_once() {
+        let folder = folder("pipe");
+        let pipe = folder.join("pipe.png");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+
+        let error = PictureSource::File("pipe.png".into()).open(&folder).unwrap_err();
+
+        assert!(error.to_string().contains("is not a regular file"), "{error}");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_scene_of_figurines_is_drawn() {
+        let figurine = Figurine {
+            shape: Shape::Owl,
+            colour: Colour::Red,
+            size: Size::Large,
+            accessory: None,
+            stand: None,
+            bbox: BBox::new(300, 300, 700, 700).unwrap(),
+        };
+        let spec = SceneSpec {
+            version: 1,
+            side: 96,
+            backdrop: Backdrop::Studio,
+            backdrop_seed: 1,
+            figurines: vec![figurine],
+        };
+
+        let (picture, size) = PictureSource::Figurines(Box::new(spec)).open(Path::new("none")).unwrap();
+
+        assert_eq!(size.to_string(), "96x96");
+        assert!(matches!(picture, Picture::Rgb { pixels, .. } if pixels.len() == 96 * 96 * 3));
+    }
 }

@@ -1,7 +1,7 @@
 //! Evaluation of region-level context-aware answers, measured honestly.
 //!
 //! ```text
-//! dataset ─► run (Generator, journal) ─► scorers (judge) ─► metrics ─► report
+//! dataset ─► run (Generator, journal) ─► scorers (judge) ─► metrics
 //! ```
 
 pub mod dataset;
@@ -10,7 +10,6 @@ pub mod journal;
 pub mod judge;
 pub mod metrics;
 mod outcome;
-pub mod report;
 pub mod run;
 pub mod scorers;
 

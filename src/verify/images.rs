@@ -9,7 +9,7 @@ use super::{
     json::Node,
     pictures::{PictureFile, height_width, largest_difference, levels, raw, rgb},
     report::{Report, Stage, equal},
-    tolerance::{JPEG_LEVELS, SUM, Tolerance},
+    tolerance::{JPEG_LEVELS, SUM},
 };
 
 const TENSORS: &str = "images.safetensors";

@@ -1,1 +1,191 @@
-//! To come.
+//! What is asked: items with their pictures, from files or from the figurine world.
+//!
+//! ```text
+//! rcmu_data::formats ─┐
+//! rcp_bench           ├─► Vec<Sample> ─► Dataset (name, folder, hash)
+//! figurine_bench ─────┘
+//! ```
+
+mod figurine_bench;
+mod insufficient;
+pub(crate) mod lines;
+mod rcp_bench;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use rcmu_data::{Sample, formats};
+use sha2::{Digest, Sha256};
+
+use crate::{Error, journal::DatasetIdentity};
+
+pub use figurine_bench::figurine_bench;
+pub use insufficient::{insufficient_option, is_insufficient};
+pub use rcp_bench::{Group, RcpBench, RcpItem, RcpQuestion};
+
+/// Items in order, with what tells them from those of another dataset.
+///
+/// # Invariant
+///
+/// Every item passes [`Sample::check`], and no two have the same id.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    name: String,
+    items: Vec<Sample>,
+    folder: PathBuf,
+    hash: String,
+}
+
+impl Dataset {
+    /// Makes a dataset of these items; the files of their pictures are in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Item`] naming the first item that is at fault or whose id was used before.
+    pub fn new(
+        name: impl Into<String>,
+        folder: impl Into<PathBuf>,
+        items: Vec<Sample>,
+    ) -> Result<Self, Error> {
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut hash = Sha256::new();
+        for (place, item) in items.iter().enumerate() {
+            let fault = |error: rcmu_data::Error| Error::Item {
+                item: item.id.clone(),
+                source: Box::new(error.into()),
+            };
+            item.check().map_err(fault)?;
+            if let Some(first) = places.insert(&item.id, place) {
+                let message = format!("of item {} is that of item {} too", place + 1, first + 1);
+                return Err(fault(rcmu_data::Error::Field { field: "id".into(), message }));
+            }
+            let text = serde_json::to_vec(item).expect("a sample has text keys only");
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        let hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { name: name.into(), items, folder: folder.into(), hash })
+    }
+
+    /// Takes all samples of a reader, such as those of [`rcmu_data::formats`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Data`] naming the file, the line and the field; else as [`Dataset::new`].
+    pub fn collect(
+        name: impl Into<String>,
+        folder: impl Into<PathBuf>,
+        samples: impl IntoIterator<Item = Result<Sample, rcmu_data::Error>>,
+    ) -> Result<Self, Error> {
+        Self::new(name, folder, samples.into_iter().collect::<Result<_, _>>()?)
+    }
+
+    /// Reads the samples of a JSONL file of this project; its pictures are found beside it, and it is named after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::collect`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let (name, folder) = place(path.as_ref());
+        Self::collect(name, folder, formats::jsonl::open(path)?)
+    }
+
+    /// Reads a file in the form of [`RcpBench`]; its pictures are found beside it, and it is named after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::collect`].
+    pub fn open_rcp_bench(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let (name, folder) = place(path.as_ref());
+        let bench = RcpBench::open(path)?;
+        Self::new(name, folder, bench.to_samples())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its items in order.
+    pub fn items(&self) -> &[Sample] {
+        &self.items
+    }
+
+    /// Where the files of its pictures are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// SHA-256 of its items in their order, in hexadecimal digits. Picture files count by name; their bytes are part of
+    /// each record's key.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// What tells it from another one.
+    pub fn identity(&self) -> DatasetIdentity {
+        DatasetIdentity { name: self.name.clone(), hash: self.hash.clone(), items: self.items.len() as u64 }
+    }
+}
+
+/// The name and the folder of a dataset's file.
+fn place(path: &Path) -> (String, PathBuf) {
+    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    (name, path.parent().map_or_else(PathBuf::new, Path::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items() -> Vec<Sample> {
+        rcmu_data::figurines::rcp_items(1, rcmu_data::figurines::Split::Test).unwrap().samples
+    }
+
+    #[test]
+    fn the_hash_knows_every_field_and_the_order() {
+        let hash = |items| Dataset::new("a", "", items).unwrap().hash;
+        let plain = hash(items());
+
+        let mut changed = items();
+        changed[3].answer = "Z".into();
+        assert_ne!(hash(changed), plain);
+        let mut swapped = items();
+        swapped.swap(0, 1);
+        assert_ne!(hash(swapped), plain);
+        assert_eq!(hash(items()), plain);
+        assert_eq!(plain.len(), 64);
+    }
+
+    #[test]
+    fn an_id_used_before_is_refused() {
+        let mut items = items();
+        items[4].id = items[1].id.clone();
+
+        let error = Dataset::new("a", "", items).expect_err("two items have one id");
+
+        assert!(
+            matches!(error, Error::Item { source, .. } if source.to_string() == "`id` of item 5 is that of item 2 too")
+        );
+    }
+
+    #[test]
+    fn a_file_of_samples_is_found_with_its_folder() {
+        let folder = std::env::temp_dir().join(format!("rcmu-dataset-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("people.jsonl");
+        let mut writer = formats::jsonl::create(&path).unwrap();
+        for item in &items() {
+            writer.write(item).unwrap();
+        }
+        writer.finish().unwrap();
+
+        let dataset = Dataset::open(&path).unwrap();
+
+        assert_eq!((dataset.name(), dataset.folder()), ("people", folder.as_path()));
+        assert_eq!(dataset.items(), items());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

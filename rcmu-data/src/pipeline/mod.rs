@@ -1,1 +1,0 @@
-//! Makes samples for real pictures.

@@ -1,0 +1,77 @@
+use rcmu_data::figurines::{Split, rcp_items};
+
+use super::Dataset;
+use crate::Error;
+
+/// Most sets of pictures that are made at once.
+const MAX_SETS: usize = 100_000;
+
+/// Makes the shipped benchmark: `sets` sets of pictures in the shape of RC&P-Bench, with 10 questions each.
+///
+/// A set has four reference pictures with profiles and one picture of all four figurines. The same seed gives the same
+/// items and, drawn when they are asked, the same pictures, on every platform; set k has the seed `seed + k`. Scenes are
+/// those of the test split: training has seen none of their pairs of shape and colour together.
+///
+/// # Errors
+///
+/// [`Error::RunOption`] over 100,000 sets; [`Error::Data`] when a set cannot be laid out.
+///
+/// # Source
+///
+/// The figure of RC&P-Bench in arXiv 2508.12263; the world of figurines is ours, so its numbers compare with those of the
+/// paper in kind only.
+pub fn figurine_bench(seed: u64, sets: usize) -> Result<Dataset, Error> {
+    if sets > MAX_SETS {
+        let message = format!("is {sets}, expected up to {MAX_SETS}");
+        return Err(Error::RunOption { option: "sets", message });
+    }
+    let mut items = Vec::new();
+    for set in 0..sets as u64 {
+        items.extend(rcp_items(seed.wrapping_add(set), Split::Test)?.samples);
+    }
+    Dataset::new(format!("figurine-bench-{seed}-{sets}"), "", items)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcmu_data::Kind;
+
+    use super::*;
+    use crate::dataset::insufficient_option;
+
+    #[test]
+    fn the_same_seed_gives_the_same_items() {
+        let bench = figurine_bench(5, 3).unwrap();
+
+        assert_eq!(bench.items(), figurine_bench(5, 3).unwrap().items());
+        assert_ne!(bench.hash(), figurine_bench(6, 3).unwrap().hash());
+        assert_eq!(bench.items().len(), 30);
+    }
+
+    #[test]
+    fn every_item_has_the_shape_of_the_benchmark() {
+        let bench = figurine_bench(1, 20).unwrap();
+        let mut places = std::collections::BTreeSet::new();
+        for item in bench.items() {
+            assert_eq!(item.references.len(), 4);
+            assert!(
+                item.references.iter().all(|own| (100..=130).contains(&own.info.split_whitespace().count()))
+            );
+            let place = insufficient_option(&item.options).expect("one option says so");
+            let gold = usize::from(item.answer.as_bytes()[0] - b'A');
+            let unanswerable =
+                matches!(item.kind, Kind::UnanswerableVisualToContext | Kind::UnanswerableContextToVisual);
+            assert_eq!(gold == place, unanswerable);
+            assert_eq!(item.answerable, !unanswerable);
+            places.insert((item.options.len(), place));
+        }
+
+        // Four to six options, and the insufficient one at each of their places: 4 + 5 + 6.
+        assert_eq!(places.len(), 15);
+    }
+
+    #[test]
+    fn too_many_sets_are_refused() {
+        assert!(matches!(figurine_bench(1, usize::MAX), Err(Error::RunOption { option: "sets", .. })));
+    }
+}

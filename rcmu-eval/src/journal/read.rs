@@ -1,0 +1,136 @@
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{self, BufReader, Read},
+    path::Path,
+};
+
+use super::{
+    Manifest, Record,
+    frame::{Found, Frames, HEAD, VERSION, head},
+    record::Entry,
+};
+use crate::Error;
+
+/// The beginning of a frame at the end of a journal that was never finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// Where it begins, in bytes of the file.
+    pub offset: u64,
+    /// How many bytes there are of it.
+    pub bytes: u64,
+}
+
+/// What a journal holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contents {
+    /// What the run is.
+    pub manifest: Manifest,
+    /// The answers, in the order in which they came.
+    pub records: Vec<Record>,
+    /// What was left out at the end, if anything.
+    pub torn: Option<TornTail>,
+}
+
+/// Reads a journal without locking it; one that is being written may end in a torn tail.
+///
+/// # Errors
+///
+/// [`Error::JournalCorrupt`] naming the byte; [`Error::RecordedTwice`]; [`Error::NotAJournal`], also for a file that
+/// ends before its manifest does; [`Error::JournalVersion`]; [`Error::File`] when it cannot be read.
+pub fn read(path: impl AsRef<Path>) -> Result<Contents, Error> {
+    let path = path.as_ref();
+    check_regular(path)?;
+    let file = File::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+    let mut records = Vec::new();
+    let scan = scan(&file, path, |record| records.push(record))?;
+    let manifest = scan.manifest.ok_or_else(|| Error::NotAJournal { path: path.to_owned() })?;
+    Ok(Contents { manifest, records, torn: scan.torn })
+}
+
+/// Refuses pipes and devices, asked before opening: opening a pipe would wait for its writer.
+pub(super) fn check_regular(path: &Path) -> Result<(), Error> {
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    if fs::metadata(path).map_err(failed)?.is_file() {
+        Ok(())
+    } else {
+        Err(failed(io::Error::other("is not a regular file")))
+    }
+}
+
+/// What a pass over a journal found besides its records.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// None when the file ends before the manifest does.
+    pub(super) manifest: Option<Manifest>,
+    /// What was left out at the end.
+    pub(super) torn: Option<TornTail>,
+    /// Bytes of the good frames and of what stands before them.
+    pub(super) good: u64,
+}
+
+/// Reads a whole journal, record by record; `file` stands at its beginning.
+pub(super) fn scan(file: &File, path: &Path, mut take: impl FnMut(Record)) -> Result<Scan, Error> {
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    let len = file.metadata().map_err(failed)?.len();
+    let mut input = BufReader::new(file);
+    let torn_at = |offset: u64| Some(TornTail { offset, bytes: len - offset }).filter(|torn| torn.bytes > 0);
+    if !check_head(&mut input, path, len)? {
+        return Ok(Scan { manifest: None, torn: torn_at(0), good: 0 });
+    }
+    let corrupt = |offset, message: &str| Error::JournalCorrupt {
+        path: path.to_owned(),
+        offset,
+        message: message.to_owned(),
+    };
+    let mut frames = Frames::new(input, HEAD as u64, len);
+    let mut manifest = None;
+    let mut seen = HashSet::new();
+    loop {
+        let (end, offset) = match frames.next().map_err(failed)? {
+            Found::End => (true, len),
+            Found::Torn { offset } => (true, offset),
+            Found::Damaged { offset, message } => return Err(corrupt(offset, message)),
+            Found::Payload { offset, payload } => {
+                match (&manifest, Entry::from_payload(&payload)) {
+                    (None, Some(Entry::Manifest(found))) => manifest = Some(*found),
+                    (Some(_), Some(Entry::Record(record))) => {
+                        if !seen.insert(record.order()) {
+                            let path = path.to_owned();
+                            return Err(Error::RecordedTwice {
+                                path,
+                                item: record.item,
+                                repeat: record.repeat,
+                            });
+                        }
+                        take(record);
+                    }
+                    (None, Some(_)) => return Err(corrupt(offset, "a record stands before the manifest")),
+                    (Some(_), Some(_)) => return Err(corrupt(offset, "a second manifest")),
+                    (_, None) => return Err(corrupt(offset, "neither a manifest nor a record")),
+                }
+                (false, 0)
+            }
+        };
+        if end {
+            return Ok(Scan { manifest, torn: torn_at(offset), good: offset });
+        }
+    }
+}
+
+/// Whether the file begins as a journal does; `Ok(false)` when it ended, or its power did, while that was written.
+fn check_head(input: &mut impl Read, path: &Path, len: u64) -> Result<bool, Error> {
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    let mut found = [0; HEAD];
+    let known = len.min(HEAD as u64) as usize;
+    input.read_exact(&mut found[..known]).map_err(failed)?;
+    let expected = head();
+    if found[..known] == expected[..known] {
+        return Ok(known == HEAD);
+    }
+    if known == HEAD && found[..8] == expected[..8] {
+        let version = u32::from_le_bytes([found[8], found[9], found[10], found[11]]);
+        return Err(Error::JournalVersion { path: path.to_owned(), found: version, expected: VERSION });
+    }
+    Err(Error::NotAJournal { path: path.to_owned() })
+}

@@ -1,0 +1,192 @@
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Manifest, Record, RecordKey, SyncPolicy, TornTail,
+    frame::{self, head},
+    lock::Lock,
+    log::{AppendError, Log},
+    read::{check_regular, scan},
+    record::Entry,
+};
+use crate::Error;
+
+/// A journal that this process writes.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    // Dropped before the log, which holds the locked file.
+    _lock: Lock,
+    log: Log<File>,
+    keys: HashMap<(u64, u32), RecordKey>,
+    torn: Option<TornTail>,
+}
+
+impl Journal {
+    /// Opens the journal of a run, or begins it: a missing file, an empty one, or one that ends before its manifest
+    /// does.
+    ///
+    /// A torn tail is cut; [`Journal::torn`] tells it. Nothing is changed in a file that is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ResultsLocked`] when another process writes it; [`Error::ManifestChanged`] with all differences when it
+    /// belongs to another run; [`Error::JournalCorrupt`], [`Error::RecordedTwice`], [`Error::NotAJournal`],
+    /// [`Error::JournalVersion`]; [`Error::File`] when it cannot be read or written.
+    pub fn open(path: impl AsRef<Path>, manifest: &Manifest, policy: SyncPolicy) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let failed = |source| Error::File { path: path.to_owned(), source };
+        match check_regular(path) {
+            Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = options.map_err(failed)?;
+        let lock = Lock::take(&file, path)?;
+        let mut keys = HashMap::new();
+        let scan = scan(&file, path, |record| {
+            keys.insert(record.order(), record.key);
+        })?;
+        if let Some(recorded) = &scan.manifest {
+            let differences = recorded.differences(manifest);
+            if !differences.is_empty() {
+                return Err(Error::ManifestChanged { path: path.to_owned(), differences });
+            }
+            if scan.torn.is_some() {
+                file.set_len(scan.good).and_then(|()| file.sync_all()).map_err(failed)?;
+            }
+            file.seek(SeekFrom::Start(scan.good)).map_err(failed)?;
+        } else {
+            begin(&mut file, manifest).map_err(failed)?;
+            sync_folder(path).map_err(failed)?;
+        }
+        let log = Log::new(file, policy);
+        Ok(Self { path: path.to_owned(), _lock: lock, log, keys, torn: scan.torn })
+    }
+
+    /// The torn tail that was cut when the journal was opened.
+    pub const fn torn(&self) -> Option<TornTail> {
+        self.torn
+    }
+
+    /// How many records it has.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether it has no record yet.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The key under which this repeat of the item at this place is recorded.
+    pub fn find(&self, place: u64, repeat: u32) -> Option<RecordKey> {
+        self.keys.get(&(place, repeat)).copied()
+    }
+
+    /// Appends a record; when this returns, it is as safe as the policy says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RecordedTwice`] when there is one of this item and repeat; [`Error::File`] when it cannot be written or
+    /// flushed, or has more than 64 MiB; [`Error::JournalBroken`] ever after. All earlier records stay as they are.
+    pub fn append(&mut self, record: Record) -> Result<(), Error> {
+        let order = record.order();
+        if self.keys.contains_key(&order) {
+            let path = self.path.clone();
+            return Err(Error::RecordedTwice { path, item: record.item, repeat: record.repeat });
+        }
+        let key = record.key;
+        let frame = frame::encode(&Entry::Record(record).to_payload());
+        let frame = frame.ok_or_else(|| Error::File {
+            path: self.path.clone(),
+            source: io::Error::new(io::ErrorKind::InvalidInput, "a record has more than 64 MiB"),
+        })?;
+        self.log.append(&frame).map_err(|error| self.error(error))?;
+        self.keys.insert(order, key);
+        Ok(())
+    }
+
+    /// Flushes what the policy has left waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::append`].
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.log.flush().map_err(|error| self.error(error))
+    }
+
+    fn error(&self, error: AppendError) -> Error {
+        let path = self.path.clone();
+        match error {
+            AppendError::Failed(source) => Error::File { path, source },
+            AppendError::Broken => Error::JournalBroken { path },
+        }
+    }
+}
+
+/// Writes head and manifest over whatever was torn there.
+fn begin(file: &mut File, manifest: &Manifest) -> io::Result<()> {
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&start(manifest)?)?;
+    file.sync_all()
+}
+
+/// Head and manifest.
+fn start(manifest: &Manifest) -> io::Result<Vec<u8>> {
+    let mut bytes = head().to_vec();
+    bytes.extend(framed(&Entry::Manifest(Box::new(manifest.clone())))?);
+    Ok(bytes)
+}
+
+fn framed(entry: &Entry) -> io::Result<Vec<u8>> {
+    frame::encode(&entry.to_payload())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a record has more than 64 MiB"))
+}
+
+/// Makes a new name in a folder last; a system on which a folder cannot be opened does that by itself.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Writes a whole journal under a new name, all at once: it is there in full or not at all.
+///
+/// # Errors
+///
+/// [`Error::File`] when there is such a file already, or it cannot be written.
+pub(super) fn write_new(
+    path: &Path,
+    manifest: &Manifest,
+    records: impl Iterator<Item = Record>,
+) -> Result<(), Error> {
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+    }
+    let write = || -> io::Result<()> {
+        let mut output = io::BufWriter::new(File::create(&part)?);
+        output.write_all(&start(manifest)?)?;
+        for record in records {
+            output.write_all(&framed(&Entry::Record(record))?)?;
+        }
+        output.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&part, path)?;
+        sync_folder(path)
+    };
+    write().map_err(|source| {
+        let _ = fs::remove_file(&part);
+        failed(source)
+    })
+}

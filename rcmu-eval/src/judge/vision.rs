@@ -1,0 +1,145 @@
+use rcmu_core::{ImageSize, Picture, Visual};
+use rcmu_data::Sample;
+use serde::Deserialize;
+
+use crate::judge::{GeneratorJudge, JudgeError, VisionCheck, reply::VerdictReply};
+
+const VISION: &str = "Look at the region of the picture whose corners are given in thousandths of its sides. Does it \
+    show what the text says can be seen of it? Leave out names and everything else that cannot be seen. Reply with this \
+    JSON object and nothing else, where the verdict is \"yes\", \"no\", or \"nothing\" if the text says nothing that \
+    could be seen:\n{\"mark\": \"{mark}\", \"verdict\": \"nothing\"}";
+
+/// Opens the picture of a sample, such as [`rcmu_data::PictureSource::open`] with the dataset's folder.
+pub type PictureOpener<'a> =
+    dyn Fn(&Sample) -> Result<(Picture, ImageSize), rcmu_data::Error> + Send + Sync + 'a;
+
+/// Asks a generator that sees whether a region shows what a text says.
+///
+/// The whole picture is shown with the corners of the region; no crop is made.
+///
+/// # Source
+///
+/// Ours.
+#[derive(Clone)]
+pub struct GeneratorVision<'a> {
+    judge: GeneratorJudge<'a>,
+    open: &'a PictureOpener<'a>,
+}
+
+/// What the generator says.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Seen {
+    Yes,
+    No,
+    Nothing,
+}
+
+impl<'a> GeneratorVision<'a> {
+    /// Makes a check that asks this judge about pictures that `open` gives.
+    pub fn new(judge: GeneratorJudge<'a>, open: &'a PictureOpener<'a>) -> Self {
+        Self { judge, open }
+    }
+}
+
+impl VisionCheck for GeneratorVision<'_> {
+    fn identity(&self) -> String {
+        format!("vision-{}", self.judge.name())
+    }
+
+    fn shows(&self, sample: &Sample, index: usize, words: &str) -> Result<Option<bool>, JudgeError> {
+        let Some(bbox) = sample.boxes().nth(index).flatten() else { return Ok(None) };
+        // The message of a dataset's error names a field or a path, not the picture's contents.
+        let (picture, _) = (self.open)(sample).map_err(|error| JudgeError::Picture(error.to_string()))?;
+        let corners = bbox.to_string();
+        let texts = [("region", corners.as_str()), ("text", words)];
+        let reply: VerdictReply<Seen> = self.judge.ask(VISION, &texts, vec![Visual::Image(picture)])?;
+        Ok(match reply.verdict {
+            Seen::Yes => Some(true),
+            Seen::No => Some(false),
+            Seen::Nothing => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcmu_core::{
+        BBox, Control, Event, FinishReason, GenerateError, Generation, Generator, Region, Request, Stats,
+    };
+    use rcmu_data::{Kind, PictureSource, Provenance, SampleRegion};
+
+    use super::*;
+
+    /// Says yes when it is shown one picture and the right corners.
+    struct Seeing;
+
+    impl Generator for Seeing {
+        fn identity(&self) -> String {
+            "seeing".into()
+        }
+
+        fn generate(
+            &self,
+            request: &Request,
+            _: &Control,
+            _: &mut dyn FnMut(Event),
+        ) -> Result<Generation, GenerateError> {
+            let prompt = request.prompt.to_reference_text();
+            let turn = prompt.split("<|im_end|>").nth(1).expect("the system's turn comes first");
+            let wanted = turn.lines().last().expect("a turn has lines");
+            let sees = request.visuals.len() == 1 && request.prompt.image_slots() == 1;
+            let verdict = if sees && prompt.contains("(1,2),(30,40)") { "yes" } else { "no" };
+            let text = wanted.replace("nothing", verdict);
+            Ok(Generation {
+                text,
+                token_ids: Vec::new(),
+                finish: FinishReason::EndOfText,
+                stats: Stats::default(),
+            })
+        }
+    }
+
+    fn sample() -> Sample {
+        let region = |bbox| SampleRegion {
+            region: Region::new("dog", bbox, "").expect("the label is not blank"),
+            facts: [].into(),
+            visual: [].into(),
+        };
+        Sample {
+            id: "a".into(),
+            picture: PictureSource::File("a.png".into()),
+            references: Vec::new(),
+            regions: vec![region(BBox::new(1, 2, 30, 40).ok()), region(None)],
+            kind: Kind::Description,
+            question: "Describe the image.".into(),
+            options: Vec::new(),
+            cited: false,
+            answer: "A dog.".into(),
+            accepted: Vec::new(),
+            citations: Vec::new(),
+            answerable: true,
+            provenance: Provenance::default(),
+        }
+    }
+
+    #[test]
+    fn the_picture_and_the_box_are_shown() {
+        let size = ImageSize::new(10, 10).expect("the sides are not empty");
+        let open = |_: &Sample| Ok((Picture::from_bytes(vec![1]), size));
+        let vision = GeneratorVision::new(GeneratorJudge::new(&Seeing, 1), &open);
+
+        assert_eq!(vision.shows(&sample(), 0, "a dog").expect("well-formed"), Some(true));
+        assert_eq!(vision.shows(&sample(), 1, "a dog").expect("it has no box"), None);
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_opened_is_an_error() {
+        let open = |_: &Sample| {
+            Err(rcmu_data::Error::Field { field: "picture".into(), message: "is missing".into() })
+        };
+        let vision = GeneratorVision::new(GeneratorJudge::new(&Seeing, 1), &open);
+
+        assert!(matches!(vision.shows(&sample(), 0, "a dog"), Err(JudgeError::Picture(_))));
+    }
+}

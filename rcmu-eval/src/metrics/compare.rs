@@ -1,0 +1,110 @@
+use crate::{
+    ItemScore,
+    metrics::{
+        BootstrapOptions, McNemar, PairedDifference, PairedItem, mcnemar, paired::by_name, paired_bootstrap,
+    },
+};
+
+/// Two runs compared on the items that both measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// The measure.
+    pub measure: String,
+    /// Mean difference, interval and effect size.
+    pub paired: PairedDifference,
+    /// `McNemar`'s test; none when a value is neither 0 nor 1.
+    pub mcnemar: Option<McNemar>,
+    /// Items with this measure in the first run only.
+    pub only_in_first: usize,
+    /// Items with this measure in the second run only.
+    pub only_in_second: usize,
+}
+
+/// Compares the second run with the first on one measure, item by item.
+///
+/// Items that one of the runs did not measure are left out and counted. `None` when no item is left.
+///
+/// # Examples
+///
+/// Two items; the second run gets both right, the first only one: the difference is `(0 + 1) / 2`, and one item is
+/// discordant, so that `McNemar`'s exact p-value is `min(1, 2 * 0.5) = 1`.
+///
+/// # Source
+///
+/// Ours; see [`paired_bootstrap`] and [`mcnemar`] for theirs.
+pub fn compare(
+    first: &[ItemScore],
+    second: &[ItemScore],
+    measure: &str,
+    options: &BootstrapOptions,
+) -> Option<Comparison> {
+    let value = |score: &ItemScore| score.measures.get(measure).copied().filter(|value| value.is_finite());
+    let has_it = |score: &&ItemScore| score.outcome.is_measured() && value(score).is_some();
+    let first = by_name(first.iter().filter(has_it), |score| &score.item);
+    let second = by_name(second.iter().filter(has_it), |score| &score.item);
+    let pairs: Vec<_> = first
+        .iter()
+        .filter_map(|(item, score)| {
+            let (one, other) = (value(score)?, value(second.get(item)?)?);
+            Some(PairedItem { cluster: &score.cluster, first: one, second: other })
+        })
+        .collect();
+    let paired = paired_bootstrap(&pairs, options)?;
+    let is_proportion =
+        pairs.iter().all(|pair| [pair.first, pair.second].iter().all(|value| *value == 0.0 || *value == 1.0));
+    let discordant =
+        |one: f64| pairs.iter().filter(|pair| pair.first == one && pair.second == 1.0 - one).count();
+    Some(Comparison {
+        measure: measure.to_owned(),
+        paired,
+        mcnemar: is_proportion.then(|| mcnemar(discordant(1.0), discordant(0.0))),
+        only_in_first: first.len() - pairs.len(),
+        only_in_second: second.len() - pairs.len(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rcmu_data::Kind;
+
+    use super::*;
+    use crate::Outcome;
+
+    fn run(values: &[(&str, Option<f64>)]) -> Vec<ItemScore> {
+        let item = |(id, value): &(&str, Option<f64>)| ItemScore {
+            item: (*id).to_owned(),
+            kind: Kind::VisualToContext,
+            cluster: (*id).to_owned(),
+            outcome: if value.is_some() { Outcome::Scored } else { Outcome::ModelFailed },
+            how: String::new(),
+            measures: value.map(|value| ("accuracy".to_owned(), value)).into_iter().collect(),
+        };
+        values.iter().map(item).collect()
+    }
+
+    #[test]
+    fn runs_are_joined_by_item_and_failures_left_out() {
+        let first = run(&[("a", Some(1.0)), ("b", Some(0.0)), ("c", Some(0.0)), ("d", None)]);
+        let second = run(&[("c", Some(1.0)), ("b", Some(1.0)), ("a", Some(1.0)), ("d", Some(1.0))]);
+
+        let found =
+            compare(&first, &second, "accuracy", &BootstrapOptions::default()).expect("items are shared");
+
+        assert_eq!((found.only_in_first, found.only_in_second), (0, 1));
+        assert_eq!((found.paired.count, found.paired.difference), (3, 2.0 / 3.0));
+        // b = 0, c = 2: the exact p-value is 2 / 4.
+        let test = found.mcnemar.expect("all values are 0 or 1");
+        assert_eq!((test.only_first, test.only_second), (0, 2));
+        assert!((test.exact_p - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn shares_have_no_mcnemar_and_nothing_shared_has_no_comparison() {
+        let first = run(&[("a", Some(0.5))]);
+        let second = run(&[("a", Some(1.0))]);
+        let options = BootstrapOptions::default();
+
+        assert_eq!(compare(&first, &second, "accuracy", &options).and_then(|found| found.mcnemar), None);
+        assert_eq!(compare(&first, &second, "token_f1", &options), None);
+    }
+}

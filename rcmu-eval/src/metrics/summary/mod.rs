@@ -1,0 +1,290 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use rcmu_data::Kind;
+
+use crate::{
+    Interval, ItemScore, SummaryRow,
+    metrics::{
+        BootstrapOptions, Measure,
+        bootstrap::cluster_bootstrap,
+        names, ordered_sum,
+        summary::derived::{abstention_rows, bind_gap_row, macro_row},
+        wilson,
+    },
+};
+
+mod derived;
+
+/// The slice of all items.
+const ALL: &str = "all";
+
+/// The measured values of one measure in one slice.
+type Values<'a> = Vec<(&'a str, f64)>;
+
+/// Turns the scores of items into rows: each measure over all items and over each kind.
+///
+/// - **Value**: the mean over the measured items that have the measure.
+/// - **Interval**: [`wilson`] for proportions of items that each have a picture of their own;
+///   [`cluster_bootstrap`] otherwise; where all values are equal 0 or all 1, so that drawing shows no spread,
+///   [`wilson`] with one trial per picture. None for fewer than two pictures.
+/// - **Worst and best**: the mean if each failed item had the worst or the best value of the measure. A failed item
+///   counts where a measured item of its kind has the measure, and everywhere when no item of its kind was measured.
+/// - **Chance**: for `accuracy`, the mean of what guessing would get, if that is known of every item.
+///
+/// Rows that are no plain means: `accuracy_macro`, `abstention_precision`, `abstention_f1` and `bind_gap`. They come
+/// for all items only, with intervals by drawing pictures.
+///
+/// # Examples
+///
+/// Three measured items with accuracy 1, 1 and 0, and one that failed: the value is 2 / 3, at worst `2 / 4`, at best
+/// `3 / 4`.
+///
+/// ```
+/// use rcmu_data::Kind;
+/// use rcmu_eval::{ItemScore, Outcome, metrics};
+///
+/// let item = |id: &str, outcome, accuracy: Option<f64>| ItemScore {
+///     item: id.into(),
+///     kind: Kind::VisualToContext,
+///     cluster: id.into(),
+///     outcome,
+///     how: String::new(),
+///     measures: accuracy.map(|value| ("accuracy".to_owned(), value)).into_iter().collect(),
+/// };
+/// let scores = [
+///     item("a", Outcome::Scored, Some(1.0)),
+///     item("b", Outcome::Scored, Some(1.0)),
+///     item("c", Outcome::Unparseable, Some(0.0)),
+///     item("d", Outcome::ModelFailed, None),
+/// ];
+///
+/// let rows = metrics::summarise(&scores, &metrics::BootstrapOptions::default());
+///
+/// assert_eq!((rows[0].measure.as_str(), rows[0].slice.as_str(), rows[0].count), ("accuracy", "all", 3));
+/// assert_eq!((rows[0].value, rows[0].worst, rows[0].best), (2.0 / 3.0, 0.5, 0.75));
+/// ```
+///
+/// # Source
+///
+/// Ours.
+pub fn summarise(scores: &[ItemScore], options: &BootstrapOptions) -> Vec<SummaryRow> {
+    let table = Table::of(scores);
+    let mut rows = Vec::new();
+    for ((slice, measure), values) in &table.values {
+        if *measure != names::CHANCE {
+            rows.push(table.row(slice.name(), measure, values, options));
+        }
+    }
+    rows.extend(macro_row(&table, options));
+    rows.extend(abstention_rows(scores, &table, options));
+    rows.extend(bind_gap_row(scores, &table, options));
+    let slice_place =
+        |slice: &str| Kind::ALL.iter().position(|kind| kind.name() == slice).map_or(0, |at| at + 1);
+    rows.sort_by_key(|row| (Measure::place(&row.measure), row.measure.clone(), slice_place(&row.slice)));
+    rows
+}
+
+/// Which items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Slice {
+    All,
+    Of(Kind),
+}
+
+impl Slice {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::All => ALL,
+            Self::Of(kind) => kind.name(),
+        }
+    }
+}
+
+/// The scores, sorted into slices and measures.
+struct Table<'a> {
+    values: BTreeMap<(Slice, &'a str), Values<'a>>,
+    /// Failed items of each kind.
+    failed: BTreeMap<Kind, usize>,
+    /// Kinds of which at least one item was measured.
+    measured: BTreeSet<Kind>,
+}
+
+impl<'a> Table<'a> {
+    fn of(scores: &'a [ItemScore]) -> Self {
+        let mut table = Self { values: BTreeMap::new(), failed: BTreeMap::new(), measured: BTreeSet::new() };
+        for score in scores {
+            if !score.outcome.is_measured() {
+                *table.failed.entry(score.kind).or_default() += 1;
+                continue;
+            }
+            table.measured.insert(score.kind);
+            for (measure, &value) in score.measures.iter().filter(|(_, value)| value.is_finite()) {
+                for slice in [Slice::All, Slice::Of(score.kind)] {
+                    table.values.entry((slice, measure)).or_default().push((&score.cluster, value));
+                }
+            }
+        }
+        table
+    }
+
+    /// Failed items of a slice that might have had a measure.
+    fn failed(&self, slice: &str, measure: &str) -> usize {
+        let counts = self.failed.iter().filter(|(kind, _)| {
+            let has_it = self.values.contains_key(&(Slice::Of(**kind), measure));
+            (slice == ALL || slice == kind.name()) && (has_it || !self.measured.contains(kind))
+        });
+        counts.map(|(_, count)| count).sum()
+    }
+
+    fn row(&self, slice: &str, measure: &str, values: &Values, options: &BootstrapOptions) -> SummaryRow {
+        let sum = ordered_sum(values.iter().map(|(_, value)| *value).collect());
+        let (count, failed) = (values.len(), self.failed(slice, measure) as f64);
+        let with_failed = |value: f64| (sum + failed * value) / (count as f64 + failed);
+        let (worst, best) = Measure::worst_and_best(measure);
+        SummaryRow {
+            measure: measure.to_owned(),
+            slice: slice.to_owned(),
+            count,
+            value: sum / count as f64,
+            interval: interval(values, options),
+            worst: with_failed(worst),
+            best: with_failed(best),
+            chance: (measure == names::ACCURACY).then(|| self.chance(slice, count)).flatten(),
+        }
+    }
+
+    fn chance(&self, slice: &str, count: usize) -> Option<f64> {
+        let mut known = self.values.iter();
+        let (_, values) = known.find(|((of, measure), _)| of.name() == slice && *measure == names::CHANCE)?;
+        let sum = ordered_sum(values.iter().map(|(_, value)| *value).collect());
+        (values.len() == count).then(|| sum / count as f64)
+    }
+}
+
+fn interval(values: &Values, options: &BootstrapOptions) -> Option<Interval> {
+    let clusters = values.iter().map(|(cluster, _)| *cluster).collect::<BTreeSet<_>>().len();
+    if clusters < 2 {
+        return None;
+    }
+    let ones = values.iter().filter(|(_, value)| *value == 1.0).count();
+    let is_proportion = values.iter().all(|(_, value)| *value == 0.0 || *value == 1.0);
+    if is_proportion && clusters == values.len() {
+        wilson(ones, values.len())
+    } else if is_proportion && (ones == 0 || ones == values.len()) {
+        wilson(if ones == 0 { 0 } else { clusters }, clusters)
+    } else {
+        cluster_bootstrap(values, options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{IntervalMethod, Outcome};
+
+    fn score(id: usize, kind: Kind, cluster: &str, measures: &[(&str, f64)]) -> ItemScore {
+        let outcome = if measures.is_empty() { Outcome::JudgeFailed } else { Outcome::Scored };
+        ItemScore {
+            item: id.to_string(),
+            kind,
+            cluster: cluster.into(),
+            outcome,
+            how: String::new(),
+            measures: measures.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+        }
+    }
+
+    fn find<'a>(rows: &'a [SummaryRow], measure: &str, slice: &str) -> &'a SummaryRow {
+        let row = rows.iter().find(|row| row.measure == measure && row.slice == slice);
+        row.unwrap_or_else(|| panic!("no row {measure} of {slice}"))
+    }
+
+    #[test]
+    fn failed_items_move_the_bounds_of_faults_the_other_way() {
+        let scores =
+            [score(0, Kind::Description, "a", &[("swap_rate", 0.5)]), score(1, Kind::Description, "b", &[])];
+
+        let rows = summarise(&scores, &BootstrapOptions::default());
+
+        // Worst (0.5 + 1) / 2, best (0.5 + 0) / 2.
+        let row = find(&rows, "swap_rate", "all");
+        assert_eq!((row.value, row.worst, row.best, row.interval), (0.5, 0.75, 0.25, None));
+    }
+
+    #[test]
+    fn a_failed_item_counts_only_for_measures_of_its_kind_or_for_all_when_these_are_unknown() {
+        let scores = [
+            score(0, Kind::Description, "a", &[("objects_named", 1.0)]),
+            score(1, Kind::VisualToContext, "a", &[("accuracy", 1.0)]),
+            score(2, Kind::VisualToContext, "a", &[]),
+            score(3, Kind::Open, "a", &[]),
+        ];
+
+        let rows = summarise(&scores, &BootstrapOptions::default());
+
+        // Accuracy: both failed items; objects_named: the one of the unknown kind.
+        assert_eq!(find(&rows, "accuracy", "all").worst, 1.0 / 3.0);
+        assert_eq!(find(&rows, "objects_named", "all").worst, 0.5);
+        assert_eq!(find(&rows, "accuracy", "visual_to_context").worst, 0.5);
+        assert!(rows.iter().all(|row| row.slice != "open"), "nothing was measured");
+    }
+
+    #[test]
+    fn chance_is_shown_only_where_every_item_has_it() {
+        let choice = [("accuracy", 1.0), ("chance", 0.25)];
+        let scores = [
+            score(0, Kind::VisualToContext, "a", &choice),
+            score(1, Kind::VisualToContext, "b", &[("accuracy", 0.0), ("chance", 0.2)]),
+            score(2, Kind::ContextToVisual, "c", &choice[..1]),
+        ];
+
+        let rows = summarise(&scores, &BootstrapOptions::default());
+
+        assert_eq!(find(&rows, "accuracy", "visual_to_context").chance, Some(0.225));
+        assert_eq!(find(&rows, "accuracy", "all").chance, None);
+        assert!(rows.iter().all(|row| row.measure != "chance"));
+    }
+
+    #[test]
+    fn the_interval_fits_the_values() {
+        let rows_of = |clusters: [&str; 4], values: [f64; 4]| {
+            let scores: Vec<_> = (0..4)
+                .map(|at| score(at, Kind::VisualToContext, clusters[at], &[("accuracy", values[at])]))
+                .collect();
+            summarise(&scores, &BootstrapOptions::default())[0].interval
+        };
+
+        let own = rows_of(["a", "b", "c", "d"], [0.0, 1.0, 1.0, 1.0]);
+        let shared = rows_of(["a", "a", "b", "b"], [0.0, 1.0, 1.0, 1.0]);
+        let perfect = rows_of(["a", "a", "b", "b"], [1.0; 4]);
+        let one = rows_of(["a"; 4], [0.0, 1.0, 1.0, 1.0]);
+
+        assert_eq!(own, wilson(3, 4));
+        assert_eq!(shared.map(|interval| interval.method), Some(IntervalMethod::ClusterBootstrap));
+        assert_eq!(perfect, wilson(2, 2), "two pictures, two trials");
+        assert_eq!(one, None);
+    }
+
+    #[test]
+    fn rows_come_in_the_order_of_measures_and_kinds() {
+        let both = [("token_f1", 0.5), ("accuracy", 1.0)];
+        let scores =
+            [score(0, Kind::ContextToVisual, "a", &both), score(1, Kind::VisualToContext, "b", &both)];
+
+        let rows = summarise(&scores, &BootstrapOptions::default());
+
+        let order: Vec<_> = rows.iter().map(|row| (row.measure.as_str(), row.slice.as_str())).collect();
+        assert_eq!(
+            order,
+            [
+                ("accuracy", "all"),
+                ("accuracy", "visual_to_context"),
+                ("accuracy", "context_to_visual"),
+                ("accuracy_macro", "all"),
+                ("token_f1", "all"),
+                ("token_f1", "visual_to_context"),
+                ("token_f1", "context_to_visual"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,150 @@
+use std::collections::BTreeSet;
+
+use crate::{
+    judge::{Word, is_negated, lower, outermost, words},
+    scorers::{choice::letter_index, normalise},
+};
+
+/// A reply with what the steps look at.
+pub(super) struct Reply<'a> {
+    text: &'a str,
+    pub(super) words: Vec<Word>,
+    lower: Vec<String>,
+    options: &'a [String],
+    /// The words of each option, without a leading article.
+    option_words: Vec<Vec<String>>,
+}
+
+/// A word that is the letter of an option.
+#[derive(Clone, Copy)]
+struct Letter {
+    place: usize,
+    index: usize,
+    is_capital: bool,
+    /// The signs next to it; none at the ends and next to white space.
+    before: Option<char>,
+    after: Option<char>,
+}
+
+impl Letter {
+    /// Stands in brackets, quotes or asterisks.
+    fn is_wrapped(self) -> bool {
+        self.before.is_some_and(|c| "([{*\"'“".contains(c)) || self.after.is_some_and(|c| ")]}*".contains(c))
+    }
+}
+
+impl<'a> Reply<'a> {
+    pub(super) fn read(text: &'a str, options: &'a [String]) -> Self {
+        let words = words(text);
+        let lower_words = words.iter().map(|word| word.lower.clone()).collect();
+        let option_words = options
+            .iter()
+            .map(|option| {
+                let mut words = lower(option);
+                if words.len() > 1 && matches!(words[0].as_str(), "a" | "an" | "the") {
+                    words.remove(0);
+                }
+                words
+            })
+            .collect();
+        Self { text, words, lower: lower_words, options, option_words }
+    }
+
+    fn letters(&self) -> impl Iterator<Item = Letter> {
+        let letter = |(place, word): (usize, &Word)| {
+            let index =
+                letter_index(&word.lower).filter(|&at| at < self.options.len() && !word.is_possessive)?;
+            let sign = |c: Option<char>| c.filter(|c| !c.is_whitespace());
+            let before = sign(self.text[..word.start].chars().next_back());
+            let after = sign(self.text[word.end..].chars().next());
+            Some(Letter { place, index, is_capital: word.is_capital, before, after })
+        };
+        self.words.iter().enumerate().filter_map(letter)
+    }
+
+    pub(super) fn letter_alone(&self) -> BTreeSet<usize> {
+        self.letters().filter(|_| self.words.len() == 1).map(|letter| letter.index).collect()
+    }
+
+    pub(super) fn option_exact(&self) -> BTreeSet<usize> {
+        (0..self.options.len()).filter(|&at| self.options[at].trim() == self.text).collect()
+    }
+
+    pub(super) fn option_normalised(&self) -> BTreeSet<usize> {
+        let reply = normalise(self.text);
+        (0..self.options.len())
+            .filter(|&at| !reply.is_empty() && normalise(&self.options[at]) == reply)
+            .collect()
+    }
+
+    /// `answer` is a stronger cue than `option` or `choice`.
+    pub(super) fn stated(&self) -> BTreeSet<usize> {
+        let by_cue = |cues: &[&str]| -> BTreeSet<usize> {
+            let follows_cue = |letter: &Letter| {
+                let before = self.lower[..letter.place].iter().rev();
+                let mut before = before.skip_while(|word| {
+                    let filler = [
+                        "is", "be", "would", "should", "the", "correct", "right", "letter", "option",
+                        "choice",
+                    ];
+                    filler.contains(&word.as_str()) && !cues.contains(&word.as_str())
+                });
+                before.next().is_some_and(|word| cues.contains(&word.as_str()))
+            };
+            let stated =
+                self.letters().filter(|letter| follows_cue(letter) && self.is_letter_of_option(*letter));
+            stated.map(|letter| letter.index).collect()
+        };
+        let strong = by_cue(&["answer", "boxed"]);
+        if strong.is_empty() { by_cue(&["option", "choice"]) } else { strong }
+    }
+
+    /// A capital letter, or one that ends the text or has a sign after it; `A` and `I` may be words.
+    fn is_letter_of_option(&self, letter: Letter) -> bool {
+        const REASONS: [&str; 6] = ["because", "since", "as", "based", "according", "for"];
+        let ends = letter.place + 1 == self.words.len()
+            || letter.after.is_some_and(|c| ".,:;!?)]}*\"'”".contains(c));
+        let next = self.lower.get(letter.place + 1);
+        let reasoned = next.is_some_and(|word| REASONS.contains(&word.as_str()));
+        let may_be_word = matches!(self.lower[letter.place].as_str(), "a" | "i") || !letter.is_capital;
+        letter.is_wrapped() || ends || reasoned && letter.is_capital || !may_be_word && letter.after.is_none()
+    }
+
+    /// The letter at the beginning; another letter set out like it, or the words of another option after it, make it
+    /// ambiguous.
+    pub(super) fn leading(&self) -> BTreeSet<usize> {
+        let is_set_out =
+            |letter: &Letter| letter.after.is_some_and(|c| ".):]}".contains(c)) || letter.is_wrapped();
+        let set_out: Vec<_> = self.letters().filter(is_set_out).collect();
+        let mut found = BTreeSet::new();
+        if let Some(first) = set_out.first().filter(|letter| letter.place == 0) {
+            found.extend(set_out.iter().map(|letter| letter.index));
+            let rest = self.contained(1);
+            if rest.len() == 1 && !rest.contains(&first.index) {
+                found.extend(rest);
+            }
+        }
+        found
+    }
+
+    /// The options whose words stand in the reply from word `from` on, without a negation, and not inside the words
+    /// of a longer option.
+    pub(super) fn contained(&self, from: usize) -> BTreeSet<usize> {
+        let reply = &self.lower[from..];
+        let found = outermost(reply, &self.option_words).into_iter();
+        found.filter(|(place, _)| !is_negated(reply, *place)).map(|(_, option)| option).collect()
+    }
+
+    pub(super) fn letters_contained(&self) -> BTreeSet<usize> {
+        let stands_out = |letter: &Letter| {
+            let may_be_word = matches!(self.lower[letter.place].as_str(), "a" | "i");
+            let next = self.lower.get(letter.place + 1).map(String::as_str);
+            let is_listed =
+                letter.after.is_some_and(|c| ",/&;".contains(c)) || matches!(next, None | Some("or" | "and"));
+            letter.is_capital
+                && (!may_be_word || letter.is_wrapped() || is_listed)
+                && !is_negated(&self.lower, letter.place)
+        };
+        self.letters().filter(stands_out).map(|letter| letter.index).collect()
+    }
+}

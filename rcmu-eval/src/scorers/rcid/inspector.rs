@@ -1,0 +1,92 @@
+use std::collections::BTreeMap;
+
+use rcmu_data::Sample;
+
+use crate::{
+    judge::{JudgeError, Judges, find, lower},
+    scorers::{clause::Clause, rcid::Checks, subject::Subject},
+};
+
+/// Checks mentions against regions; what a region shows is asked once.
+pub(super) struct Inspector<'a> {
+    sample: &'a Sample,
+    clauses: &'a [Clause],
+    subjects: &'a [Subject],
+    judges: &'a Judges<'a>,
+    seen: BTreeMap<(usize, usize), Option<bool>>,
+}
+
+impl<'a> Inspector<'a> {
+    /// Makes one that has asked nothing yet.
+    pub(super) fn new(
+        sample: &'a Sample,
+        clauses: &'a [Clause],
+        subjects: &'a [Subject],
+        judges: &'a Judges<'a>,
+    ) -> Self {
+        Self { sample, clauses, subjects, judges, seen: BTreeMap::new() }
+    }
+
+    /// The mean over the mentions of the mean of the checks that can judge them, region `i` standing for `of(i)`.
+    pub(super) fn consistency(
+        &mut self,
+        mentions: &[(usize, usize)],
+        of: &dyn Fn(usize) -> usize,
+        checks: &mut Checks,
+    ) -> Result<Option<f64>, JudgeError> {
+        let (mut sum, mut count) = (0.0, 0_usize);
+        for &(clause, subject) in mentions {
+            let subject = of(subject);
+            let class = self.class(clause, subject);
+            let right_box = self.right_box(clause, subject)?;
+            let shown = self.shows(clause, subject)?;
+            checks.class += usize::from(class.is_some());
+            checks.right_box += usize::from(right_box.is_some());
+            checks.vision += usize::from(shown.is_some());
+            let known: Vec<_> = [class, right_box, shown].into_iter().flatten().collect();
+            if !known.is_empty() {
+                sum += known.iter().filter(|good| **good).count() as f64 / known.len() as f64;
+                count += 1;
+            }
+        }
+        Ok((count > 0).then(|| sum / count as f64))
+    }
+
+    fn class(&self, clause: usize, subject: usize) -> Option<bool> {
+        let words = lower(&self.clauses[clause].text);
+        let says = |subject: &Subject| subject.nouns.iter().any(|noun| find(&words, noun));
+        if says(&self.subjects[subject]) {
+            Some(true)
+        } else {
+            self.subjects.iter().any(says).then_some(false)
+        }
+    }
+
+    fn right_box(&mut self, clause: usize, subject: usize) -> Result<Option<bool>, JudgeError> {
+        let regions = &self.subjects[..self.sample.regions.len()];
+        if subject >= regions.len() {
+            return Ok(None);
+        }
+        let class = &regions[subject].class;
+        let rivals: Vec<_> =
+            (0..regions.len()).filter(|&other| other != subject && regions[other].class == *class).collect();
+        let own = self.shows(clause, subject)? == Some(true);
+        let mut others = false;
+        for rival in &rivals {
+            others |= self.shows(clause, *rival)? == Some(true);
+        }
+        Ok((!rivals.is_empty() && own != others).then_some(own))
+    }
+
+    fn shows(&mut self, clause: usize, subject: usize) -> Result<Option<bool>, JudgeError> {
+        if subject >= self.sample.regions.len() {
+            return Ok(None);
+        }
+        if let Some(&seen) = self.seen.get(&(clause, subject)) {
+            return Ok(seen);
+        }
+        let seen = self.judges.vision.shows(self.sample, subject, &self.clauses[clause].text)?;
+        self.seen.insert((clause, subject), seen);
+        Ok(seen)
+    }
+}

@@ -1,0 +1,341 @@
+mod inspector;
+
+use std::{collections::BTreeSet, fmt};
+
+use rcmu_core::Answer;
+use rcmu_data::Sample;
+
+use crate::{
+    judge::{JudgeError, Judges, find, lower},
+    scorers::{
+        claim::{JudgedClaim, claims},
+        clause::{Clause, clauses},
+        mention::{mentions_in, split_at_mentions},
+        rcid::inspector::Inspector,
+        subject::{Subject, subjects},
+    },
+};
+
+/// Facts of a region that a description is expected to tell.
+const FACTS_WANTED: usize = 2; // K of the definition
+/// The most mentions that are checked; further ones are left out.
+const MAX_MENTIONS: usize = 512; // an answer that never ends must not cost hours of a judge
+
+/// How many mentions each check of consistency could judge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// Mentions of which class they speak.
+    pub class: usize,
+    /// Mentions that fit exactly one region of their class.
+    pub right_box: usize,
+    /// Mentions that say something that can be seen.
+    pub vision: usize,
+}
+
+/// A description scored without a reference.
+///
+/// # Source
+///
+/// `RCIDScore` and its three parts are named in arXiv 2508.12263; all formulas are ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RcidScore {
+    /// Share of the regions that are mentioned by name, or by mark and class noun.
+    pub objects: f64,
+    /// Mean over the regions that have facts of `min(1, told facts / min(2, facts))`; none when no region has any.
+    pub facts: Option<f64>,
+    /// Coverage: the mean of `objects` and `facts`, or `objects` alone.
+    pub coverage: f64,
+    /// Accuracy: the share of the claims that are entailed by the text of the region they are said of; 0 without
+    /// claims.
+    pub accuracy: f64,
+    /// Share of the claims that this text contradicts; 0 without claims.
+    pub contradiction_rate: f64,
+    /// Share of the claims that only another region's text entails; 0 without claims.
+    pub swap_rate: f64,
+    /// Consistency: mean over the mentions of the checks that can judge them; none when none can.
+    pub consistency: Option<f64>,
+    /// Consistency when each mention is judged against the next region of the same class; none when no class has two.
+    pub permuted: Option<f64>,
+    /// How many mentions each check could judge.
+    pub checks: Checks,
+    /// Marks that point at nothing.
+    pub invalid_citations: usize,
+    /// The claims and what became of them.
+    pub claims: Vec<JudgedClaim>,
+}
+
+impl RcidScore {
+    /// 100 times the harmonic mean of coverage, accuracy and consistency: 0 when one of them is 0, none when
+    /// consistency could not be judged and nothing is 0.
+    ///
+    /// # Examples
+    ///
+    /// Coverage 1, accuracy 0.875, consistency 0.5: `300 / (1 + 1.142857 + 2) = 72.413793`.
+    pub fn score(&self) -> Option<f64> {
+        if self.coverage == 0.0 || self.accuracy == 0.0 || self.consistency == Some(0.0) {
+            return Some(0.0);
+        }
+        let consistency = self.consistency?;
+        Some(300.0 / (1.0 / self.coverage + 1.0 / self.accuracy + 1.0 / consistency))
+    }
+
+    /// By how much consistency falls when regions of one class are permuted (`BindGap`).
+    ///
+    /// # Examples
+    ///
+    /// Consistency 1, permuted 0.25: 0.75. Words that fit every region of the class have a gap of 0.
+    pub fn bind_gap(&self) -> Option<f64> {
+        Some(self.consistency? - self.permuted?)
+    }
+}
+
+/// Writes the score with its three parts and the checks that were available.
+impl fmt::Display for RcidScore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.score() {
+            Some(score) => write!(f, "RCIDScore {score:.1}")?,
+            None => write!(f, "RCIDScore not known")?,
+        }
+        write!(f, " (coverage {:.3}, accuracy {:.3}, consistency ", self.coverage, self.accuracy)?;
+        match self.consistency {
+            Some(consistency) => write!(f, "{consistency:.3}")?,
+            None => write!(f, "not known")?,
+        }
+        let Checks { class, right_box, vision } = self.checks;
+        write!(f, "; checks: class {class}, box {right_box}, vision {vision})")
+    }
+}
+
+/// Scores a description by coverage, accuracy and consistency; `None` for a sample without regions and reference
+/// pictures.
+///
+/// The answer is split into clauses at its marks, and where it has none at its names. A clause speaks of the regions
+/// that it cites, else of the one that it names; colour and shape are a name where no other region has both. Its
+/// claims are names, facts and ages; see [`JudgedClaim`]. The checks of consistency for a mention of region `i` are:
+/// its class noun is that of `i` (1), or only that of another region (0); of the regions of one class only `i` shows
+/// what is said (1), or another but not `i` (0); region `i` shows what is said (1 or 0).
+///
+/// # Errors
+///
+/// [`JudgeError`] when a judge gives no verdict.
+///
+/// # Examples
+///
+/// Three regions named and cited; of 8 claims 7 are entailed and 1 contradicted: objects 1, accuracy `7 / 8 = 0.875`.
+///
+/// # Source
+///
+/// The parts are named in arXiv 2508.12263; the formulas are ours.
+pub fn rcid_score(
+    sample: &Sample,
+    answer: &Answer,
+    judges: &Judges,
+) -> Result<Option<RcidScore>, JudgeError> {
+    let subjects = subjects(sample);
+    if subjects.is_empty() {
+        return Ok(None);
+    }
+    let clauses = split_at_mentions(clauses(answer, sample.regions.len()), &subjects);
+    let judged = judge_claims(&clauses, &subjects, None, judges)?;
+    let mentions = mentions(&clauses, &subjects);
+    let objects = coverage_of_objects(&clauses, &mentions, &subjects);
+    let facts = coverage_of_facts(&judged, &subjects);
+    let share = |is: &dyn Fn(&JudgedClaim) -> bool| {
+        let count = judged.iter().filter(|claim| is(claim)).count();
+        if judged.is_empty() { 0.0 } else { count as f64 / judged.len() as f64 }
+    };
+    let mut inspector = Inspector::new(sample, &clauses, &subjects, judges);
+    let mut checks = Checks::default();
+    let consistency = inspector.consistency(&mentions, &|at| at, &mut checks)?;
+    let next = next_of_class(&subjects[..sample.regions.len()]);
+    let permuted = match consistency.filter(|_| next.iter().enumerate().any(|(at, &other)| at != other)) {
+        Some(_) => {
+            let permute = |at: usize| next.get(at).copied().unwrap_or(at);
+            inspector.consistency(&mentions, &permute, &mut Checks::default())?
+        }
+        None => None,
+    };
+    Ok(Some(RcidScore {
+        objects,
+        facts,
+        coverage: facts.map_or(objects, |facts| f64::midpoint(objects, facts)),
+        accuracy: share(&|claim| claim.entailed),
+        contradiction_rate: share(&|claim| claim.contradicted),
+        swap_rate: share(&|claim| claim.swapped_with.is_some()),
+        consistency,
+        permuted,
+        checks,
+        invalid_citations: clauses.iter().map(|clause| clause.unresolved).sum(),
+        claims: judged,
+    }))
+}
+
+/// Reads and judges the claims of an answer.
+pub(super) fn judge_claims(
+    clauses: &[Clause],
+    subjects: &[Subject],
+    default: Option<usize>,
+    judges: &Judges,
+) -> Result<Vec<JudgedClaim>, JudgeError> {
+    claims(clauses, subjects, default).iter().map(|claim| claim.judge(subjects, judges.entailment)).collect()
+}
+
+/// Which clause speaks of which subject: by mark, else by name.
+fn mentions(clauses: &[Clause], subjects: &[Subject]) -> Vec<(usize, usize)> {
+    let mut mentions = Vec::new();
+    for (at, clause) in clauses.iter().enumerate() {
+        if clause.cited.is_empty() {
+            let mut named: Vec<_> = mentions_in(&lower(&clause.text), subjects);
+            named.dedup_by_key(|(_, subject)| *subject);
+            mentions.extend(named.into_iter().map(|(_, subject)| (at, subject)));
+        } else {
+            mentions.extend(clause.cited.iter().map(|&subject| (at, subject)));
+        }
+    }
+    mentions.truncate(MAX_MENTIONS);
+    mentions
+}
+
+fn coverage_of_objects(clauses: &[Clause], mentions: &[(usize, usize)], subjects: &[Subject]) -> f64 {
+    let words: Vec<_> = clauses.iter().map(|clause| lower(&clause.text)).collect();
+    let is_covered = |(at, subject): (usize, &Subject)| {
+        let mut names = subject.names.iter().chain(&subject.look);
+        let named = names.any(|name| words.iter().any(|words| find(words, name)));
+        let cited = mentions.iter().filter(|(_, other)| *other == at);
+        named
+            || cited
+                .into_iter()
+                .any(|(clause, _)| subject.nouns.iter().any(|noun| find(&words[*clause], noun)))
+    };
+    let covered = subjects.iter().enumerate().filter(|subject| is_covered(*subject)).count();
+    covered as f64 / subjects.len() as f64
+}
+
+fn coverage_of_facts(claims: &[JudgedClaim], subjects: &[Subject]) -> Option<f64> {
+    let told: BTreeSet<_> = claims.iter().filter_map(|claim| claim.told.as_ref()).collect();
+    let shares: Vec<f64> = subjects
+        .iter()
+        .enumerate()
+        .filter(|(_, subject)| !subject.facts.is_empty())
+        .map(|(at, subject)| {
+            let told = subject.facts.iter().filter(|(name, _)| told.contains(&(at, name.clone()))).count();
+            (told as f64 / subject.facts.len().min(FACTS_WANTED) as f64).min(1.0)
+        })
+        .collect();
+    (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+}
+
+/// For each region the next one of the same class, around; itself when it is the only one.
+fn next_of_class(regions: &[Subject]) -> Vec<usize> {
+    let count = regions.len();
+    let next = |at: usize| {
+        (1..=count).map(|step| (at + step) % count).find(|&other| regions[other].class == regions[at].class)
+    };
+    (0..count).map(|at| next(at).unwrap_or(at)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rcmu_core::{FinishReason, ImageSize, Region};
+    use rcmu_data::{Kind, PictureSource, Provenance, SampleRegion};
+    use rcmu_prompt::{Targets, parse};
+
+    use super::*;
+
+    fn sample() -> Sample {
+        let map = |pairs: &[(&str, &str)]| -> BTreeMap<_, _> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let region = |colour, shape, owner, job| SampleRegion {
+            region: Region::new("figurine", None, "").expect("the label is not blank"),
+            facts: map(&[("owner", owner), ("job", job)]),
+            visual: map(&[("colour", colour), ("shape", shape)]),
+        };
+        Sample {
+            id: "a".into(),
+            picture: PictureSource::File("a.png".into()),
+            references: Vec::new(),
+            regions: vec![region("red", "robot", "Lily", "teacher"), region("blue", "cat", "Tom", "nurse")],
+            kind: Kind::Description,
+            question: "Describe the image.".into(),
+            options: Vec::new(),
+            cited: true,
+            answer: "Figurines.".into(),
+            accepted: Vec::new(),
+            citations: Vec::new(),
+            answerable: true,
+            provenance: Provenance::default(),
+        }
+    }
+
+    fn score(text: &str) -> RcidScore {
+        let size = ImageSize::new(1000, 1000).expect("the sides are not empty");
+        let answer = parse(text, Targets::new(2, 0, size), FinishReason::EndOfText);
+        let score = rcid_score(&sample(), &answer, &Judges::rules()).expect("rules never fail");
+        score.expect("the sample has regions")
+    }
+
+    #[test]
+    fn a_full_description_scores_100_and_is_bound_to_its_regions() {
+        let score =
+            score("A red robot owned by Lily, a teacher [1], and a blue cat owned by Tom, a nurse [2].");
+
+        assert_eq!(
+            (score.objects, score.facts, score.accuracy, score.consistency),
+            (1.0, Some(1.0), 1.0, Some(1.0))
+        );
+        assert_eq!(score.score(), Some(100.0));
+        // Against the other region every check fails: class, box and vision.
+        assert_eq!((score.permuted, score.bind_gap()), (Some(0.0), Some(1.0)));
+        assert_eq!(
+            score.to_string(),
+            "RCIDScore 100.0 (coverage 1.000, accuracy 1.000, consistency 1.000; checks: class 2, box 2, vision 2)"
+        );
+    }
+
+    #[test]
+    fn contexts_bound_to_the_wrong_boxes_lose_accuracy_but_not_consistency() {
+        let score =
+            score("A red robot owned by Tom, a nurse [1], and a blue cat owned by Lily, a teacher [2].");
+
+        assert_eq!((score.accuracy, score.swap_rate, score.contradiction_rate), (0.0, 1.0, 1.0));
+        assert_eq!((score.consistency, score.score()), (Some(1.0), Some(0.0)));
+    }
+
+    #[test]
+    fn half_a_description_has_half_the_coverage() {
+        // Objects 1/2; facts: the first region tells 1 of 2, the second none: (0.5 + 0) / 2 = 0.25; coverage 0.375.
+        // Accuracy and consistency are 1: 300 / (1 / 0.375 + 1 + 1) = 300 / 4.666667 = 64.285714.
+        let score = score("A red robot owned by Lily [1].");
+
+        assert_eq!((score.objects, score.facts, score.coverage), (0.5, Some(0.25), 0.375));
+        assert!((score.score().expect("all parts are known") - 64.285_714).abs() < 1e-6);
+    }
+
+    #[test]
+    fn words_that_fit_every_region_have_no_gap() {
+        // `figurine` is the class noun of both; nothing else can be seen.
+        let score = score("A figurine owned by Lily [1].");
+
+        assert_eq!((score.consistency, score.permuted, score.bind_gap()), (Some(1.0), Some(1.0), Some(0.0)));
+        assert_eq!(score.checks, Checks { class: 1, right_box: 0, vision: 0 });
+    }
+
+    #[test]
+    fn consistency_that_cannot_be_judged_leaves_the_score_open() {
+        // Objects 0; facts (1/2 + 0) / 2 = 0.25; coverage 0.125. No noun and nothing that can be seen is said.
+        let open = score("Someone owned by Lily [1].");
+        let nothing = score("Someone is there.");
+
+        assert_eq!((open.coverage, open.accuracy, open.consistency, open.score()), (0.125, 1.0, None, None));
+        assert!(open.to_string().starts_with("RCIDScore not known (coverage 0.125"), "{open}");
+        assert_eq!((nothing.coverage, nothing.consistency, nothing.score()), (0.0, None, Some(0.0)));
+    }
+
+    #[test]
+    fn marks_that_point_at_nothing_are_counted() {
+        assert_eq!(score("A red robot [1][7] and more [8].").invalid_citations, 2);
+    }
+}

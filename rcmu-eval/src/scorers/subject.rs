@@ -1,0 +1,134 @@
+use std::collections::BTreeMap;
+
+use rcmu_data::Sample;
+
+use crate::judge::{fact_lines, is_stop_word, lower, words};
+
+/// Names of facts that say what something is called.
+const NAMES: [&str; 5] = ["name", "alias", "full_name", "full name", "nickname"];
+/// Names of visual facts that say of which kind something is.
+const KINDS: [&str; 4] = ["class", "shape", "kind", "object"];
+
+/// A region or reference picture of a sample, in words.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    /// What it is called, first names too, longest first.
+    pub(super) names: Vec<Vec<String>>,
+    /// Colour and kind as in `red robot`, where no other subject looks so: a name for what has none.
+    pub(super) look: Option<Vec<String>>,
+    /// Class nouns: the label, and what the picture shows it to be.
+    pub(super) nouns: Vec<Vec<String>>,
+    /// Facts other than names: name as it is written, and the value's words.
+    pub(super) facts: Vec<(String, Vec<String>)>,
+    /// Words of the visual facts.
+    pub(super) visual: Vec<Vec<String>>,
+    /// Its text and its facts as lines.
+    pub(super) premise: String,
+    /// The label in lower case: subjects of one label can be mistaken for each other.
+    pub(super) class: String,
+}
+
+/// The regions of a sample, then its reference pictures.
+pub(super) fn subjects(sample: &Sample) -> Vec<Subject> {
+    let regions = sample.regions.iter().map(|region| {
+        let label = region.region.label();
+        let mut subject = subject(region.region.info(), &region.facts);
+        let kinds = region.visual.iter().filter(|(name, _)| KINDS.contains(&name.as_str()));
+        subject.nouns = kinds.map(|(_, value)| lower(value)).chain([lower(label)]).collect();
+        subject.visual = region.visual.values().map(|value| lower(value)).collect();
+        subject.class = label.to_lowercase();
+        subject.look = look(&region.visual);
+        subject
+    });
+    let references = sample.references.iter().map(|reference| subject(&reference.info, &reference.facts));
+    let mut subjects: Vec<_> = regions.chain(references).collect();
+    add_first_names(&mut subjects);
+    drop_shared_looks(&mut subjects);
+    subjects
+}
+
+fn look(visual: &BTreeMap<String, String>) -> Option<Vec<String>> {
+    let colour = visual.get("colour").or_else(|| visual.get("color"))?;
+    let kind = KINDS.iter().find_map(|name| visual.get(*name))?;
+    Some(lower(colour).into_iter().chain(lower(kind)).collect())
+}
+
+fn drop_shared_looks(subjects: &mut [Subject]) {
+    let looks: Vec<_> = subjects.iter().filter_map(|subject| subject.look.clone()).collect();
+    for subject in subjects {
+        subject.look =
+            subject.look.take().filter(|look| looks.iter().filter(|other| *other == look).count() == 1);
+    }
+}
+
+fn subject(info: &str, facts: &BTreeMap<String, String>) -> Subject {
+    let (names, others): (Vec<_>, Vec<_>) =
+        facts.iter().partition(|(name, _)| NAMES.contains(&name.to_lowercase().as_str()));
+    let mut names: Vec<_> = names.into_iter().map(|(_, value)| lower(value)).collect();
+    if facts.is_empty() {
+        names.extend(leading_name(info));
+    }
+    Subject {
+        names,
+        look: None,
+        nouns: Vec::new(),
+        facts: others.into_iter().map(|(name, value)| (name.clone(), lower(value))).collect(),
+        visual: Vec::new(),
+        premise: format!("{info}\n{}", fact_lines(facts)),
+        class: String::new(),
+    }
+}
+
+/// The capitalised words that a text about something begins with: `Bella is a dog` is about Bella.
+fn leading_name(info: &str) -> Option<Vec<String>> {
+    let name: Vec<_> =
+        words(info).into_iter().take_while(|word| word.is_capital && !word.is_possessive).collect();
+    let is_name = name.first().is_some_and(|first| !is_stop_word(&first.lower));
+    is_name.then(|| name.into_iter().map(|word| word.lower).collect())
+}
+
+/// The first word of a longer name is a name too, unless another subject has it.
+fn add_first_names(subjects: &mut [Subject]) {
+    let firsts: Vec<Vec<String>> = subjects
+        .iter()
+        .map(|subject| subject.names.iter().filter_map(|name| name.first().cloned()).collect())
+        .collect();
+    for (at, subject) in subjects.iter_mut().enumerate() {
+        let long: Vec<_> =
+            subject.names.iter().filter(|name| name.len() > 1).map(|name| name[0].clone()).collect();
+        for first in long {
+            let is_shared =
+                firsts.iter().enumerate().any(|(other, names)| other != at && names.contains(&first));
+            if !is_shared && !subject.names.contains(&vec![first.clone()]) {
+                subject.names.push(vec![first]);
+            }
+        }
+        subject.names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_begins_with_a_name_is_about_it() {
+        assert_eq!(leading_name("John Smith, a 41-year-old man."), Some(lower("john smith")));
+        assert_eq!(leading_name("The dog of Lily."), None);
+        assert_eq!(leading_name("Lily's dog."), None);
+        assert_eq!(leading_name(""), None);
+    }
+
+    #[test]
+    fn first_names_are_names_unless_they_are_shared() {
+        let named = |name: &str| subject("", &[("name".to_owned(), name.to_owned())].into());
+        let mut own = [named("John Smith"), named("Bella")];
+        let mut shared = [named("John Smith"), named("John Doe")];
+
+        add_first_names(&mut own);
+        add_first_names(&mut shared);
+
+        assert_eq!(own[0].names, [lower("john smith"), lower("john")]);
+        assert_eq!(shared[0].names, [lower("john smith")]);
+    }
+}

@@ -1,0 +1,416 @@
+//! What a run asks, records, leaves out and takes up again.
+
+mod runs;
+
+use std::{
+    fs,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use rcmu_core::{
+    CancelToken, GenerateOptions, Generator, Piece, Request, ScriptedGenerator, SpecialToken, Visual,
+};
+use rcmu_eval::{
+    Error, Reply,
+    dataset::Dataset,
+    journal,
+    run::{Answerer, Asked, Mode, Replay, Run, RunOptions, Shard},
+};
+use runs::{Echo, Scratch, dataset, options, run, write_picture};
+
+/// Sees every request and says nothing of interest.
+#[derive(Default)]
+struct Watcher(Mutex<Vec<Request>>);
+
+impl Answerer for Watcher {
+    fn identity(&self) -> String {
+        "watcher".into()
+    }
+
+    fn answer(&self, asked: &Asked<'_>, _control: &rcmu_core::Control) -> Option<Reply> {
+        self.0.lock().unwrap().push(asked.request.clone());
+        Some(Reply::Text { text: "A".into(), finish: "end_of_text".into() })
+    }
+}
+
+fn requests(dataset: &Dataset, mode: Mode, scratch: &Scratch) -> Vec<Request> {
+    let watcher = Watcher::default();
+    let path = scratch.path("watched.journal");
+    let _ = fs::remove_file(&path);
+    Run::new(dataset, &watcher, RunOptions { mode, ..options() }).unwrap().execute(path).unwrap();
+    watcher.0.into_inner().unwrap()
+}
+
+fn count(request: &Request, wanted: SpecialToken) -> usize {
+    request.prompt.pieces().iter().filter(|piece| **piece == Piece::Special(wanted)).count()
+}
+
+#[test]
+fn failures_are_recorded_and_never_become_a_text() {
+    let scratch = Scratch::new("failures");
+    let dataset = dataset(&scratch.path(""), 20);
+    let path = scratch.path("run.journal");
+
+    let summary = run(&dataset, &Echo::new(), options(), &path).unwrap();
+
+    assert_eq!((summary.total, summary.made, summary.failed, summary.cancelled), (20, 20, 2, false));
+    for record in journal::read(&path).unwrap().records {
+        let five = record.item == "item-5" || record.item == "item-15";
+        let reason = "the engine failed: fives are not served";
+        match record.reply {
+            Reply::Failed { reason: found } => assert!(five && found == reason, "{found}"),
+            Reply::Text { text, finish } => {
+                assert!(!five && text.contains("seed 0") && finish == "end_of_text")
+            }
+        }
+    }
+}
+
+#[test]
+fn a_finished_run_asks_nothing_again_and_changes_nothing() {
+    let scratch = Scratch::new("again");
+    let dataset = dataset(&scratch.path(""), 12);
+    let path = scratch.path("run.journal");
+    run(&dataset, &Echo::new(), options(), &path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+
+    let echo = Echo::new();
+    let summary = run(&dataset, &echo, options(), &path).unwrap();
+
+    assert_eq!((summary.resumed, summary.made, echo.calls()), (12, 0, 0));
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    assert!(!scratch.path("run.journal.pid").exists());
+}
+
+#[test]
+fn many_threads_give_the_journal_of_one() {
+    let scratch = Scratch::new("parallel");
+    let dataset = dataset(&scratch.path(""), 60);
+    let canonical = |name: &str, parallel: usize| {
+        let path = scratch.path(name);
+        let echo = Echo { delay: Duration::from_millis(2), ..Echo::new() };
+        run(&dataset, &echo, RunOptions { parallel, repeats: 2, ..options() }, &path).unwrap();
+        let sorted = scratch.path(&format!("{name}.sorted"));
+        journal::canonical(&path, &sorted).unwrap();
+        (fs::read(&path).unwrap(), fs::read(sorted).unwrap())
+    };
+
+    let (serial, sorted_serial) = canonical("serial", 1);
+    let (_, sorted_parallel) = canonical("parallel", 8);
+
+    assert_eq!(serial, sorted_serial, "one thread writes in order");
+    assert_eq!(sorted_serial, sorted_parallel);
+}
+
+#[test]
+fn merged_shards_are_the_whole_run_byte_for_byte() {
+    let scratch = Scratch::new("shards");
+    let dataset = dataset(&scratch.path(""), 23);
+    let whole = scratch.path("whole");
+    run(&dataset, &Echo::new(), RunOptions { repeats: 2, ..options() }, &whole).unwrap();
+    let expected = fs::read(&whole).unwrap();
+
+    for of in [1, 2, 3, 7] {
+        let path = |index: u32| scratch.path(&format!("part-{index}-{of}"));
+        // The last one first: the order in which they are named does not count.
+        let parts: Vec<_> = (1..=of).rev().map(path).collect();
+        for index in 1..=of {
+            let shard = Shard::new(index, of).unwrap();
+            let options = RunOptions { shard, repeats: 2, parallel: index as usize, ..options() };
+            run(&dataset, &Echo::new(), options, &path(index)).unwrap();
+        }
+        let merged = scratch.path(&format!("merged-{of}"));
+
+        journal::merge(&parts, &merged).unwrap();
+
+        assert_eq!(fs::read(merged).unwrap(), expected, "{of} shards");
+    }
+}
+
+#[test]
+fn journals_that_are_no_shards_of_one_run_are_not_merged() {
+    let scratch = Scratch::new("no-shards");
+    let dataset = dataset(&scratch.path(""), 6);
+    let part = |index: u32, of: u32, name: &str, seed: u64| {
+        let shard = Shard::new(index, of).unwrap();
+        let generate = GenerateOptions { seed, ..GenerateOptions::greedy(16) };
+        let path = scratch.path(name);
+        run(&dataset, &Echo::new(), RunOptions { shard, generate, ..RunOptions::default() }, &path).unwrap();
+        path
+    };
+    let (one, two, other_seed) = (part(1, 2, "a", 0), part(2, 2, "b", 0), part(2, 2, "c", 1));
+    let third = part(3, 3, "d", 0);
+    let merge = |parts: &[&std::path::PathBuf]| journal::merge(parts, scratch.path("x")).expect_err("no run");
+
+    assert!(matches!(merge(&[]), Error::Shards { .. }));
+    assert!(matches!(merge(&[&one]), Error::Shards { message } if message == "shard 2/2 is missing"));
+    assert!(
+        matches!(merge(&[&one, &one]), Error::Shards { message } if message == "shard 1/2 is there twice")
+    );
+    assert!(
+        matches!(merge(&[&one, &third]), Error::Shards { message } if message == "shard 3/3 is none of 2")
+    );
+    assert!(matches!(merge(&[&one, &other_seed]), Error::ManifestChanged { differences, .. }
+        if differences.len() == 1 && differences[0].field == "options.seed"));
+    let cut = scratch.path("cut");
+    let bytes = fs::read(&two).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() - 1]).unwrap();
+    assert!(matches!(merge(&[&one, &cut]), Error::JournalUnfinished { missing: 1, expected: 3, .. }));
+    assert!(!scratch.path("x").exists());
+}
+
+#[test]
+fn a_cancelled_run_keeps_what_it_has_and_goes_on_later() {
+    let scratch = Scratch::new("cancel");
+    let dataset = dataset(&scratch.path(""), 30);
+    let whole = scratch.path("whole");
+    run(&dataset, &Echo::new(), options(), &whole).unwrap();
+    let path = scratch.path("run");
+    for (round, expected_calls) in [(1, 4), (2, 4)] {
+        let cancel = CancelToken::new();
+        let echo = Echo { cancel: Some((cancel.clone(), 4)), ..Echo::new() };
+
+        let summary = run(&dataset, &echo, RunOptions { cancel, ..options() }, &path).unwrap();
+
+        // The fourth answer was cut; three are kept.
+        assert!(summary.cancelled);
+        assert_eq!((summary.made, echo.calls()), (3, expected_calls), "round {round}");
+    }
+
+    let summary = run(&dataset, &Echo::new(), options(), &path).unwrap();
+
+    assert_eq!((summary.resumed, summary.made, summary.cancelled), (6, 24, false));
+    assert_eq!(fs::read(&path).unwrap(), fs::read(&whole).unwrap());
+}
+
+#[test]
+fn a_run_cancelled_before_it_began_asks_nothing() {
+    let scratch = Scratch::new("cancelled");
+    let dataset = dataset(&scratch.path(""), 3);
+    let options = options();
+    options.cancel.cancel();
+    let echo = Echo::new();
+
+    let summary = run(&dataset, &echo, options, &scratch.path("run")).unwrap();
+
+    assert_eq!((summary.made, summary.cancelled, echo.calls()), (0, true, 0));
+}
+
+#[test]
+fn a_deadline_is_recorded_as_the_reason_of_the_end() {
+    let scratch = Scratch::new("deadline");
+    let dataset = dataset(&scratch.path(""), 1);
+    let echo = Echo { delay: Duration::from_millis(20), ..Echo::new() };
+    let path = scratch.path("run");
+
+    run(&dataset, &echo, RunOptions { timeout: Some(Duration::from_millis(1)), ..options() }, &path).unwrap();
+
+    let records = journal::read(&path).unwrap().records;
+    assert!(matches!(&records[0].reply, Reply::Text { finish, .. } if finish == "deadline"));
+}
+
+#[test]
+fn repeats_have_seeds_of_their_own() {
+    let scratch = Scratch::new("repeats");
+    let dataset = dataset(&scratch.path(""), 2);
+    let path = scratch.path("run");
+    let generate = GenerateOptions { seed: u64::MAX, ..GenerateOptions::greedy(16) };
+
+    run(&dataset, &Echo::new(), RunOptions { repeats: 3, generate, ..RunOptions::default() }, &path).unwrap();
+
+    let contents = journal::read(&path).unwrap();
+    let seeds = contents.records.iter().map(|record| match &record.reply {
+        Reply::Text { text, .. } => {
+            (record.repeat, text.split_once("seed ").unwrap().1.split(',').next().unwrap())
+        }
+        Reply::Failed { reason } => panic!("{reason}"),
+    });
+    let max = u64::MAX.to_string();
+    assert_eq!(
+        seeds.collect::<Vec<_>>(),
+        [(0, max.as_str()), (1, "0"), (2, "1"), (0, &max), (1, "0"), (2, "1")]
+    );
+    let keys: std::collections::HashSet<_> = contents.records.iter().map(|record| record.key).collect();
+    assert_eq!(keys.len(), 6);
+}
+
+#[test]
+fn a_picture_that_changed_since_is_an_error_and_is_not_mixed_in() {
+    let scratch = Scratch::new("changed");
+    let dataset = dataset(&scratch.path(""), 4);
+    let path = scratch.path("run");
+    run(&dataset, &Echo::new(), options(), &path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    write_picture(&scratch.path("p.png"), 8);
+
+    let error = run(&dataset, &Echo::new(), options(), &path).expect_err("the picture changed");
+
+    assert!(matches!(error, Error::ItemChanged { item, .. } if item == "item-0"));
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn an_item_whose_picture_is_missing_stops_the_run_by_name() {
+    let scratch = Scratch::new("missing");
+    let whole = dataset(&scratch.path(""), 4);
+    let mut items = whole.items().to_vec();
+    items[2].picture = rcmu_data::PictureSource::File("q.png".into());
+    let dataset = Dataset::new("questions", scratch.path(""), items).unwrap();
+    let path = scratch.path("run");
+
+    let error = run(&dataset, &Echo::new(), options(), &path).expect_err("there is no picture");
+
+    assert!(matches!(error, Error::Item { item, .. } if item == "item-2"));
+    assert_eq!(journal::read(&path).unwrap().records.len(), 2);
+}
+
+#[test]
+fn the_modes_take_away_what_they_say() {
+    let scratch = Scratch::new("modes");
+    let dataset = dataset(&scratch.path(""), 2);
+    let full = requests(&dataset, Mode::Full, &scratch);
+    let text = |request: &Request| request.prompt.to_reference_text();
+
+    assert_eq!(count(&full[0], SpecialToken::BoxStart), 3);
+    assert!(text(&full[0]).contains("Dog number 2."));
+
+    let grey = requests(&dataset, Mode::NoPicture, &scratch);
+    assert_eq!(text(&grey[0]), text(&full[0]));
+    match &grey[0].visuals[..] {
+        [Visual::Image(rcmu_core::Picture::Rgb { size, pixels })] => {
+            assert_eq!((size.width(), size.height()), (2, 2));
+            assert_eq!(**pixels, [128; 12]);
+        }
+        other => panic!("expected one grey picture, found {other:?}"),
+    }
+
+    let bare = requests(&dataset, Mode::NoContext, &scratch);
+    assert!(!text(&bare[0]).contains("Dog number") && text(&bare[0]).contains("question 0?"));
+
+    let unplaced = requests(&dataset, Mode::NoBoxes, &scratch);
+    assert_eq!(count(&unplaced[0], SpecialToken::BoxStart), 0);
+    assert!(text(&unplaced[0]).contains("[3]: The information of the dog in the image: Dog number 2."));
+}
+
+#[test]
+fn permuted_contexts_are_told_in_the_record() {
+    let scratch = Scratch::new("permuted");
+    let dataset = dataset(&scratch.path(""), 8);
+    let path = scratch.path("run");
+    let mode = Mode::PermutedContexts { seed: 3 };
+    let watcher = Watcher::default();
+
+    Run::new(&dataset, &watcher, RunOptions { mode, ..options() }).unwrap().execute(&path).unwrap();
+
+    let requests = watcher.0.into_inner().unwrap();
+    let records = journal::read(&path).unwrap().records;
+    for (record, request) in records.iter().zip(requests) {
+        let text = request.prompt.to_reference_text();
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("Dog number")).collect();
+        for (line, from) in lines.iter().zip(&record.permutation) {
+            assert!(line.ends_with(&format!("Dog number {}.", from - 1)), "{line}");
+        }
+        assert!(record.permutation.iter().zip(1..).all(|(&from, own)| from != own));
+    }
+    let all: std::collections::BTreeSet<_> =
+        records.iter().map(|record| record.permutation.clone()).collect();
+    assert_eq!(
+        all.len(),
+        2,
+        "eight items have both orders of three in which none stays, but for 2 in 256 seeds"
+    );
+}
+
+#[test]
+fn a_replay_gives_what_was_recorded_and_fails_where_nothing_was() {
+    let scratch = Scratch::new("replay");
+    let dataset = dataset(&scratch.path(""), 12);
+    let (path, again) = (scratch.path("run"), scratch.path("again"));
+    run(&dataset, &Echo::new(), RunOptions { repeats: 2, ..options() }, &path).unwrap();
+
+    let replay = Replay::from_journal(&path).unwrap();
+    let wanted = RunOptions { repeats: 3, ..options() };
+    let summary = Run::new(&dataset, &replay, wanted).unwrap().execute(&again).unwrap();
+
+    // Item 5 failed twice when it was recorded; no item has a third answer.
+    assert_eq!((summary.made, summary.failed), (36, 2 + 12));
+    let first = journal::read(&path).unwrap().records;
+    let second = journal::read(&again).unwrap().records;
+    for record in first {
+        let same = second.iter().find(|own| (own.place, own.repeat) == (record.place, record.repeat));
+        assert_eq!(same.map(|own| &own.reply), Some(&record.reply));
+    }
+    let unrecorded = second.iter().find(|record| record.repeat == 2).unwrap();
+    assert_eq!(unrecorded.reply, Reply::Failed { reason: "no answer to this item is recorded".into() });
+}
+
+#[test]
+fn predictions_are_read_by_item() {
+    let scratch = Scratch::new("predictions");
+    let dataset = dataset(&scratch.path(""), 3);
+    let file = scratch.path("answers.jsonl");
+    fs::write(&file, "{\"item\":\"item-1\",\"text\":\"one\"}\n\n{\"item\":\"x\",\"text\":\"\",\"finish\":\"max_tokens\"}\n")
+        .unwrap();
+    let replay = Replay::from_predictions(&file).unwrap();
+    let path = scratch.path("run");
+
+    let summary = Run::new(&dataset, &replay, options()).unwrap().execute(&path).unwrap();
+
+    assert_eq!((summary.made, summary.failed), (3, 2));
+    assert_eq!(replay.strangers(&dataset), ["x"]);
+    let records = journal::read(&path).unwrap().records;
+    assert_eq!(records[1].reply, Reply::Text { text: "one".into(), finish: "end_of_text".into() });
+
+    for (line, expected) in [
+        ("{\"item\":\"a\"}", "2: `text` is missing"),
+        (
+            "{\"item\":1,\"text\":\"\"}",
+            "2: `item` is not valid: invalid type: integer `1`, expected a string",
+        ),
+        ("{\"item\":\"a\",\"text\":\"\",\"score\":1}", "2: `score` is no field of this format"),
+        ("{\"item\":\"b\",\"text\":\"\"}", "2: `item` has an answer on an earlier line"),
+        ("[]", "2: is no object"),
+    ] {
+        fs::write(&file, format!("{{\"item\":\"b\",\"text\":\"b\"}}\n{line}\n")).unwrap();
+        let message = Replay::from_predictions(&file).expect_err(line).to_string();
+        assert!(message.ends_with(&format!("answers.jsonl:{expected}")), "{message}");
+    }
+}
+
+#[test]
+fn progress_counts_up_to_the_end() {
+    let scratch = Scratch::new("progress");
+    let dataset = dataset(&scratch.path(""), 10);
+    let seen = Mutex::new(Vec::new());
+    let generator: Box<dyn Generator> = Box::new(ScriptedGenerator::new(vec!["A"; 9]));
+
+    let run = Run::new(&dataset, &*generator, options()).unwrap();
+    run.on_progress(|progress| seen.lock().unwrap().push(*progress)).execute(scratch.path("run")).unwrap();
+
+    let seen = seen.into_inner().unwrap();
+    assert_eq!(seen.iter().map(|progress| progress.done).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+    assert!(seen.iter().all(|progress| (progress.total, progress.resumed) == (10, 0)));
+    assert_eq!(seen[9].failed, 1, "the script has no tenth answer");
+    assert!(seen[8].remaining().is_some());
+}
+
+#[test]
+fn ten_thousand_recorded_items_are_resumed_in_time_linear_in_their_number() {
+    let scratch = Scratch::new("linear");
+    let time = |items: usize| {
+        let dataset = dataset(&scratch.path(""), items);
+        let path = scratch.path(&format!("run-{items}"));
+        let batch = rcmu_eval::journal::SyncPolicy::Batch(std::num::NonZeroU32::new(1000).unwrap());
+        let options = RunOptions { sync: batch, ..options() };
+        run(&dataset, &Echo::new(), options.clone(), &path).unwrap();
+        let begun = Instant::now();
+        assert_eq!(run(&dataset, &Echo::new(), options, &path).unwrap().resumed, items as u64);
+        begun.elapsed().as_secs_f64()
+    };
+
+    let (small, large) = (time(1000), time(4000));
+
+    // Four times the items: a quadratic pass would take sixteen times as long.
+    assert!(large < small.max(0.02) * 10.0, "{small} s, {large} s");
+}
