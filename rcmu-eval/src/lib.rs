@@ -14,6 +14,4 @@ pub mod run;
 pub mod scorers;
 
 pub use error::Error;
-pub use outcome::{
-    Interval, IntervalMethod, ItemScore, Outcome, Reply, SummaryRow, finish_name,
-};
+pub use outcome::{Interval, IntervalMethod, ItemScore, Outcome, Reply, SummaryRow, finish_name};

@@ -167,7 +167,8 @@ impl Curriculum {
     pub fn fingerprint(&self) -> String {
         let text = serde_json::to_string(self).unwrap_or_default();
         let digest = Sha256::digest(text.as_bytes());
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        let first: [u8; 8] = std::array::from_fn(|at| digest[at]);
+        format!("{:016x}", u64::from_be_bytes(first))
     }
 }
 
@@ -175,7 +176,7 @@ impl Curriculum {
 ///
 /// # Source
 ///
-/// The output function of SplitMix64 (Steele, Lea and Flood, 2014).
+/// The output function of `SplitMix64` (Steele, Lea and Flood, 2014).
 fn mixed(number: u64) -> u64 {
     let x = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -10,8 +10,6 @@ mod mode;
 mod options;
 mod prepare;
 mod progress;
-#[cfg(feature = "remote")]
-mod remote;
 mod replay;
 mod runner;
 
@@ -19,7 +17,5 @@ pub use answerer::{Answerer, Asked};
 pub use mode::{Mode, ModeSample};
 pub use options::{RunOptions, Shard};
 pub use progress::Progress;
-#[cfg(feature = "remote")]
-pub use remote::RemoteGenerator;
 pub use replay::Replay;
 pub use runner::{Run, RunSummary};

@@ -21,13 +21,19 @@ use crate::Error;
 /// As [`SceneSpec::check`].
 pub fn draw(spec: &SceneSpec) -> Result<RgbImage, Error> {
     spec.check()?;
-    let mut canvas = Pixmap::new(spec.side, spec.side).expect("a checked side is not 0");
+    let Some(mut canvas) = Pixmap::new(spec.side, spec.side) else {
+        return Err(Error::Field {
+            field: "side".into(),
+            message: format!("of {} cannot be drawn", spec.side),
+        });
+    };
     backdrop::backdrop(&mut canvas, spec.backdrop, spec.backdrop_seed);
     for figurine in &spec.figurines {
         self::figurine(&mut canvas, figurine, spec.side);
     }
     let pixels = canvas.data().chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
-    Ok(RgbImage::from_raw(spec.side, spec.side, pixels).expect("three bytes for each pixel"))
+    RgbImage::from_raw(spec.side, spec.side, pixels)
+        .ok_or_else(|| Error::Field { field: "side".into(), message: "was not drawn in full".into() })
 }
 
 /// The picture of a scene.
