@@ -6,6 +6,7 @@
 
 pub mod dataset;
 mod error;
+mod hex;
 pub mod journal;
 pub mod judge;
 pub mod metrics;

@@ -44,6 +44,7 @@ impl Dataset {
     /// # Errors
     ///
     /// [`Error::Item`] naming the first item that is at fault or whose id was used before.
+    #[expect(clippy::missing_panics_doc, reason = "plain data with text keys can always be written")]
     pub fn new(
         name: impl Into<String>,
         folder: impl Into<PathBuf>,
@@ -65,7 +66,7 @@ impl Dataset {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         }
-        let hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = crate::hex::hex(&hash.finalize());
         Ok(Self { name: name.into(), items, folder: folder.into(), hash })
     }
 

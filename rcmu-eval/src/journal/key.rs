@@ -16,6 +16,7 @@ pub struct RecordKey([u8; 32]);
 
 impl RecordKey {
     /// The key of one request for one item; `request.options.seed` is the seed of this repeat.
+    #[expect(clippy::missing_panics_doc, reason = "plain numbers can always be written")]
     pub fn new(model: &str, dataset_hash: &str, item: &str, request: &Request, repeat: u32) -> Self {
         let mut hash = Fields(Sha256::new());
         for text in ["rcmu-record-1", model, dataset_hash, item] {

@@ -98,6 +98,7 @@ impl fmt::Display for Difference {
 
 impl Manifest {
     /// Everything in which `self`, the manifest of a journal, differs from the one of the run that is wanted.
+    #[expect(clippy::missing_panics_doc, reason = "plain data with text keys can always be written")]
     pub fn differences(&self, wanted: &Self) -> Vec<Difference> {
         let mut differences = Vec::new();
         let value = |manifest| serde_json::to_value(manifest).expect("a manifest has text keys only");

@@ -13,6 +13,7 @@ use crate::{
         Dataset,
         lines::{self, wrong},
     },
+    hex::hex,
     journal,
 };
 
@@ -69,7 +70,7 @@ impl Replay {
     fn new(name: &str, replies: BTreeMap<(String, u32), Reply>) -> Self {
         let text =
             serde_json::to_vec(&replies.iter().collect::<Vec<_>>()).expect("pairs have text keys only");
-        let hash: String = Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha256::digest(text)[..16]);
         Self { identity: format!("replay of {name} ({hash})"), replies: replies.into_iter().collect() }
     }
 

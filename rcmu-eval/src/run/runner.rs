@@ -45,8 +45,11 @@ pub struct Run<'a, A: ?Sized> {
     dataset: &'a Dataset,
     answerer: &'a A,
     options: RunOptions,
-    on_progress: Option<Box<dyn Fn(&Progress) + Send + Sync + 'a>>,
+    on_progress: Option<Watcher<'a>>,
 }
+
+/// Hears how far a run has come.
+type Watcher<'a> = Box<dyn Fn(&Progress) + Send + Sync + 'a>;
 
 /// What became of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -144,6 +144,15 @@ fn read_further(question: &Turn, has_context: bool) -> Result<UserTurn, Error> {
 fn read_text(text: &str, field: &str) -> Result<UserTurn, Error> {
     let prompt = Prompt::from_reference_text(text);
     refuse_control_tokens(&prompt, field)?;
+    // Another token there is no region's box, and would be read as a part of one.
+    for pair in prompt.pieces().windows(2) {
+        if let [Piece::Text(text, _), Piece::Special(token)] = pair
+            && text.ends_with(LOCATED_AT)
+            && *token != SpecialToken::BoxStart
+        {
+            return Err(wrong(field, format!("has `{token}` in the place of a box")));
+        }
+    }
     Ok(parse_user_turn(&prompt))
 }
 
@@ -163,18 +172,7 @@ fn refuse_control_tokens(prompt: &Prompt, field: &str) -> Result<(), Error> {
         Piece::Image => Some(SpecialToken::ImagePad.as_str()),
         _ => Some(SpecialToken::VideoPad.as_str()),
     });
-    if let Some(token) = bad {
-        return Err(wrong(field, format!("has the control token `{token}`")));
-    }
-    for pair in prompt.pieces().windows(2) {
-        if let [Piece::Text(text, _), Piece::Special(token)] = pair
-            && text.ends_with(LOCATED_AT)
-            && *token != SpecialToken::BoxStart
-        {
-            return Err(wrong(field, format!("has `{token}` in the place of a box")));
-        }
-    }
-    Ok(())
+    bad.map_or(Ok(()), |token| Err(wrong(field, format!("has the control token `{token}`"))))
 }
 
 /// The regions and the texts of the reference pictures; their numbers must be their places.

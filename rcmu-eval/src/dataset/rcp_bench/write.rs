@@ -20,6 +20,7 @@ impl RcpBench {
     ///
     /// [`Error::Item`] naming an item that [`RcpBench::open`] would not give back, before anything is written;
     /// [`Error::File`] when the file cannot be written.
+    #[expect(clippy::missing_panics_doc, reason = "plain data with text keys can always be written")]
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let mut text = format!("{{\"format\":\"{FORMAT}\",\"schema\":{SCHEMA}}}\n");
