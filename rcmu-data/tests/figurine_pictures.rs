@@ -14,7 +14,7 @@ fn spec(backdrop: Backdrop, figurines: Vec<Figurine>) -> SceneSpec {
 }
 
 fn figurine(shape: Shape, colour: Colour) -> Figurine {
-    let bbox = BBox::new(300, 250, 650, 650).unwrap();
+    let bbox = BBox::new(300, 250, 650, 650).expect("corners in order");
     Figurine { shape, colour, size: Size::Large, accessory: None, stand: None, bbox }
 }
 
@@ -101,7 +101,7 @@ fn layouts_keep_figurines_apart_and_use_the_whole_picture() {
             let [x1, y1, x2, y2] = toy.bbox.xyxy();
             assert!([x1, y1, x2, y2].iter().all(|v| (100..1000).contains(v)), "three digits: {:?}", toy.bbox);
             assert!(!is_held_out(toy.shape, toy.colour));
-            let third = |a: u16, b: u16| usize::from((a + b) / 2).clamp(250, 849).saturating_sub(250) / 200;
+            let third = |a: u16, b: u16| usize::from(a.midpoint(b)).clamp(250, 849).saturating_sub(250) / 200;
             middles[third(y1, y2)][third(x1, x2)] += 1;
         }
     }
@@ -134,7 +134,7 @@ fn the_same_scene_gives_the_same_bytes_on_every_platform() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let scene = layout(&mut rng, &LayoutOptions { stands: seed == 2, ..LayoutOptions::default() });
         let digest = Sha256::digest(draw(&scene).unwrap().as_raw());
-        let found: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let found = format!("{:016x}", u64::from_be_bytes(std::array::from_fn(|at| digest[at])));
         assert_eq!(found, pin, "seed {seed}");
     }
 }
