@@ -1,4 +1,5 @@
 //! What becomes of a journal that was cut, damaged, opened twice or refused by the disk.
+#![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
 mod runs;
 

@@ -1,4 +1,5 @@
 //! A run that is killed again and again ends in the journal of a run that was not.
+#![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
 mod runs;
 

@@ -1,4 +1,5 @@
 //! What a run asks, records, leaves out and takes up again.
+#![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
 mod runs;
 

@@ -308,3 +308,12 @@ fn check_events(events: &[ParseEvent], answer: &Answer) -> Result<(), TestCaseEr
     prop_assert!(words.is_empty() && citations.is_empty());
     Ok(())
 }
+
+#[test]
+fn a_box_that_begins_with_its_end_is_no_box_and_no_panic() {
+    let text = "[1]: The information of the x in the image:  located at <|box_end|>";
+
+    let turn = parse_user_turn(&rcmu_core::Prompt::from_reference_text(text));
+
+    assert!(format!("{turn:?}").contains("located at <|box_end|>"), "{turn:?}");
+}

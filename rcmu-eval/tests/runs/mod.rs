@@ -60,7 +60,7 @@ pub fn dataset(folder: &Path, items: usize) -> Dataset {
         region: Region::new("dog", BBox::new(at, at, 500 + at, 500).ok(), format!("Dog number {at}."))
             .unwrap(),
         facts: [("number".into(), at.to_string())].into(),
-        visual: Default::default(),
+        visual: std::collections::BTreeMap::default(),
     };
     let item = |at: usize| Sample {
         id: format!("item-{at}"),

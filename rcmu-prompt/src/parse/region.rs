@@ -55,7 +55,11 @@ pub(crate) fn read_line(
             return Some(ContextLine::Reference { number, picture, info: info.to_owned() });
         }
     }
-    if let Some(place) = turn.find(LOCATED_AT, head..to, |at| turn.is_special(at + LOCATED_AT.len())) {
+    let opens_a_box = |at: usize| {
+        let box_start = at + LOCATED_AT.len();
+        turn.is_special(box_start) && turn.text[box_start..].starts_with(SpecialToken::BoxStart.as_str())
+    };
+    if let Some(place) = turn.find(LOCATED_AT, head..to, opens_a_box) {
         let start = place + LOCATED_AT.len() + SpecialToken::BoxStart.as_str().len();
         let end = turn.find(SpecialToken::BoxEnd.as_str(), start..to, |at| turn.is_special(at))?;
         let after = end + SpecialToken::BoxEnd.as_str().len();
