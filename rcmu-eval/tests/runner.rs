@@ -62,7 +62,7 @@ fn failures_are_recorded_and_never_become_a_text() {
         match record.reply {
             Reply::Failed { reason: found } => assert!(five && found == reason, "{found}"),
             Reply::Text { text, finish } => {
-                assert!(!five && text.contains("seed 0") && finish == "end_of_text")
+                assert!(!five && text.contains("seed 0") && finish == "end_of_text");
             }
         }
     }

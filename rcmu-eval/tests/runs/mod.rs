@@ -21,11 +21,11 @@ use rcmu_eval::{
 };
 
 /// A folder that is removed in the end.
-pub struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
     /// An empty folder of this name.
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("rcmu-eval-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("the system has a folder for scratch files");
@@ -33,7 +33,7 @@ impl Scratch {
     }
 
     /// A file in it.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -45,13 +45,13 @@ impl Drop for Scratch {
 }
 
 /// A picture of 2 x 2 pixels.
-pub fn write_picture(path: &Path, value: u8) {
+pub(crate) fn write_picture(path: &Path, value: u8) {
     let picture = image::RgbImage::from_pixel(2, 2, image::Rgb([value; 3]));
     picture.save(path).expect("a small PNG can be written");
 }
 
 /// Questions about one picture, `p.png` in `folder`, each with three regions.
-pub fn dataset(folder: &Path, items: usize) -> Dataset {
+pub(crate) fn dataset(folder: &Path, items: usize) -> Dataset {
     let picture = folder.join("p.png");
     if !picture.exists() {
         write_picture(&picture, 7);
@@ -81,23 +81,23 @@ pub fn dataset(folder: &Path, items: usize) -> Dataset {
 }
 
 /// Answers with the length of the prompt and the seed; fails where the prompt says `question 5`, `15`, `25`, …
-pub struct Echo {
+pub(crate) struct Echo {
     /// How long it takes.
-    pub delay: Duration,
+    pub(crate) delay: Duration,
     /// Is told of each call before it is answered.
-    pub log: Option<PathBuf>,
+    pub(crate) log: Option<PathBuf>,
     /// How many calls it got.
-    pub calls: AtomicU64,
+    pub(crate) calls: AtomicU64,
     /// Cancels this after so many calls.
-    pub cancel: Option<(CancelToken, u64)>,
+    pub(crate) cancel: Option<(CancelToken, u64)>,
 }
 
 impl Echo {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { delay: Duration::ZERO, log: None, calls: AtomicU64::new(0), cancel: None }
     }
 
-    pub fn calls(&self) -> u64 {
+    pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Ordering::SeqCst)
     }
 }
@@ -137,11 +137,16 @@ impl Generator for Echo {
 }
 
 /// A run with these options.
-pub fn run(dataset: &Dataset, echo: &Echo, options: RunOptions, path: &Path) -> Result<RunSummary, Error> {
+pub(crate) fn run(
+    dataset: &Dataset,
+    echo: &Echo,
+    options: RunOptions,
+    path: &Path,
+) -> Result<RunSummary, Error> {
     Run::new(dataset, echo, options)?.execute(path)
 }
 
 /// Options with a small number of tokens.
-pub fn options() -> RunOptions {
+pub(crate) fn options() -> RunOptions {
     RunOptions { generate: GenerateOptions::greedy(16), ..RunOptions::default() }
 }
