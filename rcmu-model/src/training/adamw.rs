@@ -2,7 +2,7 @@ use burn::tensor::Tensor;
 
 use super::{TrainError, TrainSettings, parameters::Parameter};
 
-/// AdamW with decoupled weight decay for matrices.
+/// `AdamW` with decoupled weight decay for matrices.
 ///
 /// Its state lives beside the parameters, in their order, so that a checkpoint holds it under their names and a
 /// resumed training takes the same path bit for bit.

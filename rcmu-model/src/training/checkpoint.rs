@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt::Write as _,
     fs::{self, File},
     io::{Read, Write},
     path::{Path, PathBuf},
@@ -275,6 +276,9 @@ fn digest(path: &Path) -> Result<FileDigest, TrainError> {
         hash.update(&block[..read]);
         bytes += read as u64;
     }
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
     Ok(FileDigest { bytes, sha256 })
 }

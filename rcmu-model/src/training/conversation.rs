@@ -8,7 +8,12 @@ use super::{
     TrainError,
     sights::{SightTargets, Sights, hundreds, item_error},
 };
-use crate::{Error, generation::EncodedRequest, model::Model, tokenizer::EncodedPrompt};
+use crate::{
+    Error,
+    generation::{EncodedRequest, VisualPlan},
+    model::Model,
+    tokenizer::EncodedPrompt,
+};
 
 /// Questions about one scene with the answers to learn.
 #[derive(Clone, Debug)]
@@ -129,7 +134,7 @@ impl Example {
         let encode = || -> Result<(Self, Vec<usize>), Error> {
             let encoded = model.tokenizer().encode(&prompt.built.prompt)?;
             let outline = model.outline_encoded(&encoded, &prompt.built.visuals)?;
-            let image_tokens: Vec<usize> = outline.visuals.iter().map(|visual| visual.tokens()).collect();
+            let image_tokens: Vec<usize> = outline.visuals.iter().map(VisualPlan::tokens).collect();
             let place = |index| expanded(&encoded, &image_tokens, index);
             let targets = target_tokens(&encoded, &prompt.answers).map(|token| place(token) - 1).collect();
             let ends = box_ends(&encoded, &prompt).map(place).collect();

@@ -52,7 +52,10 @@ pub fn curves_svg(metrics: &str) -> Result<String, serde_json::Error> {
             at + 4.0
         );
     }
-    let line: String = points.iter().map(|&(step, loss)| format!("{:.1},{:.1} ", x(step), y(loss))).collect();
+    let line = points.iter().fold(String::new(), |mut line, &(step, loss)| {
+        let _ = write!(line, "{:.1},{:.1} ", x(step), y(loss));
+        line
+    });
     let _ =
         writeln!(svg, "<polyline points=\"{line}\" fill=\"none\" stroke=\"#2456b0\" stroke-width=\"1.5\"/>");
     svg.push_str("</svg>\n");

@@ -90,7 +90,7 @@ impl ModuleMapper for Replicator<'_> {
         let value = parameter.value.clone().reshape(dims);
         let param = Param::initialized(id, value);
         if self.device.is_autodiff() {
-            param.map(|value| Tensor::from_inner(value)).set_require_grad(parameter.trained)
+            param.map(Tensor::from_inner).set_require_grad(parameter.trained)
         } else {
             param
         }

@@ -68,11 +68,11 @@ pub struct TrainSettings {
     pub warmup_steps: u64,
     /// Share of the learning rate that is left at the end of the cosine.
     pub final_share: f64,
-    /// AdamW's decay rates of the two moments.
+    /// `AdamW`'s decay rates of the two moments.
     pub betas: [f64; 2],
-    /// AdamW's guard against division by zero.
+    /// `AdamW`'s guard against division by zero.
     pub epsilon: f64,
-    /// AdamW's weight decay, for matrices only.
+    /// `AdamW`'s weight decay, for matrices only.
     pub weight_decay: f64,
     /// Largest norm of all gradients together; larger ones are scaled down.
     pub clip_norm: f64,

@@ -88,6 +88,7 @@ impl Starter {
     ///
     /// [`TrainError::File`] when the directory cannot be written, [`TrainError::Model`] when the settings do not make
     /// a model.
+    #[expect(clippy::missing_panics_doc, reason = "plain data can always be written")]
     pub fn write<S: AsRef<str> + Send>(
         &self,
         dir: &Path,
