@@ -82,7 +82,7 @@ pub struct Mix {
     pub corners: u32,
     /// Grounding by boxes, no context lines: "What is at (…)?", "Where is the red robot?"
     pub boxes: u32,
-    /// Grounding by context lines with boxes and without texts: "What is [2]?"
+    /// Grounding by context lines with boxes and without texts: `What is [2]?`
     pub numbers: u32,
     /// Grounding of everything at once: "Which figurines are there?"
     pub listings: u32,
