@@ -13,7 +13,7 @@ pub struct RunOptions {
     pub mode: Mode,
     /// How answers are generated; repeat r has the seed `seed + r`.
     pub generate: GenerateOptions,
-    /// The longest that one answer may take. An answer that was cut is recorded with the reason `deadline`.
+    /// The longest that one answer may take. A text that was cut is recorded with the reason `deadline`, none as a failure.
     pub timeout: Option<Duration>,
     /// How often each item is asked; at least 1.
     pub repeats: u32,
