@@ -1,7 +1,7 @@
 //! Evaluation of region-level context-aware answers, measured honestly.
 //!
 //! ```text
-//! dataset ─► run (Generator, journal) ─► scorers (judge) ─► metrics
+//! dataset ─► run (Generator, journal) ─► scorers (judge) ─► metrics ─► report
 //! ```
 
 pub mod dataset;
@@ -11,6 +11,7 @@ pub mod journal;
 pub mod judge;
 pub mod metrics;
 mod outcome;
+pub mod report;
 pub mod run;
 pub mod scorers;
 

@@ -1,0 +1,166 @@
+use askama::Template;
+
+use crate::{
+    Error,
+    metrics::{Better, Comparison, Measure},
+    report::{
+        html::{DifferencePlot, Head},
+        markdown::{escape, table_line},
+        text::{interval_words, p_words, percent, points},
+        visible,
+    },
+};
+
+/// Two runs compared, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComparisonReport {
+    /// Its heading.
+    pub title: String,
+    /// What the first run is called.
+    pub first: String,
+    /// What the second run is called.
+    pub second: String,
+    /// The table.
+    pub rows: Vec<ComparisonRow>,
+}
+
+/// One measure over one slice of the items that both runs measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComparisonRow {
+    /// Which items: the name of a kind, or `all`.
+    pub slice: String,
+    /// What was found.
+    pub comparison: Comparison,
+}
+
+#[derive(Template)]
+#[template(path = "comparison.html")]
+struct Page {
+    head: Head,
+    first: String,
+    second: String,
+    most: String,
+    rows: Vec<RowView>,
+}
+
+struct RowView {
+    measure: String,
+    slice: String,
+    meaning: &'static str,
+    count: usize,
+    left_out: String,
+    first: String,
+    second: String,
+    difference: String,
+    interval: String,
+    p: String,
+    mcnemar: String,
+    effect: String,
+    verdict: &'static str,
+    class: &'static str,
+    plot: DifferencePlot,
+}
+
+impl ComparisonReport {
+    /// Writes a table as Markdown.
+    pub fn to_markdown(&self) -> String {
+        let mut text = format!("# {}\n\n", escape(&self.title));
+        let runs = [("First", &self.first), ("Second", &self.second)];
+        text.push_str("| | |\n|---|---|\n");
+        for (name, run) in runs {
+            text.push_str(&table_line(&[name.into(), escape(run)]));
+        }
+        text.push_str("\nValues in percent, differences in percentage points, second minus first.\n\n");
+        text.push_str("| measure | slice | items | left out | first | second | difference | 95 % interval | p | McNemar's p | effect size | verdict |\n");
+        text.push_str("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n");
+        for row in self.views(self.most()) {
+            text.push_str(&table_line(&[
+                escape(&row.measure),
+                escape(&row.slice),
+                row.count.to_string(),
+                row.left_out,
+                row.first,
+                row.second,
+                format!("**{}**", row.difference),
+                row.interval,
+                escape(&row.p),
+                escape(&row.mcnemar),
+                row.effect,
+                row.verdict.to_owned(),
+            ]));
+        }
+        text
+    }
+
+    /// Writes one self-contained page that forbids itself scripts and the network.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReportPage`] if the template cannot be filled; no content of a comparison leads to it.
+    pub fn to_html(&self) -> Result<String, Error> {
+        let most = self.most();
+        let page = Page {
+            head: Head::new(&self.title),
+            first: visible(&self.first),
+            second: visible(&self.second),
+            most: percent(most),
+            rows: self.views(most),
+        };
+        page.render().map_err(|source| Error::ReportPage { source })
+    }
+
+    /// The end of the plots' lines: the largest difference or end of an interval, up to the next tenth.
+    fn most(&self) -> f64 {
+        let values = self.rows.iter().flat_map(|row| {
+            let paired = &row.comparison.paired;
+            let ends = paired.interval.map_or([0.0; 2], |interval| [interval.low, interval.high]);
+            [paired.difference.abs(), ends[0].abs(), ends[1].abs()]
+        });
+        (values.filter(|value| value.is_finite()).fold(0.0, f64::max) * 10.0).ceil().max(1.0) / 10.0
+    }
+
+    fn views(&self, most: f64) -> Vec<RowView> {
+        self.rows.iter().map(|row| view(row, most)).collect()
+    }
+}
+
+fn view(row: &ComparisonRow, most: f64) -> RowView {
+    let (found, paired) = (&row.comparison, &row.comparison.paired);
+    let measure = Measure::find(&found.measure);
+    let none = || "–".to_owned();
+    let (verdict, class) = verdict(found, measure.map(|measure| measure.better));
+    RowView {
+        measure: visible(&found.measure),
+        slice: visible(&row.slice),
+        meaning: measure.map_or("", |measure| measure.meaning),
+        count: paired.count,
+        left_out: (found.only_in_first + found.only_in_second).to_string(),
+        first: percent(paired.first),
+        second: percent(paired.second),
+        difference: points(paired.difference),
+        interval: paired.interval.map_or_else(none, |interval| interval_words(&interval)),
+        p: paired.p_value.map_or_else(none, p_words),
+        mcnemar: found.mcnemar.map_or_else(none, |test| p_words(test.exact_p)),
+        effect: paired
+            .effect_size
+            .map_or_else(none, |effect| format!("{effect:.2}").replace('-', "\u{2212}")),
+        verdict,
+        class,
+        plot: DifferencePlot::new(paired.difference, paired.interval, most),
+    }
+}
+
+/// What the interval says: it leaves out 0, or it does not.
+fn verdict(found: &Comparison, better: Option<Better>) -> (&'static str, &'static str) {
+    let sign = match found.paired.interval {
+        Some(interval) if interval.low > 0.0 => 1,
+        Some(interval) if interval.high < 0.0 => -1,
+        _ => 0,
+    };
+    match (sign, better) {
+        (0, _) => ("no clear difference", "unclear"),
+        (1, Some(Better::Higher)) | (-1, Some(Better::Lower)) => ("second is better", "right"),
+        (_, Some(_)) => ("second is worse", "wrong"),
+        (_, None) => ("they differ", "measured"),
+    }
+}

@@ -1,0 +1,143 @@
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error,
+    report::{Report, text::is_hidden},
+};
+
+/// The version of the JSON form; a reader of this crate reads this one alone.
+pub const REPORT_VERSION: u32 = 1;
+
+const SCHEMA: &str = "rcmu-eval-report";
+
+#[derive(Serialize)]
+struct Written<'a> {
+    schema: &'a str,
+    version: u32,
+    headline: String,
+    report: &'a Report,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    schema: String,
+    version: u64,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    report: Report,
+}
+
+impl Report {
+    /// Writes it as JSON; `schema` and `version` come first.
+    ///
+    /// Characters that mean something in HTML, and those that hide or reorder text, are written as `\u003c`, so that
+    /// the text may stand in a page or a terminal.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReportField`] naming a number that is not finite, for JSON has no such numbers.
+    ///
+    /// # Panics
+    ///
+    /// Never: all keys are texts, and a string takes all text.
+    pub fn to_json(&self) -> Result<String, Error> {
+        self.check_numbers()?;
+        let written = Written {
+            schema: SCHEMA,
+            version: REPORT_VERSION,
+            headline: self.headline().words(),
+            report: self,
+        };
+        let plain = serde_json::to_string_pretty(&written).expect("all keys are texts");
+        let mut json = String::new();
+        for c in plain.chars() {
+            // None of these stands outside of a string.
+            if matches!(c, '<' | '>' | '&' | '\'') || is_hidden(c) {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(json, "\\u{unit:04x}").expect("a string takes all text");
+                }
+            } else {
+                json.push(c);
+            }
+        }
+        json.push('\n');
+        Ok(json)
+    }
+
+    /// Reads what [`Report::to_json`] wrote; numbers come back to within one unit in the last place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReportSyntax`] for anything that is no report, [`Error::ReportVersion`] for a report of another
+    /// version, [`Error::ReportField`] naming a citation of nothing.
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        let syntax = |source| Error::ReportSyntax { source };
+        let Version { schema, version } = serde_json::from_str(json).map_err(syntax)?;
+        if schema != SCHEMA {
+            let message = format!("is no `{SCHEMA}`");
+            return Err(Error::ReportField { field: "schema".into(), message });
+        }
+        if version != u64::from(REPORT_VERSION) {
+            return Err(Error::ReportVersion { found: version, expected: REPORT_VERSION });
+        }
+        let Read { report } = serde_json::from_str(json).map_err(syntax)?;
+        report.check_numbers()?;
+        for (at, item) in report.items.iter().enumerate() {
+            let most = item.sample.regions.len() + item.sample.references.len();
+            if let Some(number) = item.cited.iter().find(|&&number| number == 0 || number as usize > most) {
+                let message = format!("{number} is none of 1..={most}");
+                return Err(Error::ReportField { field: format!("items[{at}].cited"), message });
+            }
+        }
+        Ok(report)
+    }
+
+    fn check_numbers(&self) -> Result<(), Error> {
+        let check = |field: String, value: f64| {
+            let message = format!("is {value}");
+            if value.is_finite() { Ok(()) } else { Err(Error::ReportField { field, message }) }
+        };
+        for (at, row) in self.rows.iter().enumerate() {
+            let ends = row.interval.map(|interval| [interval.low, interval.high]).into_iter().flatten();
+            for value in [row.value, row.worst, row.best].into_iter().chain(row.chance).chain(ends) {
+                check(format!("rows[{at}]"), value)?;
+            }
+        }
+        for (at, item) in self.items.iter().enumerate() {
+            for (name, value) in &item.score.measures {
+                check(format!("items[{at}].score.measures.{name}"), *value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Pictures as Base64.
+pub(super) mod picture {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::report::text::{from_base64, to_base64};
+
+    #[allow(clippy::ref_option, reason = "serde gives the field as it is")]
+    pub(in crate::report) fn serialize<S: Serializer>(
+        picture: &Option<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match picture {
+            Some(bytes) => serializer.serialize_some(&to_base64(bytes)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(in crate::report) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<u8>>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| from_base64(&text).ok_or_else(|| D::Error::custom("the picture is no Base64")))
+            .transpose()
+    }
+}

@@ -1,0 +1,185 @@
+//! What an evaluation found, written for people, spreadsheets and build servers.
+//!
+//! ```text
+//! Report ─┬─ to_html      one file that needs no network and runs nothing
+//!         ├─ to_json ◄──► from_json
+//!         ├─ to_csv, to_csv_table
+//!         ├─ to_markdown
+//!         └─ to_junit
+//! Comparison ─► ComparisonReport ─┬─ to_html
+//!                                 └─ to_markdown
+//! ```
+//!
+//! Replies, labels and texts are hostile: every writer escapes for its format, and [`visible`] has shown characters
+//! that hide or reorder text before. A report holds no clock times, so that equal inputs give equal bytes.
+
+mod comparison;
+mod csv;
+mod headline;
+mod html;
+mod json;
+mod junit;
+mod markdown;
+mod text;
+mod verdict;
+
+use std::collections::BTreeMap;
+
+use rcmu_core::{CitationTarget, FinishReason, ImageSize};
+use rcmu_data::{Kind, Sample};
+use rcmu_prompt::{Targets, parse};
+use serde::{Deserialize, Serialize};
+
+use crate::{ItemScore, Outcome, Reply, SummaryRow, journal::DatasetIdentity, run::Mode};
+
+pub use comparison::{ComparisonReport, ComparisonRow};
+pub use headline::Headline;
+pub use json::REPORT_VERSION;
+pub use text::visible;
+pub use verdict::Verdict;
+
+/// How many items of each kind had each outcome.
+pub type OutcomeCounts = BTreeMap<Kind, BTreeMap<Outcome, usize>>;
+
+/// What an evaluation found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Its heading.
+    pub title: String,
+    /// The generator's own name of its weights and settings.
+    pub model: String,
+    /// What was asked.
+    pub dataset: DatasetIdentity,
+    /// What was left out or changed of each item.
+    pub mode: Mode,
+    /// Names and values of everything else that the result depends on, in the order of showing.
+    pub settings: Vec<(String, String)>,
+    /// The most failed items with which the report still has a headline.
+    pub allowed_failures: usize,
+    /// The table; its first row is the headline.
+    pub rows: Vec<SummaryRow>,
+    /// What became of all items, shown or not; see [`count_outcomes`].
+    pub outcomes: OutcomeCounts,
+    /// The items to show: all of them, or some, or none.
+    pub items: Vec<ReportItem>,
+}
+
+impl Report {
+    /// How many items had this outcome.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.outcomes.values().filter_map(|counts| counts.get(&outcome)).sum()
+    }
+
+    /// How many items there are, shown or not.
+    pub fn total(&self) -> usize {
+        self.outcomes.values().flat_map(BTreeMap::values).sum()
+    }
+
+    /// How many items could not be measured.
+    pub fn failures(&self) -> usize {
+        Outcome::ALL.iter().filter(|outcome| !outcome.is_measured()).map(|outcome| self.count(*outcome)).sum()
+    }
+
+    /// The facts above the table: model, dataset, mode and settings.
+    fn facts(&self) -> Vec<(String, String)> {
+        let dataset = &self.dataset;
+        let mut facts = vec![
+            ("Model".to_owned(), visible(&self.model)),
+            ("Dataset".to_owned(), format!("{}, {} items", visible(&dataset.name), dataset.items)),
+            ("Mode".to_owned(), mode_words(self.mode)),
+        ];
+        facts.extend(self.settings.iter().map(|(name, value)| (visible(name), visible(value))));
+        facts.push(("Dataset hash".to_owned(), visible(&dataset.hash)));
+        facts
+    }
+}
+
+/// Counts what became of items, by kind.
+pub fn count_outcomes<'a>(scores: impl IntoIterator<Item = &'a ItemScore>) -> OutcomeCounts {
+    let mut counts = OutcomeCounts::new();
+    for score in scores {
+        *counts.entry(score.kind).or_default().entry(score.outcome).or_default() += 1;
+    }
+    counts
+}
+
+/// An item with what was said about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReportItem {
+    /// The item as it was shown to the generator.
+    pub sample: Sample,
+    /// Its picture as a PNG file; none leaves the boxes on an empty ground.
+    #[serde(with = "json::picture", default, skip_serializing_if = "Option::is_none")]
+    pub picture_png: Option<Vec<u8>>,
+    /// What the generator said.
+    pub reply: Reply,
+    /// How that was scored.
+    pub score: ItemScore,
+    /// The numbers of the regions and reference pictures that the reply cites, in order of their first mark, each once.
+    pub cited: Vec<u32>,
+}
+
+impl ReportItem {
+    /// An item whose citations are read from the reply.
+    pub fn new(sample: Sample, picture_png: Option<Vec<u8>>, reply: Reply, score: ItemScore) -> Self {
+        let mut cited = Vec::new();
+        if let Reply::Text { text, .. } = &reply {
+            let answer = parse(text, targets(&sample), FinishReason::EndOfText);
+            let marks = answer.statements.iter().flat_map(|statement| &statement.citations);
+            for number in marks.filter_map(|mark| number(mark.target, &sample)) {
+                if !cited.contains(&number) {
+                    cited.push(number);
+                }
+            }
+        }
+        Self { sample, picture_png, reply, score, cited }
+    }
+
+    /// Whether it was right, as far as that is known.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of(&self.score)
+    }
+
+    /// What the generator said, or why it said nothing.
+    fn said(&self) -> &str {
+        match &self.reply {
+            Reply::Text { text, .. } => text,
+            Reply::Failed { reason } => reason,
+        }
+    }
+}
+
+/// What the marks of a reply can point at; boxes stay on the model's grid.
+fn targets(sample: &Sample) -> Targets {
+    let size = ImageSize::new(1000, 1000).expect("neither side is 0 or above the limit");
+    Targets::new(sample.regions.len(), sample.references.len(), size)
+}
+
+/// The number under which a prompt shows what a mark points at; none for one that points at nothing.
+fn number(target: CitationTarget, sample: &Sample) -> Option<u32> {
+    match target {
+        CitationTarget::Region(id) => Some(id.number()),
+        CitationTarget::Reference(place) => Some(sample.regions.len() as u32 + place),
+        CitationTarget::Unresolved(_) => None,
+    }
+}
+
+fn mode_words(mode: Mode) -> String {
+    match mode {
+        Mode::Full => "full: nothing left out".into(),
+        Mode::NoPicture => "control: grey pictures".into(),
+        Mode::NoContext => "control: neither regions nor reference pictures".into(),
+        Mode::NoBoxes => "control: regions without boxes".into(),
+        Mode::PermutedContexts { seed } => format!("control: texts permuted among regions, seed {seed}"),
+    }
+}
+
+const fn outcome_words(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Scored => "answered",
+        Outcome::Abstained => "declined",
+        Outcome::Unparseable => "unreadable",
+        Outcome::JudgeFailed => "judge failed",
+        Outcome::ModelFailed => "model failed",
+    }
+}
