@@ -240,10 +240,10 @@ fn numbers_tell_nothing_about_places() {
         for (rank, number) in from_left.into_iter().enumerate() {
             counts[0][rank][number] += 1;
         }
-        for number in 0..4 {
+        (0..4).for_each(|number| {
             let rank = items.spec.figurines.iter().position(|it| it.bbox == bbox(number));
             counts[1][rank.expect("every region shows a figurine")][number] += 1;
-        }
+        });
     }
 
     for counts in counts {
