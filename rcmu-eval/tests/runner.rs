@@ -198,43 +198,6 @@ fn a_run_cancelled_before_it_began_asks_nothing() {
     assert_eq!((summary.made, summary.cancelled, echo.calls()), (0, true, 0));
 }
 
-/// Never says anything in time.
-struct Slow;
-
-impl Generator for Slow {
-    fn identity(&self) -> String {
-        "slow".into()
-    }
-
-    fn generate(
-        &self,
-        _request: &Request,
-        _control: &rcmu_core::Control,
-        _on_event: &mut dyn FnMut(rcmu_core::Event),
-    ) -> Result<rcmu_core::Generation, rcmu_core::GenerateError> {
-        let finish = rcmu_core::FinishReason::Deadline;
-        Ok(rcmu_core::Generation {
-            text: String::new(),
-            token_ids: vec![],
-            finish,
-            stats: rcmu_core::Stats::default(),
-        })
-    }
-}
-
-#[test]
-fn no_text_within_the_time_limit_is_a_failure() {
-    let scratch = Scratch::new("slow");
-    let dataset = dataset(&scratch.path(""), 1);
-    let path = scratch.path("run");
-
-    let summary = Run::new(&dataset, &Slow, options()).unwrap().execute(&path).unwrap();
-
-    assert_eq!(summary.failed, 1);
-    let reason = "no text within the time limit".to_owned();
-    assert_eq!(journal::read(&path).unwrap().records[0].reply, Reply::Failed { reason });
-}
-
 #[test]
 fn a_deadline_is_recorded_as_the_reason_of_the_end() {
     let scratch = Scratch::new("deadline");
