@@ -52,29 +52,16 @@ fn a_journal_cut_at_any_byte_is_resumed_to_the_same_bytes() {
     for cut in 0..=bytes.len() {
         fs::write(&path, &bytes[..cut]).unwrap();
         let whole = ends.iter().skip(2).filter(|&&end| end <= cut).count() as u64;
-        let good = ends.iter().copied().filter(|&end| end <= cut).max().unwrap_or(0);
-        let echo = Echo::new();
+        // Before the end of the manifest there is nothing to go on with.
+        let good = ends.iter().copied().filter(|&end| end <= cut && end != ends[0]).max().unwrap_or(0);
+        let sync = SyncPolicy::Batch(7.try_into().unwrap());
 
-        let summary = run(
-            &dataset,
-            &echo,
-            RunOptions { sync: SyncPolicy::Batch(7.try_into().unwrap()), ..options() },
-            &path,
-        )
-        .unwrap_or_else(|error| panic!("{cut}: {error}"));
+        let summary = run(&dataset, &Echo::new(), RunOptions { sync, ..options() }, &path)
+            .unwrap_or_else(|error| panic!("{cut}: {error}"));
 
         assert_eq!((summary.resumed, summary.made), (whole, 3 - whole), "{cut}");
-        let begun = cut >= ends[1];
-        let torn = if begun {
-            (good < cut).then_some((good, cut - good))
-        } else {
-            (cut > 0 && cut != ends[0]).then_some((0, cut))
-        };
-        let found = summary.torn.map(|torn| (torn.offset as usize, torn.bytes as usize));
-        assert_eq!(found.is_some(), torn.is_some(), "{cut}: {found:?}");
-        if begun {
-            assert_eq!(found, torn, "{cut}");
-        }
+        let torn = summary.torn.map(|torn| (torn.offset as usize, torn.bytes as usize));
+        assert_eq!(torn, (good < cut).then_some((good, cut - good)), "{cut}");
         assert_eq!(fs::read(&path).unwrap(), bytes, "{cut}");
     }
 }
@@ -86,7 +73,7 @@ fn a_journal_with_any_byte_changed_is_refused_at_its_record_and_left_alone() {
     let manifest = manifest(&dataset);
     let path = scratch.path("run");
     for at in 0..bytes.len() {
-        for mask in [0x01_u8, 0x80, 0xFF, bytes[at]] {
+        for mask in [0x01_u8, 0x80, bytes[at]] {
             let mut flipped = bytes.clone();
             flipped[at] ^= mask; // the last mask makes it zero
             if flipped == bytes {
@@ -135,7 +122,7 @@ fn a_repair_copies_the_good_records_and_lists_what_is_lost() {
     let scratch = Scratch::new("repair");
     let (dataset, bytes, ends) = small(&scratch, 5);
     let (path, copy) = (scratch.path("run"), scratch.path("copy"));
-    for at in (0..bytes.len()).step_by(3) {
+    for at in (0..bytes.len()).step_by(7) {
         let mut flipped = bytes.clone();
         flipped[at] ^= 0x10;
         fs::write(&path, &flipped).unwrap();

@@ -22,6 +22,8 @@ use runs::{Echo, Scratch, dataset, options, run};
 const FOLDER: &str = "RCMU_TEST_KILL_FOLDER";
 /// Set for a child with several threads.
 const PARALLEL: &str = "RCMU_TEST_KILL_PARALLEL";
+/// How often a run is killed at least, unless the environment says otherwise by this name.
+const KILLS: (&str, u64) = ("RCMU_KILLS", 200);
 /// Items of the run.
 const ITEMS: usize = 200;
 
@@ -38,7 +40,7 @@ fn child() {
 /// Kills a run at random moments until one comes through; returns how often it was killed.
 fn kill_until_done(scratch: &Scratch, parallel: usize, seed: u64, mut longest: Duration) -> u64 {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut kills = 0;
+    let (mut kills, mut recorded) = (0, 0);
     loop {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["child", "--exact", "--test-threads=1"]);
@@ -58,10 +60,13 @@ fn kill_until_done(scratch: &Scratch, parallel: usize, seed: u64, mut longest: D
             longest *= 2;
         }
         // What it left can always be read, once there is a whole manifest.
-        match journal::read(scratch.path("run")) {
-            Ok(_) | Err(rcmu_eval::Error::NotAJournal { .. } | rcmu_eval::Error::File { .. }) => {}
+        let found = match journal::read(scratch.path("run")) {
+            Ok(contents) => contents.records.len(),
+            Err(rcmu_eval::Error::NotAJournal { .. } | rcmu_eval::Error::File { .. }) => 0,
             Err(error) => panic!("after {kills} kills: {error}"),
-        }
+        };
+        assert!(found >= recorded, "what was recorded stays");
+        recorded = found;
     }
 }
 
@@ -76,8 +81,9 @@ fn undisturbed(name: &str) -> Vec<u8> {
 #[test]
 fn a_run_killed_at_random_moments_loses_nothing_and_asks_one_item_again_per_kill() {
     let expected = undisturbed("kill-whole");
+    let wanted = std::env::var(KILLS.0).map_or(KILLS.1, |kills| kills.parse().unwrap());
     let (mut kills, mut runs, mut asked_again) = (0, 0, 0);
-    while kills < 60 {
+    while kills < wanted {
         let scratch = Scratch::new("kill");
         let own = kill_until_done(&scratch, 1, runs, Duration::from_millis(30));
 

@@ -113,12 +113,14 @@ pub(super) fn scan(file: &File, path: &Path, mut take: impl FnMut(Record)) -> Re
             }
         };
         if end {
-            return Ok(Scan { manifest, torn: torn_at(offset), good: offset });
+            // Without a manifest there is nothing to go on with.
+            let good = if manifest.is_some() { offset } else { 0 };
+            return Ok(Scan { manifest, torn: torn_at(good), good });
         }
     }
 }
 
-/// Whether the file begins as a journal does; `Ok(false)` when it ended, or its power did, while that was written.
+/// Whether the file begins as a journal does; `Ok(false)` when it ended while that was written.
 fn check_head(input: &mut impl Read, path: &Path, len: u64) -> Result<bool, Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     let mut found = [0; HEAD];

@@ -46,6 +46,10 @@ impl<G: Generator + ?Sized> Answerer for G {
             Ok(generation) if generation.text.len() > MAX_TEXT => Some(Reply::Failed {
                 reason: format!("the text has {} bytes, the limit is {MAX_TEXT}", generation.text.len()),
             }),
+            // No text is no answer, and must not be scored as one.
+            Ok(generation) if generation.finish == FinishReason::Deadline && generation.text.is_empty() => {
+                Some(Reply::Failed { reason: "no text within the time limit".into() })
+            }
             Ok(generation) => {
                 Some(Reply::Text { text: generation.text, finish: finish_name(generation.finish).to_owned() })
             }

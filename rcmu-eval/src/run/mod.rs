@@ -6,10 +6,14 @@
 //! ```
 
 mod answerer;
+#[cfg(feature = "remote")]
+mod chat;
 mod mode;
 mod options;
 mod prepare;
 mod progress;
+#[cfg(feature = "remote")]
+mod remote;
 mod replay;
 mod runner;
 
@@ -17,5 +21,7 @@ pub use answerer::{Answerer, Asked};
 pub use mode::{Mode, ModeSample};
 pub use options::{RunOptions, Shard};
 pub use progress::Progress;
+#[cfg(feature = "remote")]
+pub use remote::RemoteGenerator;
 pub use replay::Replay;
 pub use runner::{Run, RunSummary};

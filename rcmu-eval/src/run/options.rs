@@ -4,7 +4,7 @@ use rcmu_core::{CancelToken, GenerateOptions};
 use serde::{Deserialize, Serialize};
 
 use super::Mode;
-use crate::{Error, journal::SyncPolicy};
+use crate::{Error, journal::SyncPolicy, scorers::CHOICE_CHAIN};
 
 /// How a run asks.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct RunOptions {
     pub mode: Mode,
     /// How answers are generated; repeat r has the seed `seed + r`.
     pub generate: GenerateOptions,
-    /// The longest that one answer may take. An answer that was cut is recorded with the reason `deadline`.
+    /// The longest that one answer may take. A text that was cut is recorded with the reason `deadline`, none as a failure.
     pub timeout: Option<Duration>,
     /// How often each item is asked; at least 1.
     pub repeats: u32,
@@ -25,7 +25,7 @@ pub struct RunOptions {
     pub sync: SyncPolicy,
     /// Stops the run; an answer that this cuts is not recorded.
     pub cancel: CancelToken,
-    /// The version of the chain that will read the answers, for the manifest; empty when it does not matter.
+    /// The version of the chain that will read the answers, for the manifest.
     pub chain: String,
 }
 
@@ -41,7 +41,7 @@ impl Default for RunOptions {
             parallel: 1,
             sync: SyncPolicy::EachRecord,
             cancel: CancelToken::new(),
-            chain: String::new(),
+            chain: CHOICE_CHAIN.to_owned(),
         }
     }
 }
