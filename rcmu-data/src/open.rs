@@ -249,7 +249,7 @@ mod tests {
             bbox: BBox::new(300, 300, 700, 700).unwrap(),
         };
         let spec = SceneSpec {
-            version: 1,
+            version: SceneSpec::VERSION,
             side: 96,
             backdrop: Backdrop::Studio,
             backdrop_seed: 1,

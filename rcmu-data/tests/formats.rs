@@ -62,7 +62,7 @@ fn drawn() -> impl Strategy<Value = PictureSource> {
             bbox,
         });
         PictureSource::Figurines(Box::new(SceneSpec {
-            version: 1,
+            version: SceneSpec::VERSION,
             side,
             backdrop: Backdrop::Meadow,
             backdrop_seed: seed,

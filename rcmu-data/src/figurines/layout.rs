@@ -6,6 +6,7 @@ use rcmu_core::BBox;
 use super::{
     Accessory, Backdrop, Colour, Figurine, SceneSpec, Shape, Size, Stand,
     chance::{below, percent, pick, shuffle},
+    draw::aspect,
 };
 
 /// Which pairs of shape and colour a scene may have.
@@ -78,20 +79,24 @@ pub fn layout(rng: &mut ChaCha8Rng, options: &LayoutOptions) -> SceneSpec {
     shuffle(rng, &mut stands);
     // Four figurines always fit if at most one of them is large.
     let large = if percent(rng, 50) { below(rng, count.max(1)) } else { usize::MAX };
-    let sizes: Vec<Size> = (0..count)
-        .map(|at| if at == large || (count <= 2 && percent(rng, 40)) { Size::Large } else { Size::Small })
-        .collect();
-    let boxes = places(rng, &looks, &sizes);
-    let figurines = (0..looks.len())
-        .map(|at| Figurine {
-            shape: looks[at].0,
-            colour: looks[at].1,
-            size: sizes[at],
+    let mut figurines: Vec<Figurine> = Vec::new();
+    for (at, (shape, colour)) in looks.into_iter().enumerate() {
+        let is_large = at == large || (count <= 2 && percent(rng, 40));
+        figurines.push(Figurine {
+            shape,
+            colour,
+            size: if is_large { Size::Large } else { Size::Small },
             accessory: (options.accessories && percent(rng, 50)).then(|| *pick(rng, Accessory::ALL)),
             stand: options.stands.then(|| stands[at % stands.len()]),
-            bbox: boxes[at],
-        })
-        .collect();
+            bbox: to_bbox([0, 0, 1, 1]),
+        });
+    }
+    let rooms: Vec<[i32; 2]> = figurines.iter().map(|figurine| room(rng, figurine)).collect();
+    for (figurine, bbox) in figurines.iter_mut().zip(places(rng, &rooms)) {
+        figurine.bbox = bbox;
+    }
+    // Those placed later had less room: without this, the order would tell of places.
+    shuffle(rng, &mut figurines);
     let backdrops = if options.backdrops.is_empty() { Backdrop::ALL } else { options.backdrops.as_slice() };
     SceneSpec {
         version: SceneSpec::VERSION,
@@ -100,6 +105,18 @@ pub fn layout(rng: &mut ChaCha8Rng, options: &LayoutOptions) -> SceneSpec {
         backdrop_seed: rng.next_u32(),
         figurines,
     }
+}
+
+/// Width and height of an undistorted figurine on the grid.
+fn room(rng: &mut ChaCha8Rng, figurine: &Figurine) -> [i32; 2] {
+    let height = match figurine.size {
+        // Under a hat, too, there should be something to see.
+        Size::Small if figurine.accessory == Some(Accessory::Hat) => 290 + below(rng, 50) as i32,
+        Size::Small => 270 + below(rng, 50) as i32,
+        Size::Large => 370 + below(rng, 50) as i32,
+    };
+    let aspect = aspect(figurine.shape, figurine.accessory, figurine.stand.is_some());
+    [(height as f32 * aspect + 0.5) as i32, height]
 }
 
 /// Different pairs of shape and colour.
@@ -124,22 +141,14 @@ fn looks(rng: &mut ChaCha8Rng, options: &LayoutOptions, count: usize) -> Vec<(Sh
     pairs
 }
 
-/// Boxes that do not touch, anywhere in the picture.
-fn places(rng: &mut ChaCha8Rng, looks: &[(Shape, Colour)], sizes: &[Size]) -> Vec<BBox> {
-    let mut rooms: Vec<[i32; 2]> = Vec::new();
-    for ((shape, _), size) in looks.iter().zip(sizes) {
-        let height = match size {
-            Size::Small => 270 + below(rng, 50) as i32,
-            Size::Large => 370 + below(rng, 50) as i32,
-        };
-        rooms.push([height * shape.width_percent() / 100, height]);
-    }
+/// Boxes of these widths and heights that do not touch, anywhere in the picture.
+fn places(rng: &mut ChaCha8Rng, rooms: &[[i32; 2]]) -> Vec<BBox> {
     for _ in 0..200 {
         let mut placed: Vec<[i32; 4]> = Vec::new();
-        for &[width, height] in &rooms {
+        for &[width, height] in rooms {
             let free = (0..40).find_map(|_| {
-                let x = ROOM[0] + below(rng, (ROOM[1] - ROOM[0] - width) as usize) as i32;
-                let y = ROOM[0] + below(rng, (ROOM[1] - ROOM[0] - height) as usize) as i32;
+                let x = ROOM[0] + below(rng, (ROOM[1] - ROOM[0] - width + 1) as usize) as i32;
+                let y = ROOM[0] + below(rng, (ROOM[1] - ROOM[0] - height + 1) as usize) as i32;
                 let room = [x, y, x + width, y + height];
                 placed.iter().all(|other| apart(*other, room)).then_some(room)
             });
@@ -149,12 +158,18 @@ fn places(rng: &mut ChaCha8Rng, looks: &[(Shape, Colour)], sizes: &[Size]) -> Ve
             return placed.into_iter().map(to_bbox).collect();
         }
     }
-    // Two figurines fit side by side and one above the other, if at most one of them is large.
-    let corners = rooms.iter().zip([[0, 0], [1, 0], [0, 1], [1, 1]]).map(|(&[w, h], [right, low])| {
-        let x = if right == 1 { ROOM[1] - w } else { ROOM[0] };
-        let y = if low == 1 { ROOM[1] - h } else { ROOM[0] };
-        to_bbox([x, y, x + w, y + h])
-    });
+    in_corners(rooms).into_iter().map(to_bbox).collect()
+}
+
+/// The places that are left when chance finds none: two figurines fit one above the other, and four in the corners if
+/// at most one of them is large.
+fn in_corners(rooms: &[[i32; 2]]) -> Vec<[i32; 4]> {
+    let corners =
+        rooms.iter().zip([[0, 0], [1, 1], [1, 0], [0, 1]]).map(|(&[width, height], [right, low])| {
+            let x = if right == 1 { ROOM[1] - width } else { ROOM[0] };
+            let y = if low == 1 { ROOM[1] - height } else { ROOM[0] };
+            [x, y, x + width, y + height]
+        });
     corners.collect()
 }
 
@@ -165,4 +180,176 @@ fn to_bbox(room: [i32; 4]) -> BBox {
 
 fn apart(a: [i32; 4], b: [i32; 4]) -> bool {
     a[2] + MARGIN <= b[0] || b[2] + MARGIN <= a[0] || a[3] + MARGIN <= b[1] || b[3] + MARGIN <= a[1]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    fn scenes(options: &LayoutOptions) -> Vec<SceneSpec> {
+        (0..2000).map(|seed| layout(&mut ChaCha8Rng::seed_from_u64(seed), options)).collect()
+    }
+
+    fn corners(figurine: &Figurine) -> [i32; 4] {
+        figurine.bbox.xyxy().map(i32::from)
+    }
+
+    #[test]
+    fn boxes_of_two_thousand_scenes_keep_apart_and_have_coordinates_of_three_digits() {
+        for stands in [false, true] {
+            for spec in scenes(&LayoutOptions { stands, ..LayoutOptions::default() }) {
+                spec.check().unwrap();
+                for (at, figurine) in spec.figurines.iter().enumerate() {
+                    let own = corners(figurine);
+                    assert!(own.iter().all(|v| (100..=990).contains(v)), "{own:?}");
+                    assert!(spec.figurines[..at].iter().all(|other| apart(own, corners(other))), "{spec:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn figurines_of_a_scene_differ_in_shape_or_colour() {
+        for spec in scenes(&LayoutOptions::default()) {
+            let looks: BTreeSet<_> = spec.figurines.iter().map(|it| (it.shape, it.colour)).collect();
+
+            assert_eq!(looks.len(), spec.figurines.len());
+            assert!((2..=4).contains(&spec.figurines.len()));
+            assert!(looks.iter().all(|(_, colour)| *colour != Colour::Pink));
+        }
+    }
+
+    #[test]
+    fn small_and_large_figurines_differ_in_height() {
+        let options = LayoutOptions { figurines: 1..=4, ..LayoutOptions::default() };
+        for figurine in scenes(&options).into_iter().flat_map(|spec| spec.figurines) {
+            let [_, top, _, bottom] = corners(&figurine);
+
+            match figurine.size {
+                Size::Small => assert!((270..340).contains(&(bottom - top))),
+                Size::Large => assert!((370..420).contains(&(bottom - top))),
+            }
+        }
+    }
+
+    #[test]
+    fn figurines_come_everywhere() {
+        // Where boxes begin, as a share of where they may begin, in 3 x 3 cells.
+        let shares = |most: usize| {
+            let (mut cells, mut figurines) = ([0_usize; 9], 0);
+            for spec in scenes(&LayoutOptions { figurines: 1..=most, ..LayoutOptions::default() }) {
+                for [x1, y1, x2, y2] in spec.figurines.iter().map(corners) {
+                    let cell = |low, high| 3 * (low - ROOM[0]) / (ROOM[1] - ROOM[0] - (high - low) + 1);
+                    cells[(3 * cell(y1, y2) + cell(x1, x2)) as usize] += 1;
+                    figurines += 1;
+                }
+            }
+            cells.map(|count| 100.0 * f64::from(count as u32) / f64::from(figurines))
+        };
+
+        // A ninth, 11.1 %, in each cell, standard deviation sqrt(2000 * 1/9 * 8/9) / 20 = 0.7: five of them.
+        let alone = shares(1);
+        assert!(alone.iter().all(|share| (7.6..=14.6).contains(share)), "{alone:?}");
+        // Figurines that give way to one another come to corners more often and to the middle less.
+        let together = shares(4);
+        assert!(together.iter().all(|share| (3.0..=18.0).contains(share)), "{together:?}");
+    }
+
+    #[test]
+    fn the_order_tells_nothing_of_places_and_sizes() {
+        let options = LayoutOptions { figurines: 4..=4, ..LayoutOptions::default() };
+        let mut sums = [[0.0; 3]; 4];
+
+        for spec in scenes(&options) {
+            for (sum, figurine) in sums.iter_mut().zip(&spec.figurines) {
+                let [x1, y1, x2, y2] = corners(figurine);
+                sum[0] += f64::from(x1 + x2) / 2.0;
+                sum[1] += f64::from(y1 + y2) / 2.0;
+                sum[2] += f64::from((x2 - x1) * (y2 - y1)).sqrt();
+            }
+        }
+
+        // Middles vary by at most half the room (445) about the mean, sides by less: 445 / sqrt(2000) = 10, and five
+        // such deviations are 50. The means of all places are those of a scene turned by any symmetry: the middle.
+        for [x, y, side] in sums.map(|sum| sum.map(|value| value / 2000.0)) {
+            assert!((x - 545.0).abs() < 50.0 && (y - 545.0).abs() < 50.0, "{x} {y}");
+            assert!((side - sums[0][2] / 2000.0).abs() < 10.0, "{side}");
+        }
+    }
+
+    #[test]
+    fn one_pair_of_eight_is_held_out_and_each_shape_and_colour_stays_known() {
+        let colours: Vec<Colour> = LayoutOptions::default().colours;
+        let pairs =
+            || Shape::ALL.iter().flat_map(|&shape| colours.iter().map(move |&colour| (shape, colour)));
+
+        let (held_out, known): (Vec<_>, Vec<_>) =
+            pairs().partition(|&(shape, colour)| is_held_out(shape, colour));
+
+        assert_eq!((held_out.len(), known.len()), (8, 56));
+        for &shape in Shape::ALL {
+            assert_eq!(held_out.iter().filter(|pair| pair.0 == shape).count(), 1);
+        }
+        for &colour in &colours {
+            assert_eq!(held_out.iter().filter(|pair| pair.1 == colour).count(), 1);
+        }
+    }
+
+    #[test]
+    fn combos_decide_over_held_out_pairs() {
+        let count = |combos| {
+            let options = LayoutOptions { combos, ..LayoutOptions::default() };
+            let held_out =
+                |spec: &SceneSpec| spec.figurines.iter().any(|it| is_held_out(it.shape, it.colour));
+            scenes(&options).iter().filter(|spec| held_out(spec)).count()
+        };
+
+        assert_eq!(count(Combos::TrainingOnly), 0);
+        assert_eq!(count(Combos::HeldOutAtLeastOne), 2000);
+        assert!((1..2000).contains(&count(Combos::All)));
+    }
+
+    #[test]
+    fn four_display_boxes_have_four_colours() {
+        let options = LayoutOptions { figurines: 4..=4, stands: true, ..LayoutOptions::default() };
+        for spec in scenes(&options) {
+            let stands: BTreeSet<_> = spec.figurines.iter().filter_map(|it| it.stand).collect();
+
+            assert_eq!(stands.len(), 4);
+        }
+    }
+
+    #[test]
+    fn the_largest_figurines_fit_into_the_corners() {
+        let widest = |height: i32| {
+            let aspects = Shape::ALL.iter().map(|&shape| aspect(shape, None, true));
+            [(height as f32 * aspects.fold(0.0, f32::max) + 0.5) as i32, height]
+        };
+        let (small, large) = (widest(339), widest(419));
+
+        for rooms in [vec![large, large], vec![large, small, small, small], vec![small, small, large, small]]
+        {
+            let placed = in_corners(&rooms);
+
+            for (at, room) in placed.iter().enumerate() {
+                assert!(room.iter().all(|v| (100..=990).contains(v)), "{room:?}");
+                assert!(placed[..at].iter().all(|other| apart(*other, *room)), "{placed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn options_that_leave_nothing_to_draw_make_an_empty_scene() {
+        let options =
+            LayoutOptions { colours: Vec::new(), backdrops: Vec::new(), ..LayoutOptions::default() };
+
+        let spec = layout(&mut ChaCha8Rng::seed_from_u64(1), &options);
+
+        assert!(spec.figurines.is_empty());
+        spec.check().unwrap();
+    }
 }

@@ -174,7 +174,7 @@ impl Shape {
 
 impl SceneSpec {
     /// Version of the drawing.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
     /// The most figurines of a scene.
     pub const MAX_FIGURINES: usize = 6;
 

@@ -1,146 +1,185 @@
 use tiny_skia::{
-    Color, FillRule, GradientStop, LineJoin, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point,
-    SpreadMode, Stroke, Transform,
+    Color, FillRule, GradientStop, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, Point,
+    RadialGradient, Rect, Shader, SpreadMode, Stroke, Transform,
 };
 
-/// An opaque colour of 8 bits per channel.
-pub(super) type Rgb = [u8; 3];
+use super::coat::{Coat, Rgb};
 
-/// Draws in the unit square of a box: `(0, 0)` is its top left, `(1, 1)` its bottom right.
+/// Width of outlines in units.
+pub(super) const OUTLINE: f32 = 1.9;
+
+/// Draws in units of its own, which it places on the canvas; x runs right, y down.
 pub(super) struct Pen<'a> {
     canvas: &'a mut Pixmap,
-    /// Left, top, width and height of the box in pixels.
-    room: [f32; 4],
-    /// Width of outlines in pixels.
-    outline: f32,
+    /// From units to pixels.
+    map: Transform,
 }
 
 impl<'a> Pen<'a> {
-    pub(super) fn new(canvas: &'a mut Pixmap, room: [f32; 4]) -> Self {
-        let outline = room[3] * 0.018;
-        Self { canvas, room, outline }
+    /// A pen whose units `[x1, y1, x2, y2]` fill the pixels `[x1, y1, x2, y2]`.
+    pub(super) fn new(canvas: &'a mut Pixmap, units: [f32; 4], pixels: [f32; 4]) -> Self {
+        let sx = (pixels[2] - pixels[0]) / (units[2] - units[0]);
+        let sy = (pixels[3] - pixels[1]) / (units[3] - units[1]);
+        let (tx, ty) = (pixels[0] - units[0] * sx, pixels[1] - units[1] * sy);
+        Self { canvas, map: Transform::from_row(sx, 0.0, 0.0, sy, tx, ty) }
     }
 
-    /// A pen for the whole canvas, without room for outlines at its edges.
-    pub(super) fn whole(canvas: &'a mut Pixmap) -> Self {
-        let room = [0.0, 0.0, canvas.width() as f32, canvas.height() as f32];
-        Self { canvas, room, outline: 0.0 }
-    }
-
-    fn place(&self, x: f32, y: f32) -> (f32, f32) {
-        let [left, top, width, height] = self.room;
-        // Outlines stay inside the box.
-        let inset = self.outline / 2.0;
-        (left + inset + x * (width - 2.0 * inset), top + inset + y * (height - 2.0 * inset))
+    /// A pen with its origin at `(x, y)`, `scale` times as large, whose x axis points along `(cos, sin)`.
+    pub(super) fn at(&mut self, (x, y): (f32, f32), scale: f32, (cos, sin): (f32, f32)) -> Pen<'_> {
+        let turn = Transform::from_row(scale * cos, scale * sin, -scale * sin, scale * cos, x, y);
+        Pen { map: self.map.pre_concat(turn), canvas: self.canvas }
     }
 
     /// Fills a path with light that falls from the upper left, and outlines it.
-    pub(super) fn body(&mut self, path: Option<Path>, colour: Rgb) {
+    pub(super) fn body(&mut self, path: Option<Path>, coat: Coat) {
+        self.shaded(path.clone(), coat);
+        self.outline(path, coat);
+    }
+
+    /// Fills a path with light that falls from the upper left.
+    pub(super) fn shaded(&mut self, path: Option<Path>, coat: Coat) {
         let Some(path) = path else { return };
         let bounds = path.bounds();
-        let stops = vec![
-            GradientStop::new(0.0, opaque(mix(colour, [255; 3], 0.28))),
-            GradientStop::new(0.45, opaque(colour)),
-            GradientStop::new(1.0, opaque(mix(colour, [0; 3], 0.22))),
-        ];
-        let start = Point::from_xy(bounds.left(), bounds.top());
-        let end = Point::from_xy(bounds.right(), bounds.bottom());
-        let mut paint = Paint { anti_alias: true, ..Paint::default() };
-        match LinearGradient::new(start, end, stops, SpreadMode::Pad, Transform::identity()) {
-            Some(shader) => paint.shader = shader,
-            None => paint.set_color(opaque(colour)),
-        }
-        self.canvas.fill_path(&path, &paint, FillRule::Winding, Transform::identity(), None);
-        let mut line = Paint { anti_alias: true, ..Paint::default() };
-        let dark = u32::from(colour[0]) + u32::from(colour[1]) + u32::from(colour[2]) < 180;
-        line.set_color(opaque(if dark { [150, 150, 155] } else { mix(colour, [20, 10, 30], 0.72) }));
-        // Pointed corners would stick out of the box.
-        let stroke = Stroke { width: self.outline, line_join: LineJoin::Round, ..Stroke::default() };
-        self.canvas.stroke_path(&path, &line, &stroke, Transform::identity(), None);
+        let reach = bounds.width().max(bounds.height());
+        let middle =
+            Point::from_xy(bounds.left() + 0.3 * bounds.width(), bounds.top() + 0.22 * bounds.height());
+        let stops = [(0.0, coat.light), (0.42, coat.base), (1.0, coat.dark)];
+        let stops = stops.map(|(at, rgb)| GradientStop::new(at, colour(rgb, 1.0))).to_vec();
+        let shader =
+            RadialGradient::new(middle, middle, 0.95 * reach, stops, SpreadMode::Pad, Transform::identity());
+        self.fill(&path, shader.unwrap_or(Shader::SolidColor(colour(coat.base, 1.0))));
+    }
+
+    /// Draws the rim of a path.
+    pub(super) fn outline(&mut self, path: Option<Path>, coat: Coat) {
+        self.line(path, OUTLINE, coat.line, 1.0);
     }
 
     /// Fills a path with one colour.
-    pub(super) fn flat(&mut self, path: Option<Path>, colour: Rgb, alpha: f32) {
+    pub(super) fn flat(&mut self, path: Option<Path>, rgb: Rgb, alpha: f32) {
         let Some(path) = path else { return };
-        let mut paint = Paint { anti_alias: true, ..Paint::default() };
-        let mut colour = opaque(colour);
-        colour.set_alpha(alpha);
-        paint.set_color(colour);
-        self.canvas.fill_path(&path, &paint, FillRule::Winding, Transform::identity(), None);
+        self.fill(&path, Shader::SolidColor(colour(rgb, alpha)));
     }
 
-    /// An ellipse by its middle and half its sides.
-    pub(super) fn oval(&self, x: f32, y: f32, rx: f32, ry: f32) -> Option<Path> {
-        let (left, top) = self.place(x - rx, y - ry);
-        let (right, bottom) = self.place(x + rx, y + ry);
-        PathBuilder::from_oval(tiny_skia::Rect::from_ltrb(left, top, right, bottom)?)
-    }
-
-    /// A circle in pixels by its middle, as a share of the box's height.
-    pub(super) fn dot(&self, x: f32, y: f32, radius: f32) -> Option<Path> {
-        let (x, y) = self.place(x, y);
-        PathBuilder::from_circle(x, y, radius * self.room[3])
-    }
-
-    /// A polygon.
-    pub(super) fn polygon(&self, points: &[(f32, f32)]) -> Option<Path> {
-        let mut builder = PathBuilder::new();
-        for (at, &(x, y)) in points.iter().enumerate() {
-            let (x, y) = self.place(x, y);
-            if at == 0 { builder.move_to(x, y) } else { builder.line_to(x, y) }
+    /// Fills an ellipse that fades towards its rim.
+    pub(super) fn glow(&mut self, [x, y, rx, ry]: [f32; 4], rgb: Rgb, alpha: f32) {
+        let stops = [(0.0, alpha), (0.5, alpha * 0.6), (1.0, 0.0)];
+        let stops = stops.map(|(at, alpha)| GradientStop::new(at, colour(rgb, alpha))).to_vec();
+        let middle = Point::from_xy(0.0, 0.0);
+        let shape = Transform::from_row(rx, 0.0, 0.0, ry, x, y);
+        let shader = RadialGradient::new(middle, middle, 1.0, stops, SpreadMode::Pad, shape);
+        if let (Some(shader), Some(path)) = (shader, oval(x, y, rx, ry)) {
+            self.fill(&path, shader);
         }
-        builder.close();
-        builder.finish()
     }
 
-    /// A rectangle with round corners.
-    pub(super) fn block(&self, [x1, y1, x2, y2]: [f32; 4], round: f32) -> Option<Path> {
-        let (l, t) = self.place(x1, y1);
-        let (r, b) = self.place(x2, y2);
-        let q = (round * self.room[3]).min((r - l) / 2.0).min((b - t) / 2.0);
-        let mut builder = PathBuilder::new();
-        builder.move_to(l + q, t);
-        builder.line_to(r - q, t);
-        builder.quad_to(r, t, r, t + q);
-        builder.line_to(r, b - q);
-        builder.quad_to(r, b, r - q, b);
-        builder.line_to(l + q, b);
-        builder.quad_to(l, b, l, b - q);
-        builder.line_to(l, t + q);
-        builder.quad_to(l, t, l + q, t);
-        builder.close();
-        builder.finish()
+    /// Draws along a path.
+    pub(super) fn line(&mut self, path: Option<Path>, width: f32, rgb: Rgb, alpha: f32) {
+        let Some(path) = path else { return };
+        let stroke =
+            Stroke { width, line_cap: LineCap::Round, line_join: LineJoin::Round, ..Stroke::default() };
+        let paint = paint(Shader::SolidColor(colour(rgb, alpha)));
+        self.canvas.stroke_path(&path, &paint, &stroke, self.map, None);
     }
 
-    /// A closed curve through quadratic pieces: a start, then pairs of control point and end.
-    pub(super) fn curve(&self, start: (f32, f32), pieces: &[[f32; 4]]) -> Option<Path> {
-        let mut builder = PathBuilder::new();
-        let (x, y) = self.place(start.0, start.1);
-        builder.move_to(x, y);
-        for &[cx, cy, x, y] in pieces {
-            let (cx, cy) = self.place(cx, cy);
-            let (x, y) = self.place(x, y);
-            builder.quad_to(cx, cy, x, y);
-        }
-        builder.close();
-        builder.finish()
-    }
-
-    /// An eye: white, pupil, glint.
-    pub(super) fn eye(&mut self, x: f32, y: f32, radius: f32) {
-        let (white, pupil) = (self.dot(x, y, radius), self.dot(x, y, radius * 0.62));
-        let glint = self.dot(x - radius * 0.25, y - radius * 0.3, radius * 0.22);
-        self.flat(white, [250, 250, 250], 1.0);
-        self.flat(pupil, [25, 20, 30], 1.0);
-        self.flat(glint, [255; 3], 1.0);
+    fn fill(&mut self, path: &Path, shader: Shader<'_>) {
+        self.canvas.fill_path(path, &paint(shader), FillRule::Winding, self.map, None);
     }
 }
 
-pub(super) fn opaque([r, g, b]: Rgb) -> Color {
-    Color::from_rgba8(r, g, b, 255)
+fn paint(shader: Shader<'_>) -> Paint<'_> {
+    Paint { shader, anti_alias: true, ..Paint::default() }
 }
 
-/// A colour between two others.
-pub(super) fn mix(a: Rgb, b: Rgb, share: f32) -> Rgb {
-    std::array::from_fn(|at| (f32::from(a[at]) * (1.0 - share) + f32::from(b[at]) * share + 0.5) as u8)
+fn colour([r, g, b]: Rgb, alpha: f32) -> Color {
+    let mut colour = Color::from_rgba8(r, g, b, 255);
+    colour.set_alpha(alpha);
+    colour
+}
+
+/// An ellipse by its middle and half its sides.
+pub(super) fn oval(x: f32, y: f32, rx: f32, ry: f32) -> Option<Path> {
+    PathBuilder::from_oval(Rect::from_ltrb(x - rx, y - ry, x + rx, y + ry)?)
+}
+
+/// An ellipse whose first half side points along `(cos, sin)`.
+pub(super) fn tilted(x: f32, y: f32, rx: f32, ry: f32, (cos, sin): (f32, f32)) -> Option<Path> {
+    oval(0.0, 0.0, rx, ry)?.transform(Transform::from_row(cos, sin, -sin, cos, x, y))
+}
+
+/// A rectangle with round corners.
+pub(super) fn block([l, t, r, b]: [f32; 4], round: f32) -> Option<Path> {
+    let q = round.min((r - l) / 2.0).min((b - t) / 2.0);
+    let mut builder = PathBuilder::new();
+    builder.move_to(l + q, t);
+    builder.line_to(r - q, t);
+    builder.quad_to(r, t, r, t + q);
+    builder.line_to(r, b - q);
+    builder.quad_to(r, b, r - q, b);
+    builder.line_to(l + q, b);
+    builder.quad_to(l, b, l, b - q);
+    builder.line_to(l, t + q);
+    builder.quad_to(l, t, l + q, t);
+    builder.close();
+    builder.finish()
+}
+
+/// A smooth closed curve through points.
+///
+/// # Source
+///
+/// Catmull and Rom, 1974: the tangent at a point is half the way between its neighbours.
+pub(super) fn blob(points: &[(f32, f32)]) -> Option<Path> {
+    let count = points.len();
+    let mut builder = PathBuilder::new();
+    builder.move_to(points[0].0, points[0].1);
+    for at in 0..count {
+        let [before, from, to, after] = [count - 1, 0, 1, 2].map(|step| points[(at + step) % count]);
+        builder.cubic_to(
+            from.0 + (to.0 - before.0) / 6.0,
+            from.1 + (to.1 - before.1) / 6.0,
+            to.0 - (after.0 - from.0) / 6.0,
+            to.1 - (after.1 - from.1) / 6.0,
+            to.0,
+            to.1,
+        );
+    }
+    builder.close();
+    builder.finish()
+}
+
+/// A polygon whose corners are cut by curves that begin this far from them.
+pub(super) fn corners(points: &[(f32, f32)], round: f32) -> Option<Path> {
+    let count = points.len();
+    let mut builder = PathBuilder::new();
+    for at in 0..count {
+        let [before, here, after] = [count - 1, 0, 1].map(|step| points[(at + step) % count]);
+        let (x, y) = towards(here, before, round);
+        if at == 0 {
+            builder.move_to(x, y);
+        } else {
+            builder.line_to(x, y);
+        }
+        let (x, y) = towards(here, after, round);
+        builder.quad_to(here.0, here.1, x, y);
+    }
+    builder.close();
+    builder.finish()
+}
+
+/// An open curve: a start, a control point and an end, then further pairs of them.
+pub(super) fn arc(points: &[(f32, f32)]) -> Option<Path> {
+    let mut builder = PathBuilder::new();
+    builder.move_to(points[0].0, points[0].1);
+    for pair in points[1..].chunks_exact(2) {
+        builder.quad_to(pair[0].0, pair[0].1, pair[1].0, pair[1].1);
+    }
+    builder.finish()
+}
+
+/// The point so far from the first towards the second, at most half the way.
+fn towards(from: (f32, f32), to: (f32, f32), length: f32) -> (f32, f32) {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let share = (length / (dx * dx + dy * dy).sqrt().max(f32::MIN_POSITIVE)).min(0.5);
+    (from.0 + dx * share, from.1 + dy * share)
 }

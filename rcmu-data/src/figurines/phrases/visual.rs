@@ -200,7 +200,13 @@ mod tests {
     }
 
     fn scene(figurines: Vec<Figurine>) -> SceneSpec {
-        SceneSpec { version: 1, side: 140, backdrop: Backdrop::Studio, backdrop_seed: 0, figurines }
+        SceneSpec {
+            version: SceneSpec::VERSION,
+            side: 140,
+            backdrop: Backdrop::Studio,
+            backdrop_seed: 0,
+            figurines,
+        }
     }
 
     fn names(scene: &SceneSpec, target: usize) -> Vec<String> {
