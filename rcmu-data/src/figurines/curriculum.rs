@@ -49,6 +49,8 @@ pub struct Part {
     pub uncited_percent: u32,
     /// Whether figurines wear something.
     pub accessories: bool,
+    /// Whether figurines are named by their size and place too.
+    pub places: bool,
     /// Which questions.
     pub mix: Mix,
 }
@@ -64,6 +66,7 @@ impl Default for Part {
             choice_percent: 0,
             uncited_percent: 0,
             accessories: true,
+            places: true,
             mix: Mix::default(),
         }
     }
@@ -85,6 +88,7 @@ impl Part {
             questions: self.questions,
             choice_percent: self.choice_percent,
             uncited_percent: self.uncited_percent,
+            places: self.places,
         }
     }
 }

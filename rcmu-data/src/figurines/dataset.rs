@@ -131,6 +131,8 @@ pub struct WorldOptions {
     pub choice_percent: u32,
     /// Of a hundred other questions about texts, how many ask for no marks.
     pub uncited_percent: u32,
+    /// Whether questions name figurines by their size and place too, not only by what they show, wear and stand in.
+    pub places: bool,
 }
 
 impl WorldOptions {
@@ -144,6 +146,7 @@ impl WorldOptions {
             questions: 6,
             choice_percent: 0,
             uncited_percent: 0,
+            places: true,
         }
     }
 
@@ -164,6 +167,16 @@ impl WorldOptions {
             uncited_percent: 15,
             ..Self::grounding(2)
         }
+    }
+
+    /// The simple world, for a model so small that it can be trained in an hour or two: colours and shapes only, nothing
+    /// worn, no names by size or place, no multiple choice.
+    #[must_use]
+    pub fn simple(mut self) -> Self {
+        self.layout.accessories = false;
+        self.choice_percent = 0;
+        self.places = false;
+        self
     }
 
     /// All products of the dataset in test scenes.
@@ -216,7 +229,7 @@ pub fn scene_items(seed: u64, options: &WorldOptions) -> Result<SceneItems, Erro
     let infos: Vec<_> = profiles.iter().map(|profile| info(&mut rng, profile)).collect();
     let mut order: Vec<_> = (0..profiles.len()).collect();
     shuffle(&mut rng, &mut order);
-    let stage = Stage { scene: &spec, profiles: &profiles, order: &order };
+    let stage = Stage { scene: &spec, profiles: &profiles, order: &order, places: options.places };
     let drafts = ask(&stage, &mut sequence(2), options);
     let finish = |(at, draft): (usize, Draft)| {
         let kind = draft.kind;

@@ -23,7 +23,7 @@ use crate::{
     figurines::{
         Accessory, Figurine, SceneSpec, Stand,
         chance::weighted,
-        phrases::{self, Aspect, Expression, visual_value},
+        phrases::{self, Aspect, Expression, visual_expressions, visual_value},
         profile::{Fact, Profile},
     },
 };
@@ -68,6 +68,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) profiles: &'a [Profile],
     /// The figurine of each region.
     pub(crate) order: &'a [usize],
+    /// Whether figurines are named by their size and place too.
+    pub(crate) places: bool,
 }
 
 /// An item before it has a name and a picture.
@@ -110,6 +112,13 @@ impl Stage<'_> {
     pub(crate) fn number(&self, target: usize) -> u32 {
         let place = self.order.iter().position(|&at| at == target);
         place.expect("every figurine with a profile has a region") as u32 + 1
+    }
+
+    /// The names that fit this figurine alone.
+    fn expressions(&self, target: usize) -> Vec<Expression> {
+        let mut found = visual_expressions(self.scene, target);
+        found.retain(|expression| self.places || !matches!(expression.id, "size" | "place"));
+        found
     }
 
     fn figurine(&self, target: usize) -> &Figurine {

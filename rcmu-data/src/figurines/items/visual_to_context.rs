@@ -5,7 +5,7 @@ use crate::{
     figurines::{
         chance::{between, percent, pick},
         items::{Draft, Form, Lines, Stage, choose, letter, options},
-        phrases::{contextual_phrasings, marked, not_told, topic, visual_expressions},
+        phrases::{contextual_phrasings, marked, not_told, topic},
         profile::Fact,
     },
 };
@@ -19,7 +19,7 @@ pub(crate) fn visual_to_context(
     target: usize,
     form: Form,
 ) -> Option<Draft> {
-    let expression = choose(rng, visual_expressions(stage.scene, target))?;
+    let expression = choose(rng, stage.expressions(target))?;
     let told: Vec<_> = stage.profiles[target].facts.iter().collect();
     let (&fact, &value) = *pick(rng, &told);
     let phrasing = pick(rng, contextual_phrasings(fact));
@@ -53,7 +53,7 @@ pub(crate) fn unanswerable_visual_to_context(
     target: usize,
     form: Form,
 ) -> Option<Draft> {
-    let expression = choose(rng, visual_expressions(stage.scene, target))?;
+    let expression = choose(rng, stage.expressions(target))?;
     let mut untold = Fact::ALL.to_vec();
     untold.retain(|&fact| stage.profiles[target].get(fact).is_none());
     let elsewhere: Vec<_> =
