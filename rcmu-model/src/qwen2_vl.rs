@@ -125,6 +125,17 @@ impl Qwen2Vl {
     pub(crate) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         self.lm_head.forward(hidden)
     }
+
+    /// Logits of hidden states from within the decoder, as if they were those of its last layer.
+    ///
+    /// # Shapes
+    ///
+    /// - `hidden`: `[rows, hidden]`
+    /// - output: `[rows, vocab]`
+    #[cfg(feature = "train")]
+    pub(crate) fn logits_within(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.logits(self.model.normed(hidden))
+    }
 }
 
 /// The positions of `tokens` as slices, one per axis.

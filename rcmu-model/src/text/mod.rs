@@ -84,4 +84,10 @@ impl TextModel {
         seen(observer.observe(Step::TextNorm, &hidden))?;
         Some(hidden)
     }
+
+    /// The last norm alone, `[rows, hidden]` in and out.
+    #[cfg(feature = "train")]
+    pub(crate) fn normed(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.norm.forward(hidden)
+    }
 }

@@ -34,6 +34,9 @@ pub(crate) struct Batch {
     boxes: Vec<(i32, i32, f32)>,
     /// Places in `[rows * seq]` where a box ends, with the hundreds of its coordinates.
     box_digits: Vec<(i32, [u8; 4])>,
+    /// Places in `[rows * seq]` of the text about a box, a word for what is in the box or its number, and that word's share
+    /// of the text's words.
+    lines: Vec<(i32, i32, f32)>,
 }
 
 /// What the losses of a step are divided by.
@@ -80,6 +83,7 @@ impl Batch {
             sights: SightTargets::default(),
             boxes: Vec::new(),
             box_digits: Vec::new(),
+            lines: Vec::new(),
         };
         let words = rows * seq;
         let mut features = words;
@@ -109,6 +113,13 @@ impl Batch {
                 let (place, share) = ((start + end.place) as i32, 1.0 / end.words.len().max(1) as f32);
                 batch.boxes.extend(end.words.iter().map(|&word| (place, word as i32, share)));
                 batch.box_digits.push((place, end.digits));
+                let words: Vec<u32> = end.words.iter().copied().chain(end.number).collect();
+                let share = 1.0 / (words.len() * end.text.len()).max(1) as f32;
+                for place in end.text.clone() {
+                    batch
+                        .lines
+                        .extend(words.iter().map(|&word| ((start + place) as i32, word as i32, share)));
+                }
             }
             for &place in &example.targets {
                 batch.places.push((start + place) as i32);
@@ -147,29 +158,21 @@ impl Batch {
         if self.places.is_empty() {
             return told(sights);
         }
-        let (hidden, halfway) = self.decode(&student.network, config, features, device);
+        let (hidden, within) = self.decode(&student.network, config, features, device);
         let answers = self.answers(&student.network, &hidden, device) / totals.targets.max(1) as f64;
         if self.box_digits.is_empty() || totals.sight_weight == 0.0 {
             return answers + told(sights);
         }
         let share = totals.sight_weight / totals.boxes.max(1) as f64;
-        let words = self.box_words(&student.network, &hidden, device);
+        let [digits, boxes, lines] = within;
         let rows = self.box_digits.iter().map(|entry| entry.0).collect::<Vec<_>>();
-        let digits: Vec<i32> = self.box_digits.iter().flat_map(|entry| entry.1.map(i32::from)).collect();
-        let digits = student.gather.loss(halfway.select(0, ints(&rows, device)), ints(&digits, device));
-        answers + told(sights) + (words + digits) * share
-    }
-
-    /// The sum of the negative log-likelihoods of the words for the boxes of context lines, `[1]`.
-    ///
-    /// Ours: to know what is in a box where the box has just been read is what every later answer rests on.
-    fn box_words(&self, network: &Qwen2Vl, hidden: &Tensor<2>, device: &Device) -> Tensor<1> {
-        let column = |pick: fn(&(i32, i32, f32)) -> i32| self.boxes.iter().map(pick).collect::<Vec<_>>();
-        let weights: Vec<f32> = self.boxes.iter().map(|entry| entry.2).collect();
-        let weights = Tensor::<2>::from_data(TensorData::new(weights, [self.boxes.len(), 1]), device);
-        let logits = network.logits(hidden.clone().select(0, ints(&column(|entry| entry.0), device)));
-        let words = ints(&column(|entry| entry.1), device).unsqueeze_dim::<2>(1);
-        (log_softmax(logits, 1).gather(1, words) * weights).sum().neg()
+        let hundreds: Vec<i32> = self.box_digits.iter().flat_map(|entry| entry.1.map(i32::from)).collect();
+        let digits = student.gather.loss(digits.select(0, ints(&rows, device)), ints(&hundreds, device));
+        let mut known = digits + words(&self.boxes, &student.network, boxes, device);
+        if !self.lines.is_empty() {
+            known = known + words(&self.lines, &student.network, lines, device);
+        }
+        answers + told(sights) + known * share
     }
 
     /// The sum of the negative log-likelihoods of all tokens to predict, `[1]`.
@@ -179,14 +182,15 @@ impl Batch {
         log_softmax(logits, 1).gather(1, expected).sum().neg()
     }
 
-    /// Hidden states of all tokens after the last norm and after half of the layers, `[rows * seq, hidden]` each.
+    /// Hidden states of all tokens after the last norm, and within the decoder: where the digits of a box have to be known,
+    /// what is in it, and what the text about it is about; `[rows * seq, hidden]` each.
     fn decode(
         &self,
         network: &Qwen2Vl,
         config: &ModelConfig,
         features: Option<Tensor<2>>,
         device: &Device,
-    ) -> (Tensor<2>, Tensor<2>) {
+    ) -> (Tensor<2>, [Tensor<2>; 3]) {
         let ids: Vec<u32> = self.ids.iter().map(|&id| id as u32).collect();
         let words = network.embed(&ids, Vec::new(), device);
         let embeds = match features {
@@ -197,10 +201,10 @@ impl Batch {
         let mut cache = KvCache::passing(config.text.num_hidden_layers);
         let positions = self.positions.iter().map(|[t, h, w]| [t.as_slice(), h, w]).collect();
         let tokens = TokenBatch { embeds, positions, mask: AttentionMask::Causal };
-        let mut halfway = Halfway { layer: config.text.num_hidden_layers.div_ceil(2) - 1, hidden: None };
-        let hidden = network.decode(tokens, config, &mut cache, &mut halfway);
+        let mut within = Within::new(config.text.num_hidden_layers);
+        let hidden = network.decode(tokens, config, &mut cache, &mut within);
         let hidden = hidden.expect("this observer lets the pass run to its end");
-        (hidden, halfway.hidden.expect("the pass went through all layers"))
+        (hidden, within.hidden.map(|hidden| hidden.expect("the pass went through all layers")))
     }
 
     /// Features of all pictures, `[merged_patches, hidden]`.
@@ -213,16 +217,42 @@ impl Batch {
     }
 }
 
-/// Keeps the hidden states after one layer.
-struct Halfway {
-    layer: usize,
-    hidden: Option<Tensor<2>>,
+/// The sum of the negative log-likelihoods of words that hidden states have to tell, `[1]`.
+///
+/// Ours: to know what is in a box where the box has just been read, and which box a text is about where the text is read, is
+/// what every later answer rests on.
+fn words(told: &[(i32, i32, f32)], network: &Qwen2Vl, hidden: Tensor<2>, device: &Device) -> Tensor<1> {
+    let column = |pick: fn(&(i32, i32, f32)) -> i32| told.iter().map(pick).collect::<Vec<_>>();
+    let weights: Vec<f32> = told.iter().map(|entry| entry.2).collect();
+    let weights = Tensor::<2>::from_data(TensorData::new(weights, [told.len(), 1]), device);
+    let logits = network.logits_within(hidden.select(0, ints(&column(|entry| entry.0), device)));
+    let words = ints(&column(|entry| entry.1), device).unsqueeze_dim::<2>(1);
+    (log_softmax(logits, 1).gather(1, words) * weights).sum().neg()
 }
 
-impl Observer for Halfway {
+/// Keeps the hidden states after three of the layers.
+///
+/// First a box's digits are gathered, then what is in it is looked up in the picture, then the text about it learns of that;
+/// at least one layer remains to carry it to an answer, where there are so many.
+struct Within {
+    layers: [usize; 3],
+    hidden: [Option<Tensor<2>>; 3],
+}
+
+impl Within {
+    fn new(layers: usize) -> Self {
+        let digits = layers.div_ceil(3) - 1;
+        let boxes = (2 * layers).div_ceil(3) - 1;
+        Self { layers: [digits, boxes, boxes.max(layers.saturating_sub(2))], hidden: [None, None, None] }
+    }
+}
+
+impl Observer for Within {
     fn observe(&mut self, step: Step, output: &Tensor<2>) -> ControlFlow<()> {
-        if step == Step::TextLayer(self.layer) {
-            self.hidden = Some(output.clone());
+        for (layer, hidden) in self.layers.iter().zip(&mut self.hidden) {
+            if step == Step::TextLayer(*layer) {
+                *hidden = Some(output.clone());
+            }
         }
         ControlFlow::Continue(())
     }

@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use rcmu_core::{Piece, Question, Scene, SpecialToken};
+use rcmu_core::{Piece, Question, RegionId, Scene, SpecialToken, Trust};
 use rcmu_data::Sample;
 use rcmu_prompt::{AnsweredPrompt, PromptBuilder};
 
@@ -109,6 +109,10 @@ pub(crate) struct BoxEnd {
     pub(crate) words: Vec<u32>,
     /// The hundreds of its coordinates.
     pub(crate) digits: [u8; 4],
+    /// The tokens of the text about it.
+    pub(crate) text: Range<usize>,
+    /// Its number, if that is one token.
+    pub(crate) number: Option<u32>,
 }
 
 /// A conversation as the model reads it, with what it has to predict.
@@ -131,13 +135,14 @@ impl Example {
     pub(crate) fn new(model: &Model, index: u64, conversation: &Conversation) -> Result<Self, TrainError> {
         let item = |source: Box<dyn std::error::Error + Send + Sync>| TrainError::Item { index, source };
         let prompt = conversation.prompt().map_err(item)?;
-        let encode = || -> Result<(Self, Vec<usize>), Error> {
+        let encode = || -> Result<(Self, Vec<(usize, Range<usize>)>), Error> {
             let encoded = model.tokenizer().encode(&prompt.built.prompt)?;
             let outline = model.outline_encoded(&encoded, &prompt.built.visuals)?;
             let image_tokens: Vec<usize> = outline.visuals.iter().map(VisualPlan::tokens).collect();
             let place = |index| expanded(&encoded, &image_tokens, index);
             let targets = target_tokens(&encoded, &prompt.answers).map(|token| place(token) - 1).collect();
-            let ends = box_ends(&encoded, &prompt).map(place).collect();
+            let ends = box_ends(&encoded, &prompt);
+            let ends = ends.map(|(end, text)| (place(end), place(text.start)..place(text.end))).collect();
             let request = model.encode_outline(outline, &prompt.built.visuals)?;
             Ok((Self { request, targets, sights: None, boxes: Vec::new() }, ends))
         };
@@ -149,11 +154,13 @@ impl Example {
             let targets =
                 SightTargets::new(sights, visual.grid, model.tokenizer()).map_err(item_error(index))?;
             example.sights = Some(targets);
-            let boxed = conversation.scene.regions().iter().filter_map(|(_, region)| region.bbox());
-            for (place, bbox) in ends.into_iter().zip(boxed) {
+            let regions = conversation.scene.regions().iter();
+            let boxed = regions.filter_map(|(id, region)| Some((id, region.bbox()?)));
+            for ((place, text), (id, bbox)) in ends.into_iter().zip(boxed) {
                 let words = sights.words_at(bbox, model.tokenizer()).map_err(item_error(index))?;
+                let number = number(id, model).map_err(item)?;
                 let digits = hundreds(bbox);
-                example.boxes.extend(words.map(|words| BoxEnd { place, words, digits }));
+                example.boxes.extend(words.map(|words| BoxEnd { place, words, digits, text, number }));
             }
         }
         Ok(example)
@@ -176,11 +183,29 @@ fn target_tokens<'a>(
     tokens.filter(|&token| token > 0)
 }
 
-/// The tokens that close the boxes of the context lines, in their order.
-fn box_ends<'a>(encoded: &'a EncodedPrompt, prompt: &'a AnsweredPrompt) -> impl Iterator<Item = usize> + 'a {
+/// The tokens that close the boxes of the context lines, in their order, each with the tokens of the text about its box.
+fn box_ends<'a>(
+    encoded: &'a EncodedPrompt,
+    prompt: &'a AnsweredPrompt,
+) -> impl Iterator<Item = (usize, Range<usize>)> + 'a {
     let context = prompt.answers.first().map_or(0, |answer| answer.start);
-    let pieces = prompt.built.prompt.pieces()[..context].iter().zip(encoded.piece_starts());
-    pieces.filter(|(piece, _)| matches!(piece, Piece::Special(SpecialToken::BoxEnd))).map(|(_, &start)| start)
+    let (pieces, starts) = (&prompt.built.prompt.pieces()[..context], encoded.piece_starts());
+    let first = move |piece: usize| starts.get(piece).copied().unwrap_or(encoded.ids().len());
+    let is_box_end = |at: &usize| matches!(pieces[*at], Piece::Special(SpecialToken::BoxEnd));
+    (0..context).filter(is_box_end).map(move |at| {
+        // The text follows the colon; the next line, or the question, begins with a piece of the template.
+        let text = Some(at + 2)
+            .filter(|&next| next < context && matches!(pieces[next], Piece::Text(_, Trust::Untrusted)));
+        (first(at), text.map_or(0..0, |text| first(text)..first(text + 1)))
+    })
+}
+
+/// The token of a region's number.
+fn number(id: RegionId, model: &Model) -> Result<Option<u32>, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(match model.tokenizer().encode_text(&id.to_string())?.as_slice() {
+        [token] => Some(*token),
+        _ => None,
+    })
 }
 
 /// Where a token stands after the pads of each picture have been repeated.

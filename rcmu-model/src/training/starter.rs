@@ -165,6 +165,14 @@ impl Starter {
         })
     }
 
+    /// What leads back to the residual stream begins smaller, so that the stream keeps its scale through all blocks.
+    fn residual_gain(&self, name: &str) -> f64 {
+        let blocks = if name.starts_with("visual.") { self.vision_depth } else { self.num_hidden_layers };
+        let back = ["o_proj.weight", "down_proj.weight", "attn.proj.weight", "mlp.fc2.weight"];
+        let leads_back = back.iter().any(|end| name.ends_with(end));
+        if leads_back { 1.0 / (2.0 * blocks as f64).sqrt() } else { 1.0 }
+    }
+
     fn write_weights(&self, config: &ModelConfig, path: &Path) -> Result<(), TrainError> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let tensors: Vec<_> = expected_tensors(config)
@@ -176,7 +184,7 @@ impl Starter {
                         let deviation = if tensor.name.contains("embed_tokens") {
                             self.embedding_deviation
                         } else {
-                            self.linear_gain / (*inputs as f64).sqrt()
+                            self.linear_gain * self.residual_gain(&tensor.name) / (*inputs as f64).sqrt()
                         };
                         (0..size).map(|_| (normal(&mut rng) * deviation) as f32).collect()
                     }
