@@ -91,6 +91,14 @@ pub enum Error {
         /// Everything that differs.
         differences: Vec<Difference>,
     },
+    /// A journal or a run is about another dataset.
+    #[error("the answers are about {recorded}, not {wanted}")]
+    OtherDataset {
+        /// The name and hash of its dataset.
+        recorded: String,
+        /// Those of the dataset that was given.
+        wanted: String,
+    },
     /// The journal has an answer to this item, but its picture or prompt has changed since.
     #[error("the picture or the prompt of item `{item}` has changed since {path} was begun", path = path.display())]
     ItemChanged {

@@ -1,4 +1,4 @@
-use rcmu_data::figurines::{Split, rcp_items};
+use rcmu_data::figurines::{Split, WorldOptions, rcp_items, scene_items};
 
 use super::Dataset;
 use crate::Error;
@@ -30,6 +30,30 @@ pub fn figurine_bench(seed: u64, sets: usize) -> Result<Dataset, Error> {
         items.extend(rcp_items(seed.wrapping_add(set), Split::Test)?.samples);
     }
     Dataset::new(format!("figurine-bench-{seed}-{sets}"), "", items)
+}
+
+/// Questions of all kinds about `scenes` scenes of the figurine world's test split, such as the shipped model was made for.
+///
+/// Scene k has the seed `seed + k`; `options` say what scenes are like and what is asked. The same seed and options give the
+/// same items on every platform.
+///
+/// # Errors
+///
+/// [`Error::RunOption`] over 100,000 scenes; [`Error::Data`] when the options leave nothing to draw.
+///
+/// # Source
+///
+/// Ours, in the kinds of questions of RCMU (arXiv 2508.12263).
+pub fn figurine_scenes(seed: u64, scenes: usize, options: &WorldOptions) -> Result<Dataset, Error> {
+    if scenes > MAX_SETS {
+        let message = format!("is {scenes}, expected up to {MAX_SETS}");
+        return Err(Error::RunOption { option: "scenes", message });
+    }
+    let mut items = Vec::new();
+    for scene in 0..scenes as u64 {
+        items.extend(scene_items(seed.wrapping_add(scene), options)?.samples);
+    }
+    Dataset::new(format!("figurines-{}-{seed}-{scenes}", options.split), "", items)
 }
 
 #[cfg(test)]

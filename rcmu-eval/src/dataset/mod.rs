@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, journal::DatasetIdentity};
 
-pub use figurine_bench::figurine_bench;
+pub use figurine_bench::{figurine_bench, figurine_scenes};
 pub use insufficient::{insufficient_option, is_insufficient};
 pub use rcp_bench::{Group, RcpBench, RcpItem, RcpQuestion};
 

@@ -69,6 +69,7 @@ measures! {
     ABSTENTION_F1 = "abstention_f1", Higher: "Harmonic mean of abstention precision and recall.";
     HALLUCINATED_ANSWER = "hallucinated_answer", Lower: "Share of the unanswerable questions that were answered.";
     OVER_REFUSAL = "over_refusal", Lower: "Share of the answerable questions that were declined.";
+    CONTEXT_FOLLOWED = "context_followed", Higher: "With permuted contexts: the answer is what they say, where that differs.";
     CITATION_PRECISION = "citation_precision", Higher: "Share of the cited numbers that are right, mean over answers.";
     CITATION_RECALL = "citation_recall", Higher: "Share of the right numbers that are cited, mean over answers.";
     CITATION_F1 = "citation_f1", Higher: "F1 of cited and right numbers, mean over answers.";

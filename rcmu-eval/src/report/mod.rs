@@ -1,6 +1,9 @@
 //! What an evaluation found, written for people, spreadsheets and build servers.
 //!
 //! ```text
+//! journal ─► Scores ─┬─► Report (below)
+//!                    └─► ComparisonReport, with the Scores of a second run
+//!
 //! Report ─┬─ to_html      one file that needs no network and runs nothing
 //!         ├─ to_json ◄──► from_json
 //!         ├─ to_csv, to_csv_table
@@ -15,6 +18,7 @@
 
 mod comparison;
 mod csv;
+mod evaluation;
 mod headline;
 mod html;
 mod json;
@@ -33,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ItemScore, Outcome, Reply, SummaryRow, journal::DatasetIdentity, run::Mode};
 
 pub use comparison::{ComparisonReport, ComparisonRow};
+pub use evaluation::{ReportOptions, Scores};
 pub use headline::Headline;
 pub use json::REPORT_VERSION;
 pub use text::visible;

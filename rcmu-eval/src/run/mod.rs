@@ -20,6 +20,7 @@ mod runner;
 pub use answerer::{Answerer, Asked};
 pub use mode::{Mode, ModeSample};
 pub use options::{RunOptions, Shard};
+pub(crate) use prepare::grey;
 pub use progress::Progress;
 #[cfg(feature = "remote")]
 pub use remote::RemoteGenerator;

@@ -5,7 +5,7 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 use rcmu_core::{BBox, Region};
-use rcmu_data::Sample;
+use rcmu_data::{Kind, Sample};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -88,6 +88,58 @@ impl Mode {
         }
         ModeSample { sample: changed, permutation, grey: self == Self::NoPicture }
     }
+
+    /// The item with the answer that permuted contexts give: what a model that reads the boxes has to say.
+    ///
+    /// Only for open questions with one cited region whose fact or look is the accepted answer. `None` for all others, in
+    /// other modes, and where the permuted contexts give the same answer or none.
+    ///
+    /// # Examples
+    ///
+    /// `[1]` is a red robot of Lily, `[2]` a blue cat of Jack, and the texts change places. "Who owns the red robot?" has
+    /// the answer Jack, cited as `[1]`; "What is the figurine of Lily?" has the answer blue cat, cited as `[2]`.
+    pub fn moved(self, sample: &Sample) -> Option<Sample> {
+        let ([number], [accepted], []) =
+            (sample.citations.as_slice(), sample.accepted.as_slice(), sample.options.as_slice())
+        else {
+            return None;
+        };
+        let shown = self.apply(sample);
+        let here = (*number as usize).checked_sub(1)?;
+        let region = sample.regions.get(here)?;
+        let (place, answer) = match sample.kind {
+            Kind::VisualToContext => {
+                let (fact, _) = region.facts.iter().find(|(_, value)| *value == accepted)?;
+                (here, shown.sample.regions[here].facts.get(fact)?.clone())
+            }
+            Kind::ContextToVisual => {
+                let there = shown.permutation.iter().position(|from| from == number)?;
+                (there, same_look(&region.visual, accepted, &sample.regions.get(there)?.visual)?)
+            }
+            _ => return None,
+        };
+        let mut moved = shown.sample.into_owned();
+        moved.citations = vec![place as u32 + 1];
+        moved.answer.clone_from(&answer);
+        moved.accepted = vec![answer];
+        (moved.accepted != sample.accepted).then_some(moved)
+    }
+}
+
+/// What another region shows of that of which this one shows `value`: one property, or two with a space between.
+fn same_look(
+    own: &BTreeMap<String, String>,
+    value: &str,
+    other: &BTreeMap<String, String>,
+) -> Option<String> {
+    let single = own.iter().find(|(_, shown)| *shown == value);
+    if let Some((name, _)) = single {
+        return other.get(name).cloned();
+    }
+    own.iter().find_map(|(first, one)| {
+        let (second, _) = own.iter().find(|(_, two)| format!("{one} {two}") == value)?;
+        Some(format!("{} {}", other.get(first)?, other.get(second)?))
+    })
 }
 
 /// The region with another box, or with the text of another region.

@@ -38,7 +38,7 @@ pub(super) fn prepare(sample: &Sample, folder: &Path, options: &RunOptions) -> R
 }
 
 /// An evenly grey picture of this size.
-fn grey(size: ImageSize) -> Result<Picture, Error> {
+pub(crate) fn grey(size: ImageSize) -> Result<Picture, Error> {
     if size.pixels() > MAX_GREY_PIXELS {
         let message = format!("has {} pixels, the limit is {MAX_GREY_PIXELS}", size.pixels());
         return Err(rcmu_data::Error::Field { field: "picture".into(), message }.into());

@@ -1,0 +1,251 @@
+use std::{collections::BTreeMap, io::Cursor};
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
+use rcmu_core::{FinishReason, ImageSize, Picture};
+use rcmu_data::{Kind, Sample};
+use rcmu_prompt::{Targets, parse};
+
+use crate::{
+    Error, ItemScore, Reply,
+    dataset::Dataset,
+    journal::{Contents, DatasetIdentity, Manifest},
+    judge::Judges,
+    metrics::{BootstrapOptions, CitedItem, citation_rows, compare, names, summarise},
+    report::{ComparisonReport, ComparisonRow, Report, ReportItem, count_outcomes},
+    run::{Mode, grey},
+    scorers::{citation_counts, score_reply},
+};
+
+/// The slice of all items.
+const ALL: &str = "all";
+
+/// How a report is made of a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportOptions {
+    /// Its heading.
+    pub title: String,
+    /// The most failed items with which the report still has a headline.
+    pub allowed_failures: usize,
+    /// How many items are shown with their pictures; those that are wrong come first.
+    pub shown: usize,
+    /// How intervals are drawn.
+    pub bootstrap: BootstrapOptions,
+}
+
+impl Default for ReportOptions {
+    /// `Evaluation`, no failure allowed, 100 items shown.
+    fn default() -> Self {
+        Self {
+            title: "Evaluation".into(),
+            allowed_failures: 0,
+            shown: 100,
+            bootstrap: BootstrapOptions::default(),
+        }
+    }
+}
+
+/// The scores of what a journal recorded.
+///
+/// Each record is scored against its item of the dataset. Items that have not been asked yet count as failed, never as
+/// wrong. Where an item was asked several times, each answer has a score of its own; the second one's name ends in `#2`.
+#[derive(Clone, Debug)]
+pub struct Scores<'a> {
+    dataset: &'a Dataset,
+    manifest: &'a Manifest,
+    entries: Vec<Entry<'a>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry<'a> {
+    sample: &'a Sample,
+    reply: Reply,
+    score: ItemScore,
+}
+
+impl<'a> Scores<'a> {
+    /// Scores a journal.
+    ///
+    /// In a run with permuted contexts, open questions about one region have the measure `context_followed` besides.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherDataset`] when the journal is none of this dataset.
+    pub fn of(dataset: &'a Dataset, contents: &'a Contents, judges: &Judges) -> Result<Self, Error> {
+        let manifest = &contents.manifest;
+        let (found, expected) = (&manifest.dataset, dataset.identity());
+        if *found != expected {
+            return Err(other_dataset(found, &expected));
+        }
+        let mut replies: BTreeMap<(u64, u32), &Reply> = BTreeMap::new();
+        for record in &contents.records {
+            replies.insert((record.place, record.repeat), &record.reply);
+        }
+        let mut entries = Vec::new();
+        for (place, sample) in (0..).zip(dataset.items()) {
+            if !manifest.shard.contains(place) {
+                continue;
+            }
+            for repeat in 0..manifest.repeats {
+                let reply = replies.get(&(place, repeat)).map_or_else(not_asked, |reply| (*reply).clone());
+                let mut score = score_reply(sample, &reply, judges);
+                if let Some(followed) = followed(sample, manifest.mode, &reply, judges) {
+                    score.measures.insert(names::CONTEXT_FOLLOWED.to_owned(), followed);
+                }
+                if repeat > 0 {
+                    score.item = format!("{}#{}", score.item, repeat + 1);
+                }
+                entries.push(Entry { sample, reply, score });
+            }
+        }
+        Ok(Self { dataset, manifest, entries })
+    }
+
+    /// The score of each answer, in the order of the dataset.
+    pub fn items(&self) -> Vec<ItemScore> {
+        self.entries.iter().map(|entry| entry.score.clone()).collect()
+    }
+
+    /// Sums up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Item`] naming an item to show whose picture cannot be opened.
+    pub fn report(&self, options: &ReportOptions) -> Result<Report, Error> {
+        let scores = self.items();
+        let mut rows = summarise(&scores, &options.bootstrap);
+        let measured = self.entries.iter().filter(|entry| entry.score.outcome.is_measured());
+        let cited: Vec<_> = measured.filter_map(Entry::cited).collect();
+        let asked = self.entries.iter().filter(|entry| entry.sample.cited);
+        let failed = asked.filter(|entry| !entry.score.outcome.is_measured()).count();
+        rows.extend(citation_rows(&cited, failed, &options.bootstrap));
+        let mut shown: Vec<&Entry<'_>> = self.entries.iter().collect();
+        shown.sort_by_key(|entry| entry.score.measures.get(names::ACCURACY) == Some(&1.0));
+        let items = shown.into_iter().take(options.shown).map(|entry| self.shown(entry));
+        let manifest = self.manifest;
+        let settings = [
+            ("Journal", format!("version {}, {}", manifest.version, manifest.shard)),
+            ("Options", serde_json::to_string(&manifest.options).unwrap_or_default()),
+            ("Choice chain", manifest.chain.clone()),
+            ("Bootstrap", format!("{} draws, seed {}", options.bootstrap.resamples, options.bootstrap.seed)),
+        ];
+        Ok(Report {
+            title: options.title.clone(),
+            model: manifest.model.clone(),
+            dataset: manifest.dataset.clone(),
+            mode: manifest.mode,
+            settings: settings.map(|(name, value)| (name.to_owned(), value)).into(),
+            allowed_failures: options.allowed_failures,
+            rows,
+            outcomes: count_outcomes(&scores),
+            items: items.collect::<Result<_, Error>>()?,
+        })
+    }
+
+    /// Compares a second run over the same items with this one, on each measure over all items and over each kind.
+    ///
+    /// The second run may have another model, other settings or another mode.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherDataset`] when the runs are over different items.
+    pub fn compare(&self, second: &Self, options: &BootstrapOptions) -> Result<ComparisonReport, Error> {
+        let (one, other) = (&self.manifest.dataset, &second.manifest.dataset);
+        if one != other {
+            return Err(other_dataset(other, one));
+        }
+        let (first, last) = (self.items(), second.items());
+        let mut rows = Vec::new();
+        for measure in crate::metrics::MEASURES {
+            let mut add = |slice: &str, keep: &dyn Fn(&ItemScore) -> bool| {
+                let of = |scores: &[ItemScore]| -> Vec<ItemScore> {
+                    scores.iter().filter(|score| keep(score)).cloned().collect()
+                };
+                if let Some(comparison) = compare(&of(&first), &of(&last), measure.name, options) {
+                    rows.push(ComparisonRow { slice: slice.to_owned(), comparison });
+                }
+            };
+            add(ALL, &|_| true);
+            if measure.name == names::ACCURACY {
+                for kind in Kind::ALL {
+                    add(kind.name(), &|score| score.kind == kind);
+                }
+            }
+        }
+        let name = |run: &Self| format!("{}, {:?}", run.manifest.model, run.manifest.mode);
+        let title = format!("Comparison on {}", one.name);
+        Ok(ComparisonReport { title, first: name(self), second: name(second), rows })
+    }
+
+    fn shown(&self, entry: &Entry<'_>) -> Result<ReportItem, Error> {
+        let shown = self.manifest.mode.apply(entry.sample).sample.into_owned();
+        let unseen = |source| Error::Item { item: entry.sample.id.clone(), source: Box::new(source) };
+        let (picture, size) =
+            shown.picture.open(self.dataset.folder()).map_err(|error| unseen(error.into()))?;
+        let hidden = self.manifest.mode == Mode::NoPicture;
+        let picture = if hidden { grey(size).map_err(unseen)? } else { picture };
+        let png = png(&picture).map_err(unseen)?;
+        Ok(ReportItem::new(shown, Some(png), entry.reply.clone(), entry.score.clone()))
+    }
+}
+
+impl Entry<'_> {
+    /// What the reply cites, if it was asked to.
+    fn cited(&self) -> Option<CitedItem> {
+        let Reply::Text { text, .. } = &self.reply else { return None };
+        if !self.sample.cited {
+            return None;
+        }
+        // Only boxes in pixels depend on the size, and no count uses them.
+        let size = ImageSize::new(1000, 1000).ok()?;
+        let targets = Targets::new(self.sample.regions.len(), self.sample.references.len(), size);
+        let answer = parse(text, targets, FinishReason::EndOfText);
+        let counts = citation_counts(self.sample, &answer);
+        Some(CitedItem { cluster: self.score.cluster.clone(), counts })
+    }
+}
+
+/// The picture as a PNG file, upright.
+fn png(picture: &Picture) -> Result<Vec<u8>, Error> {
+    let bad = |error: &dyn std::fmt::Display| rcmu_data::Error::Field {
+        field: "picture".into(),
+        message: format!("cannot be shown: {error}"),
+    };
+    let image = match picture {
+        Picture::Rgb { size, pixels } => {
+            let buffer = RgbImage::from_raw(size.width(), size.height(), pixels.to_vec());
+            DynamicImage::from(buffer.ok_or_else(|| bad(&"it has not three bytes for each pixel"))?)
+        }
+        Picture::Encoded(bytes) => {
+            let mut reader = ImageReader::new(Cursor::new(bytes));
+            reader.limits(Limits::default());
+            let reader = reader.with_guessed_format().map_err(|error| bad(&error))?;
+            let mut decoder = reader.into_decoder().map_err(|error| bad(&error))?;
+            let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+            let mut image = DynamicImage::from_decoder(decoder).map_err(|error| bad(&error))?;
+            image.apply_orientation(orientation);
+            image
+        }
+        _ => return Err(bad(&"this kind of picture is not known").into()),
+    };
+    let mut file = Cursor::new(Vec::new());
+    image.write_to(&mut file, ImageFormat::Png).map_err(|error| bad(&error))?;
+    Ok(file.into_inner())
+}
+
+fn other_dataset(recorded: &DatasetIdentity, wanted: &DatasetIdentity) -> Error {
+    let words = |identity: &DatasetIdentity| format!("{} ({})", identity.name, identity.hash);
+    Error::OtherDataset { recorded: words(recorded), wanted: words(wanted) }
+}
+
+fn not_asked() -> Reply {
+    Reply::Failed { reason: "has not been asked yet".into() }
+}
+
+/// Whether a reply says what the permuted contexts say; `None` where that cannot be told from what the true ones say.
+fn followed(sample: &Sample, mode: Mode, reply: &Reply, judges: &Judges) -> Option<f64> {
+    if !matches!(mode, Mode::PermutedContexts { .. }) || !matches!(reply, Reply::Text { .. }) {
+        return None;
+    }
+    let moved = mode.moved(sample)?;
+    score_reply(&moved, reply, judges).measures.get(names::ACCURACY).copied()
+}
