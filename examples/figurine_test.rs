@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Model::load(dir.as_ref(), &Device::flex(), &LoadOptions::default(), &mut |_| ())?;
     let split =
         if options.get("split").is_some_and(|split| split == "train") { Split::Train } else { Split::Test };
-    let world = WorldOptions { split, questions: number("questions", 8)? as usize, ..WorldOptions::test() };
+    let world =
+        WorldOptions { split, questions: number("questions", 8)? as usize, ..WorldOptions::test().simple() };
     let mut scores = Vec::new();
     let mut shown = 0;
     for seed in 0..scenes {
