@@ -24,6 +24,8 @@ pub(crate) struct Batch {
     /// `patches * patch_dim` values of all pictures.
     pixel_values: Vec<f32>,
     grids: Vec<PatchGrid>,
+    /// Features of all pictures where they were seen in advance, `[merged_patches, hidden]` each; else empty.
+    known: Vec<Tensor<2>>,
     /// Places in `[rows * seq]` whose next token is predicted.
     places: Vec<i32>,
     /// Those next tokens.
@@ -78,6 +80,7 @@ impl Batch {
             sources: (0..(rows * seq) as i32).collect(),
             pixel_values: Vec::new(),
             grids: Vec::new(),
+            known: Vec::new(),
             places: Vec::new(),
             expected: Vec::new(),
             sights: SightTargets::default(),
@@ -96,6 +99,7 @@ impl Batch {
                 axis.resize(seq, 0);
                 axis
             }));
+            batch.known.extend(example.features.iter().cloned());
             for (at, visual) in example.request.visuals.iter().enumerate() {
                 if let Some(sights) =
                     example.sights.as_ref().filter(|_| at + 1 == example.request.visuals.len())
@@ -211,6 +215,10 @@ impl Batch {
     fn features(&self, network: &Qwen2Vl, device: &Device) -> Option<Tensor<2>> {
         if self.grids.is_empty() {
             return None;
+        }
+        if !self.known.is_empty() {
+            let known = Tensor::cat(self.known.clone(), 0);
+            return Some(if device.is_autodiff() { Tensor::from_inner(known) } else { known });
         }
         let features = network.see(self.pixel_values.clone(), &self.grids, device, &mut ());
         Some(features.expect("the silent observer lets the pass run to its end"))

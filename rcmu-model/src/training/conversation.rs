@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use burn::tensor::Tensor;
 use rcmu_core::{Piece, Question, RegionId, Scene, SpecialToken, Trust};
 use rcmu_data::Sample;
 use rcmu_prompt::{AnsweredPrompt, PromptBuilder};
@@ -126,6 +127,8 @@ pub(crate) struct Example {
     pub(crate) sights: Option<SightTargets>,
     /// Where the boxes of context lines end, and what has to be known there.
     pub(crate) boxes: Vec<BoxEnd>,
+    /// Features of the pictures, `[merged_patches, hidden]` each, where they were seen in advance; else empty.
+    pub(crate) features: Vec<Tensor<2>>,
 }
 
 impl Example {
@@ -144,7 +147,8 @@ impl Example {
             let ends = box_ends(&encoded, &prompt);
             let ends = ends.map(|(end, text)| (place(end), place(text.start)..place(text.end))).collect();
             let request = model.encode_outline(outline, &prompt.built.visuals)?;
-            Ok((Self { request, targets, sights: None, boxes: Vec::new() }, ends))
+            let example = Self { request, targets, sights: None, boxes: Vec::new(), features: Vec::new() };
+            Ok((example, ends))
         };
         let (mut example, ends) = encode().map_err(|error| item(error.into()))?;
         if conversation.turns.is_empty() {

@@ -9,18 +9,21 @@
 //! Only the answers are learnt. Which tokens those are is known from the typed prompt; no text is searched for it.
 
 mod adamw;
+mod adapter;
 mod batch;
 mod checkpoint;
 mod conversation;
 mod curves;
 mod error;
 mod export;
+mod features;
 mod figurines;
 mod lora;
 mod order;
 mod parameters;
 mod recipe;
 mod report;
+mod samples;
 mod settings;
 mod sights;
 mod starter;
@@ -28,6 +31,7 @@ mod student;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 mod trainer;
+mod validation;
 
 pub use checkpoint::Checkpoints;
 pub use conversation::{Conversation, TrainingData};
@@ -35,7 +39,9 @@ pub use curves::curves_svg;
 pub use error::TrainError;
 pub use recipe::Recipe;
 pub use report::StepReport;
+pub use samples::SampleSet;
 pub use settings::{Frozen, LoraSettings, TrainSettings};
 pub use sights::{Sight, Sights};
 pub use starter::Starter;
 pub use trainer::{TrainEvent, Trainer};
+pub use validation::{Validation, ValidationAnswer};

@@ -143,6 +143,7 @@ fn loss_and_all_gradients_equal_the_reference() {
                 targets,
                 sights: None,
                 boxes: Vec::new(),
+                features: Vec::new(),
             }
         })
         .collect();
@@ -257,14 +258,7 @@ fn an_exported_model_answers_as_the_trained_one() {
     let exported = crate::Model::load(&scratch.0, &Device::flex(), &LoadOptions::default(), &mut |_| ())
         .expect("what was written loads");
 
-    let conversation = Colours.conversation(1).expect("valid");
-    let request = |model: &crate::Model| {
-        use rcmu_core::Generator as _;
-        let built = rcmu_prompt::PromptBuilder::new(&conversation.scene, &conversation.turns[0].0).build();
-        let request = built.expect("valid").into_request(rcmu_core::GenerateOptions::greedy(12));
-        model.generate(&request, &rcmu_core::Control::default(), &mut |_| ()).expect("an answer").token_ids
-    };
-    assert_eq!(request(&exported), request(&trainer.to_model()));
+    assert_eq!(answer(&exported), answer(&trainer.to_model()));
 }
 
 #[test]
@@ -289,6 +283,81 @@ fn adapters_change_little_memory_and_merge_exactly() {
 
     assert!(difference <= 1e-5, "{difference}");
     assert!(trainer.trained_parameters() * 8 < trainer.model().parameter_count());
+}
+
+#[test]
+fn what_a_frozen_tower_sees_is_kept_and_the_losses_stay() {
+    let frozen = Frozen { vision: true, merger: true, language: false };
+    let settings = TrainSettings { frozen, ..settings() };
+    let (mut keeps, mut forgets) = (trainer(settings.clone()), trainer(settings));
+    forgets.features = None;
+
+    for _ in 0..3 {
+        let (one, other) = (keeps.step(&Colours).expect("a step"), forgets.step(&Colours).expect("a step"));
+        // Pictures are seen one by one, not in batches: sums are rounded differently, and no more.
+        assert!((one.loss - other.loss).abs() <= 1e-5 * other.loss, "{} {}", one.loss, other.loss);
+    }
+
+    assert!(keeps.features.as_ref().is_some_and(|store| store.len() > 0));
+    assert!(trainer(self::settings()).features.is_none(), "a tower that learns sees anew");
+}
+
+#[test]
+fn answers_are_generated_to_validate() {
+    let trainer = trainer(settings());
+
+    let validation = trainer.validation_answers(&Colours, 3, 8).expect("answers");
+
+    assert_eq!(validation.answers.len(), 3);
+    let right = Validation {
+        answers: vec![ValidationAnswer {
+            found: "red".into(),
+            expected: "red ".into(),
+            question: String::new(),
+        }],
+    };
+    assert_eq!(right.exact(), 1);
+    assert_eq!(validation.exact(), 0, "a random model answers nothing");
+}
+
+#[test]
+fn an_adapter_comes_back_from_its_files() {
+    let lora = LoraSettings { rank: 2, alpha: 4.0, ..LoraSettings::default() };
+    let mut trained = trainer(TrainSettings { lora: Some(lora.clone()), ..settings() });
+    for _ in 0..6 {
+        trained.step(&Colours).expect("a step");
+    }
+    let scratch = Scratch::new("adapter");
+    trained.export_adapter(&scratch.0).expect("written");
+
+    let mut resumed = trainer(TrainSettings { lora: Some(lora.clone()), ..settings() });
+    assert_ne!(weights(&resumed), weights(&trained));
+    resumed.load_adapter(&scratch.0).expect("it fits");
+    assert_eq!(weights(&resumed), weights(&trained));
+
+    let merged = Scratch::new("adapter-merged");
+    trained.export(&merged.0, crate::ComputeDtype::F32).expect("written");
+    let merged = crate::Model::load(&merged.0, &Device::flex(), &LoadOptions::default(), &mut |_| ())
+        .expect("what was written loads");
+    let adapted = trained.model().with_adapter(&scratch.0).expect("it fits");
+    assert_eq!(answer(&adapted), answer(&merged));
+    assert_ne!(answer(&adapted), answer(trained.model()));
+    assert_ne!(rcmu_core::Generator::identity(&adapted), rcmu_core::Generator::identity(trained.model()));
+
+    let other = LoraSettings { rank: 3, ..lora };
+    let mut other = trainer(TrainSettings { lora: Some(other), ..settings() });
+    assert!(matches!(other.load_adapter(&scratch.0), Err(TrainError::Checkpoint { .. })));
+    fs::write(scratch.0.join("adapter_model.safetensors"), b"no tensors").expect("written");
+    assert!(matches!(trained.model().with_adapter(&scratch.0), Err(TrainError::Checkpoint { .. })));
+}
+
+/// What a model answers to one of the conversations, as tokens.
+fn answer(model: &crate::Model) -> Vec<u32> {
+    use rcmu_core::Generator as _;
+    let conversation = Colours.conversation(1).expect("valid");
+    let built = rcmu_prompt::PromptBuilder::new(&conversation.scene, &conversation.turns[0].0).build();
+    let request = built.expect("valid").into_request(rcmu_core::GenerateOptions::greedy(12));
+    model.generate(&request, &rcmu_core::Control::default(), &mut |_| ()).expect("an answer").token_ids
 }
 
 #[test]

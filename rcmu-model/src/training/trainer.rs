@@ -14,6 +14,7 @@ use super::{
     batch::{Batch, Totals},
     checkpoint::{self, Checkpoints},
     conversation::Example,
+    features::FeatureStore,
     lora, order,
     parameters::{Parameter, gradients, parameters, replica},
     report::StepReport,
@@ -48,6 +49,8 @@ pub struct Trainer {
     start: PathBuf,
     /// Prepared micro-batches of the next steps.
     queue: VecDeque<Vec<Batch>>,
+    /// What was seen before; only where training does not change what the model sees.
+    pub(super) features: Option<FeatureStore>,
 }
 
 impl Trainer {
@@ -87,6 +90,8 @@ impl Trainer {
         if let Some(lora) = &settings.lora {
             lora::initialize(&mut parameters, lora, settings.seed);
         }
+        let sees_anew =
+            parameters.iter().any(|parameter| parameter.trained && parameter.name.starts_with("visual."));
         let device = plain.autodiff();
         let device = if settings.gradient_checkpointing { device.gradient_checkpointing() } else { device };
         Ok(Self {
@@ -100,6 +105,7 @@ impl Trainer {
             data: String::new(),
             start: start.to_owned(),
             queue: VecDeque::new(),
+            features: (!sees_anew).then(FeatureStore::default),
         })
     }
 
@@ -236,26 +242,6 @@ impl Trainer {
         results.pop().unwrap_or_default()
     }
 
-    /// Mean loss over conversations that the training does not see.
-    ///
-    /// # Errors
-    ///
-    /// As [`Trainer::step`].
-    pub fn validation_loss(&self, data: &dyn TrainingData, count: u64) -> Result<f64, TrainError> {
-        let device = self.device.clone().without_autodiff();
-        let student = self.replica(&device);
-        let (mut sum, mut targets) = (0.0, 0);
-        for index in 0..data.len().map_or(count, |len| len.min(count)) {
-            let example = self.example(data, index)?;
-            let batch = Batch::new(&[&example]);
-            let totals = Totals::new([&batch], 0.0);
-            let loss: f32 = batch.loss(&student, self.model.config(), totals, &device).into_scalar();
-            sum += f64::from(loss) * totals.targets as f64;
-            targets += totals.targets;
-        }
-        if targets == 0 { Err(TrainError::NoData) } else { Ok(sum / targets as f64) }
-    }
-
     /// The model as it is now, to generate with. Adapters stay beside their weights.
     pub fn to_model(&self) -> Model {
         let student = self.replica(&self.device.clone().without_autodiff());
@@ -288,18 +274,25 @@ impl Trainer {
         &self.start
     }
 
+    pub(super) const fn device(&self) -> &Device {
+        &self.device
+    }
+
     pub(super) fn replica(&self, device: &Device) -> Student {
         let mut student = replica(self.student.clone(), &self.parameters, device);
         student.network.retie(self.model.config());
         student
     }
 
-    fn example(&self, data: &dyn TrainingData, index: u64) -> Result<Example, TrainError> {
+    pub(super) fn example(&self, data: &dyn TrainingData, index: u64) -> Result<Example, TrainError> {
         let conversation = data.conversation(index).map_err(|source| TrainError::Item { index, source })?;
-        let example = Example::new(&self.model, index, &conversation)?;
+        let mut example = Example::new(&self.model, index, &conversation)?;
         if example.len() > self.settings.max_tokens {
             let (tokens, max) = (example.len(), self.settings.max_tokens);
             return Err(TrainError::TooLong { index, tokens, max });
+        }
+        if let Some(store) = &self.features {
+            store.see(&mut example, &self.model);
         }
         Ok(example)
     }
