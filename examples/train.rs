@@ -1,9 +1,9 @@
 //! Trains a small Qwen2-VL of our own from nothing: a recipe in, a checkpoint out.
 //!
-//! `train [--recipe FILE] [--start DIR] [--out DIR] [--steps N]`
+//! `train [--recipe FILE] [--start DIR] [--out DIR] [--steps N] [--until N]`
 //!
 //! Without options it shows the way in about a minute: too short to learn more than colours. An interrupted training
-//! goes on where its last checkpoint was.
+//! goes on where its last checkpoint was. `--until` ends early and leaves the schedule as it is.
 
 mod support;
 
@@ -24,7 +24,7 @@ use rcmu::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = support::options(&["recipe", "start", "out", "steps"])?;
+    let options = support::options(&["recipe", "start", "out", "steps", "until"])?;
     let smoke = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/figurines/smoke.json");
     let recipe = options.get("recipe").map_or(smoke, String::as_str);
     let out = PathBuf::from(options.get("out").map_or("target/train", String::as_str));
@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(steps) = options.get("steps") {
         recipe.settings.steps = steps.parse()?;
     }
+    let until = options.get("until").map(|text| text.parse()).transpose()?.unwrap_or(u64::MAX);
     let start = options.get("start").map_or_else(|| out.join("start"), PathBuf::from);
     recipe.start(&start)?;
 
@@ -42,12 +43,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&out)?;
     let path = out.join("metrics.jsonl");
     let mut metrics = OpenOptions::new().create(true).append(true).open(&path)?;
-    let mut broken = None;
+    let (mut broken, mut done) = (None, false);
     trainer.run(&recipe.curriculum, &checkpoints, &mut |event| {
         match event {
             TrainEvent::Step(report) => {
                 broken = serde_json::to_writer(&metrics, &report).err();
                 broken = broken.take().or(metrics.write_all(b"\n").err().map(serde_json::Error::io));
+                done = report.step >= until;
                 if report.step.is_multiple_of(10) {
                     println!("{report}");
                 }
@@ -55,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             TrainEvent::Saved(dir) => println!("saved {}", dir.display()),
             _ => {}
         }
-        if broken.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if done || broken.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     if let Some(error) = broken {
         return Err(error.into());

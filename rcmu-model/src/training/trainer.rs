@@ -3,6 +3,8 @@ use std::{
     fmt,
     ops::ControlFlow,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread::ScopedJoinHandle,
     time::Instant,
 };
 
@@ -207,39 +209,31 @@ impl Trainer {
             let mut found = loss.backward();
             (f64::from(value), gradients(student, &self.parameters, &mut found))
         };
-        let mut results: Vec<(f64, Vec<Option<Tensor<1>>>)> = Vec::with_capacity(batches.len());
-        if workers == 1 {
+        // Each worker takes the next one that nobody has: they differ in length.
+        let next = AtomicUsize::new(0);
+        let work = || {
             let student = self.replica(&self.device);
-            let mut sum = None;
-            for batch in batches {
-                add(&mut sum, one(&student, batch));
-            }
-            results.extend(sum);
+            let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+            let own = places.map_while(|place| Some((place, one(&student, batches.get(place)?))));
+            own.collect::<Vec<_>>()
+        };
+        let mut found: Vec<_> = if workers == 1 {
+            work()
         } else {
             std::thread::scope(|scope| {
-                let handles: Vec<_> = (0..workers)
-                    .map(|worker| {
-                        let one = &one;
-                        scope.spawn(move || {
-                            let student = self.replica(&self.device);
-                            let own = batches.iter().skip(worker).step_by(workers);
-                            own.map(|batch| one(&student, batch)).collect::<VecDeque<_>>()
-                        })
-                    })
-                    .collect();
-                let mut found: Vec<_> = handles
-                    .into_iter()
-                    .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                    .collect();
-                let mut sum = None;
-                for index in 0..batches.len() {
-                    let next = found[index % workers].pop_front();
-                    add(&mut sum, next.expect("each worker did its share"));
-                }
-                results.extend(sum);
-            });
+                let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+                let join = |handle: ScopedJoinHandle<'_, _>| {
+                    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                };
+                handles.into_iter().flat_map(join).collect()
+            })
+        };
+        found.sort_unstable_by_key(|(place, _)| *place);
+        let mut sum = None;
+        for (_, result) in found {
+            add(&mut sum, result);
         }
-        results.pop().unwrap_or_default()
+        sum.unwrap_or_default()
     }
 
     /// The model as it is now, to generate with. Adapters stay beside their weights.
