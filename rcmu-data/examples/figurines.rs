@@ -24,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let side = f64::from(scene.spec.side);
         let listed = regions.iter().map(|own| {
-            let pixels = own.region.bbox().map(|bbox| bbox.xyxy().map(|v| (f64::from(v) * side / 1000.0).round()));
+            let pixels =
+                own.region.bbox().map(|bbox| bbox.xyxy().map(|v| (f64::from(v) * side / 1000.0).round()));
             json!({"label": own.region.label(), "box": pixels, "info": own.region.info()})
         });
         let file = json!({"version": 1, "regions": listed.collect::<Vec<Value>>()});

@@ -27,16 +27,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         let began = Instant::now();
         let contents = journal::read(&path)?;
         let read = began.elapsed();
+        let began = Instant::now();
         let scores = Scores::of(&dataset, &contents, &Judges::rules())?;
         let report = scores.report(&ReportOptions { shown: 20, ..ReportOptions::default() })?;
-        let whole = began.elapsed();
+        let score = began.elapsed();
         assert_eq!(report.total(), count);
-        let each = whole.as_secs_f64() / count as f64;
+        let each = (read + score).as_secs_f64() / count as f64;
         let ratio = each / *first.get_or_insert(each);
         println!(
             "{count:>8}  {:>7.2} s  {:>7.2} s  {:>6.1} µs ×{ratio:.2}  {:>9}",
             read.as_secs_f64(),
-            (whole - read).as_secs_f64(),
+            score.as_secs_f64(),
             each * 1e6,
             peak().map_or_else(|| "unknown".to_owned(), |kib| format!("{} MiB", kib / 1024)),
         );
