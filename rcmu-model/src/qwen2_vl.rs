@@ -134,7 +134,13 @@ impl Qwen2Vl {
     /// - output: `[rows, vocab]`
     #[cfg(feature = "train")]
     pub(crate) fn logits_within(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.logits(self.model.normed(hidden))
+        self.logits(self.normed(hidden))
+    }
+
+    /// The last norm of the decoder alone, `[rows, hidden]` in and out.
+    #[cfg(feature = "train")]
+    pub(crate) fn normed(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.model.normed(hidden)
     }
 }
 

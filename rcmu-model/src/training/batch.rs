@@ -172,9 +172,11 @@ impl Batch {
         let rows = self.box_digits.iter().map(|entry| entry.0).collect::<Vec<_>>();
         let hundreds: Vec<i32> = self.box_digits.iter().flat_map(|entry| entry.1.map(i32::from)).collect();
         let digits = student.gather.loss(digits.select(0, ints(&rows, device)), ints(&hundreds, device));
-        let mut known = digits + words(&self.boxes, &student.network, boxes, device);
+        let network = &student.network;
+        let mut known = digits + words(&self.boxes, boxes, &|rows| network.logits_within(rows), device);
         if !self.lines.is_empty() {
-            known = known + words(&self.lines, &student.network, lines, device);
+            known = known
+                + words(&self.lines, lines, &|rows| student.subject.logits(network.normed(rows)), device);
         }
         answers + told(sights) + known * share
     }
@@ -229,11 +231,16 @@ impl Batch {
 ///
 /// Ours: to know what is in a box where the box has just been read, and which box a text is about where the text is read, is
 /// what every later answer rests on.
-fn words(told: &[(i32, i32, f32)], network: &Qwen2Vl, hidden: Tensor<2>, device: &Device) -> Tensor<1> {
+fn words(
+    told: &[(i32, i32, f32)],
+    hidden: Tensor<2>,
+    logits: &dyn Fn(Tensor<2>) -> Tensor<2>,
+    device: &Device,
+) -> Tensor<1> {
     let column = |pick: fn(&(i32, i32, f32)) -> i32| told.iter().map(pick).collect::<Vec<_>>();
     let weights: Vec<f32> = told.iter().map(|entry| entry.2).collect();
     let weights = Tensor::<2>::from_data(TensorData::new(weights, [told.len(), 1]), device);
-    let logits = network.logits_within(hidden.select(0, ints(&column(|entry| entry.0), device)));
+    let logits = logits(hidden.select(0, ints(&column(|entry| entry.0), device)));
     let words = ints(&column(|entry| entry.1), device).unsqueeze_dim::<2>(1);
     (log_softmax(logits, 1).gather(1, words) * weights).sum().neg()
 }

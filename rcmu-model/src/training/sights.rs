@@ -177,6 +177,32 @@ impl SightHead {
     }
 }
 
+/// Reads words for the subject of a text from its hidden states; helps in training and is no part of the model.
+///
+/// Not the model's own head: through that one a token could tell its subject only by forgetting what it is itself, and then
+/// no answer could copy it.
+#[derive(Module, Debug)]
+pub(crate) struct SubjectHead {
+    /// `[vocab, hidden]`
+    weight: Param<Tensor<2>>,
+}
+
+impl SubjectHead {
+    pub(crate) fn new(config: &ModelConfig, device: &Device) -> Self {
+        let text = &config.text;
+        Self { weight: Param::from_tensor(Tensor::zeros([text.vocab_size, text.hidden_size], device)) }
+    }
+
+    /// Logits of words, `[rows, vocab]`.
+    ///
+    /// # Shapes
+    ///
+    /// - `rows`: `[rows, hidden]`
+    pub(crate) fn logits(&self, rows: Tensor<2>) -> Tensor<2> {
+        rows.matmul(self.weight.val().transpose())
+    }
+}
+
 /// Share of the cell of a grid that a box covers.
 fn share(bbox: BBox, [row, column]: [usize; 2], [rows, columns]: [usize; 2]) -> f64 {
     let [x1, y1, x2, y2] = bbox.xyxy().map(f64::from);

@@ -20,7 +20,7 @@ use super::{
     lora, order,
     parameters::{Parameter, gradients, parameters, replica},
     report::StepReport,
-    sights::SightHead,
+    sights::{SightHead, SubjectHead},
     student::{HELPERS, Student},
 };
 use crate::{LoadOptions, model::Model, params::ComputeDtype, weights::expected_tensors};
@@ -79,7 +79,8 @@ impl Trainer {
             None => model.network().clone(),
         };
         let head = || SightHead::new(model.config(), &plain);
-        let student = Student { network, sight: head(), gather: head() };
+        let subject = SubjectHead::new(model.config(), &plain);
+        let student = Student { network, sight: head(), gather: head(), subject };
         let mut parameters = parameters(&student, &names);
         for parameter in &mut parameters {
             parameter.trained = match &settings.lora {
