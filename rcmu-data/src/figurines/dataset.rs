@@ -86,6 +86,8 @@ pub struct Mix {
     pub numbers: u32,
     /// Grounding of everything at once: "Which figurines are there?"
     pub listings: u32,
+    /// Reading alone, without the picture: "Who owns [2]?", "Which number has the figurine of the teacher?"
+    pub told: u32,
     /// RCID.
     pub description: u32,
     /// RCVQA, V2C.
@@ -99,7 +101,7 @@ pub struct Mix {
 }
 
 impl Mix {
-    const fn weights(self) -> [u32; 9] {
+    const fn weights(self) -> [u32; 10] {
         [
             self.corners,
             self.boxes,
@@ -110,6 +112,7 @@ impl Mix {
             self.context_to_visual,
             self.unanswerable_visual_to_context,
             self.unanswerable_context_to_visual,
+            self.told,
         ]
     }
 }
@@ -307,6 +310,7 @@ fn draft(stage: &Stage, rng: &mut ChaCha8Rng, target: usize, options: &WorldOpti
         5 => items::visual_to_context(stage, rng, target, form),
         6 => items::context_to_visual(stage, rng, target, form),
         7 => items::unanswerable_visual_to_context(stage, rng, target, form),
-        _ => items::unanswerable_context_to_visual(stage, rng, form),
+        8 => items::unanswerable_context_to_visual(stage, rng, form),
+        _ => Some(items::told(stage, rng, target)),
     }
 }

@@ -119,8 +119,12 @@ impl Trainer {
             });
         };
         let saved = settings_of(dir)?;
-        let names = |settings: &LoraSettings| settings.targets.iter().cloned().collect::<BTreeSet<_>>();
-        if (saved.rank, names(&saved)) != (settings.rank, names(&settings)) || saved.alpha != settings.alpha {
+        let sorted = |settings: &LoraSettings| {
+            let mut settings = settings.clone();
+            settings.targets.sort();
+            settings
+        };
+        if sorted(&saved) != sorted(&settings) {
             let problem = format!("its settings are {saved:?}, those of the training {settings:?}");
             return Err(TrainError::Checkpoint { path: dir.to_owned(), problem });
         }

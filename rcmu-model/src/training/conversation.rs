@@ -116,6 +116,9 @@ pub(crate) struct BoxEnd {
     pub(crate) number: Option<u32>,
 }
 
+/// The token that closes a box, and the tokens of the text about the box.
+type BoxTokens = (usize, Range<usize>);
+
 /// A conversation as the model reads it, with what it has to predict.
 #[derive(Clone, Debug)]
 pub(crate) struct Example {
@@ -138,7 +141,7 @@ impl Example {
     pub(crate) fn new(model: &Model, index: u64, conversation: &Conversation) -> Result<Self, TrainError> {
         let item = |source: Box<dyn std::error::Error + Send + Sync>| TrainError::Item { index, source };
         let prompt = conversation.prompt().map_err(item)?;
-        let encode = || -> Result<(Self, Vec<(usize, Range<usize>)>), Error> {
+        let encode = || -> Result<(Self, Vec<BoxTokens>), Error> {
             let encoded = model.tokenizer().encode(&prompt.built.prompt)?;
             let outline = model.outline_encoded(&encoded, &prompt.built.visuals)?;
             let image_tokens: Vec<usize> = outline.visuals.iter().map(VisualPlan::tokens).collect();
@@ -191,7 +194,7 @@ fn target_tokens<'a>(
 fn box_ends<'a>(
     encoded: &'a EncodedPrompt,
     prompt: &'a AnsweredPrompt,
-) -> impl Iterator<Item = (usize, Range<usize>)> + 'a {
+) -> impl Iterator<Item = BoxTokens> + 'a {
     let context = prompt.answers.first().map_or(0, |answer| answer.start);
     let (pieces, starts) = (&prompt.built.prompt.pieces()[..context], encoded.piece_starts());
     let first = move |piece: usize| starts.get(piece).copied().unwrap_or(encoded.ids().len());

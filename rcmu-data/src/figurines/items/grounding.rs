@@ -106,6 +106,34 @@ pub(crate) fn numbers(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Opt
     })
 }
 
+/// From the number of a context line to what its text tells, or back; nothing has to be seen for it.
+pub(crate) fn told(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Draft {
+    let number = stage.number(target);
+    let facts: Vec<_> = stage.profiles[target].facts.iter().collect();
+    let (&fact, &value) = *pick(rng, &facts);
+    let draft = |id: String| Draft {
+        lines: Lines::Texts,
+        cited: true,
+        citations: vec![number],
+        ..Draft::plain(Kind::Grounding, STEP, id)
+    };
+    if below(rng, 3) == 0 {
+        return Draft {
+            question: format!("Which number does {} have?", contextual_reference(rng, fact, value)),
+            answer: format!("It has number {number}.[{number}]"),
+            accepted: vec![number.to_string()],
+            ..draft(format!("told-2/{}", fact.name()))
+        };
+    }
+    let phrasing = pick(rng, contextual_phrasings(fact));
+    Draft {
+        question: phrasing.ask(&format!("[{number}]")),
+        answer: marked(&phrasing.tell(value), number),
+        accepted: vec![value.to_owned()],
+        ..draft(format!("told-1/{}", phrasing.id))
+    }
+}
+
 /// All figurines: by number in the order of their regions, or from left to right with or without their boxes.
 pub(crate) fn listing(stage: &Stage, rng: &mut ChaCha8Rng) -> Draft {
     let thing = |figurine: &Figurine| with_article(&noun(figurine));
