@@ -36,9 +36,11 @@ pub(crate) struct Batch {
     boxes: Vec<(i32, i32, f32)>,
     /// Places in `[rows * seq]` where a box ends, with the hundreds of its coordinates.
     box_digits: Vec<(i32, [u8; 4])>,
-    /// Places in `[rows * seq]` of the text about a box, a word for what is in the box or its number, and that word's share
-    /// of the text's words.
-    lines: Vec<(i32, i32, f32)>,
+    /// Places in `[rows * seq]` that are about one region, a word for what is in its box or its number, and the share of
+    /// that word in all words of that text or answer.
+    about: Vec<(i32, i32, f32)>,
+    /// Texts and answers that are about one region.
+    subjects: usize,
 }
 
 /// What the losses of a step are divided by.
@@ -50,6 +52,8 @@ pub(crate) struct Totals {
     pub(crate) sights: [usize; 2],
     /// Boxes of context lines with words.
     pub(crate) boxes: usize,
+    /// Texts and answers that are about one region.
+    pub(crate) subjects: usize,
     /// Weight of the sights next to the answers.
     pub(crate) sight_weight: f64,
 }
@@ -62,6 +66,7 @@ impl Totals {
             totals.sights[0] += things;
             totals.sights[1] += nothing;
             totals.boxes += batch.box_digits.len();
+            totals.subjects += batch.subjects;
             totals
         })
     }
@@ -86,7 +91,8 @@ impl Batch {
             sights: SightTargets::default(),
             boxes: Vec::new(),
             box_digits: Vec::new(),
-            lines: Vec::new(),
+            about: Vec::new(),
+            subjects: 0,
         };
         let words = rows * seq;
         let mut features = words;
@@ -117,13 +123,14 @@ impl Batch {
                 let (place, share) = ((start + end.place) as i32, 1.0 / end.words.len().max(1) as f32);
                 batch.boxes.extend(end.words.iter().map(|&word| (place, word as i32, share)));
                 batch.box_digits.push((place, end.digits));
-                let words: Vec<u32> = end.words.iter().copied().chain(end.number).collect();
-                let share = 1.0 / (words.len() * end.text.len()).max(1) as f32;
-                for place in end.text.clone() {
-                    batch
-                        .lines
-                        .extend(words.iter().map(|&word| ((start + place) as i32, word as i32, share)));
+            }
+            for about in &example.about {
+                let share = 1.0 / (about.words.len() * about.places.len()).max(1) as f32;
+                for place in about.places.clone() {
+                    let words = about.words.iter();
+                    batch.about.extend(words.map(|&word| ((start + place) as i32, word as i32, share)));
                 }
+                batch.subjects += 1;
             }
             for &place in &example.targets {
                 batch.places.push((start + place) as i32);
@@ -168,17 +175,19 @@ impl Batch {
             return answers + told(sights);
         }
         let share = totals.sight_weight / totals.boxes.max(1) as f64;
-        let [digits, boxes, lines] = within;
+        let [digits, boxes, about] = within;
         let rows = self.box_digits.iter().map(|entry| entry.0).collect::<Vec<_>>();
         let hundreds: Vec<i32> = self.box_digits.iter().flat_map(|entry| entry.1.map(i32::from)).collect();
         let digits = student.gather.loss(digits.select(0, ints(&rows, device)), ints(&hundreds, device));
         let network = &student.network;
-        let mut known = digits + words(&self.boxes, boxes, &|rows| network.logits_within(rows), device);
-        if !self.lines.is_empty() {
-            known = known
-                + words(&self.lines, lines, &|rows| student.subject.logits(network.normed(rows)), device);
+        let known = digits + words(&self.boxes, boxes, &|rows| network.logits_within(rows), device);
+        let mut all = answers + told(sights) + known * share;
+        if !self.about.is_empty() {
+            let logits = |rows| student.subject.logits(network.normed(rows));
+            let share = totals.sight_weight / totals.subjects.max(1) as f64;
+            all = all + words(&self.about, about, &logits, device) * share;
         }
-        answers + told(sights) + known * share
+        all
     }
 
     /// The sum of the negative log-likelihoods of all tokens to predict, `[1]`.

@@ -1,4 +1,4 @@
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use burn::tensor::Tensor;
 use rcmu_core::{Piece, Question, RegionId, Scene, SpecialToken, Trust};
@@ -23,6 +23,8 @@ pub struct Conversation {
     pub scene: Scene,
     /// Questions and answers in order; none if there are sights.
     pub turns: Vec<(Question, String)>,
+    /// Which one region each answer is about, where it is about one. Only looked at where there are sights; may be empty.
+    pub subjects: Vec<Option<RegionId>>,
     /// What the picture shows where, if that is to be learnt from its features.
     pub sights: Option<Sights>,
 }
@@ -38,7 +40,11 @@ impl Conversation {
             .iter()
             .map(|sample| Ok((sample.to_question()?, sample.answer.clone())))
             .collect::<Result<_, rcmu_data::Error>>()?;
-        Ok(Self { scene, turns, sights: None })
+        let subject = |sample: &Sample| match sample.citations.as_slice() {
+            [number] => RegionId::new(*number),
+            _ => None,
+        };
+        Ok(Self { scene, turns, subjects: samples.iter().map(subject).collect(), sights: None })
     }
 
     /// The texts that a tokenizer has to know: those of the prompt, and the words of the sights, each as it is read.
@@ -110,10 +116,15 @@ pub(crate) struct BoxEnd {
     pub(crate) words: Vec<u32>,
     /// The hundreds of its coordinates.
     pub(crate) digits: [u8; 4],
-    /// The tokens of the text about it.
-    pub(crate) text: Range<usize>,
-    /// Its number, if that is one token.
-    pub(crate) number: Option<u32>,
+}
+
+/// Tokens that are about one region.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    /// Which tokens.
+    pub(crate) places: Range<usize>,
+    /// Words for what is in the region's box, and its number, as tokens.
+    pub(crate) words: Vec<u32>,
 }
 
 /// The token that closes a box, and the tokens of the text about the box.
@@ -130,6 +141,8 @@ pub(crate) struct Example {
     pub(crate) sights: Option<SightTargets>,
     /// Where the boxes of context lines end, and what has to be known there.
     pub(crate) boxes: Vec<BoxEnd>,
+    /// The texts of context lines and the answers that are about one region.
+    pub(crate) about: Vec<About>,
     /// Features of the pictures, `[merged_patches, hidden]` each, where they were seen in advance; else empty.
     pub(crate) features: Vec<Tensor<2>>,
 }
@@ -141,19 +154,29 @@ impl Example {
     pub(crate) fn new(model: &Model, index: u64, conversation: &Conversation) -> Result<Self, TrainError> {
         let item = |source: Box<dyn std::error::Error + Send + Sync>| TrainError::Item { index, source };
         let prompt = conversation.prompt().map_err(item)?;
-        let encode = || -> Result<(Self, Vec<BoxTokens>), Error> {
+        let encode = || -> Result<(Self, Vec<BoxTokens>, Vec<Range<usize>>), Error> {
             let encoded = model.tokenizer().encode(&prompt.built.prompt)?;
             let outline = model.outline_encoded(&encoded, &prompt.built.visuals)?;
             let image_tokens: Vec<usize> = outline.visuals.iter().map(VisualPlan::tokens).collect();
             let place = |index| expanded(&encoded, &image_tokens, index);
-            let targets = target_tokens(&encoded, &prompt.answers).map(|token| place(token) - 1).collect();
+            let targets =
+                answer_tokens(&encoded, &prompt.answers).flatten().map(|token| place(token) - 1).collect();
             let ends = box_ends(&encoded, &prompt);
             let ends = ends.map(|(end, text)| (place(end), place(text.start)..place(text.end))).collect();
+            let answers = answer_tokens(&encoded, &prompt.answers);
+            let answers = answers.map(|tokens| place(tokens.start) - 1..place(tokens.end) - 1).collect();
             let request = model.encode_outline(outline, &prompt.built.visuals)?;
-            let example = Self { request, targets, sights: None, boxes: Vec::new(), features: Vec::new() };
-            Ok((example, ends))
+            let example = Self {
+                request,
+                targets,
+                sights: None,
+                boxes: Vec::new(),
+                about: Vec::new(),
+                features: Vec::new(),
+            };
+            Ok((example, ends, answers))
         };
-        let (mut example, ends) = encode().map_err(|error| item(error.into()))?;
+        let (mut example, ends, answers) = encode().map_err(|error| item(error.into()))?;
         if conversation.turns.is_empty() {
             example.targets.clear();
         }
@@ -163,11 +186,18 @@ impl Example {
             example.sights = Some(targets);
             let regions = conversation.scene.regions().iter();
             let boxed = regions.filter_map(|(id, region)| Some((id, region.bbox()?)));
+            let mut known: HashMap<RegionId, Vec<u32>> = HashMap::new();
             for ((place, text), (id, bbox)) in ends.into_iter().zip(boxed) {
                 let words = sights.words_at(bbox, model.tokenizer()).map_err(item_error(index))?;
-                let number = number(id, model).map_err(item)?;
-                let digits = hundreds(bbox);
-                example.boxes.extend(words.map(|words| BoxEnd { place, words, digits, text, number }));
+                let Some(words) = words else { continue };
+                let about: Vec<u32> = words.iter().copied().chain(number(id, model).map_err(item)?).collect();
+                known.insert(id, about.clone());
+                example.about.push(About { places: text, words: about });
+                example.boxes.push(BoxEnd { place, words, digits: hundreds(bbox) });
+            }
+            for (subject, places) in conversation.subjects.iter().zip(answers) {
+                let words = subject.and_then(|id| known.get(&id)).cloned();
+                example.about.extend(words.map(|words| About { places, words }));
             }
         }
         Ok(example)
@@ -179,15 +209,15 @@ impl Example {
     }
 }
 
-/// The tokens of the answers, before the pads of each picture are repeated.
-fn target_tokens<'a>(
+/// The tokens of each answer, before the pads of each picture are repeated.
+fn answer_tokens<'a>(
     encoded: &'a EncodedPrompt,
     answers: &'a [Range<usize>],
-) -> impl Iterator<Item = usize> + 'a {
+) -> impl Iterator<Item = Range<usize>> + 'a {
     let starts = encoded.piece_starts();
     let first = |piece: usize| starts.get(piece).copied().unwrap_or(encoded.ids().len());
-    let tokens = answers.iter().flat_map(move |pieces| first(pieces.start)..first(pieces.end));
-    tokens.filter(|&token| token > 0)
+    // Nothing comes before the first token, so that it cannot be predicted.
+    answers.iter().map(move |pieces| first(pieces.start).max(1)..first(pieces.end).max(1))
 }
 
 /// The tokens that close the boxes of the context lines, in their order, each with the tokens of the text about its box.

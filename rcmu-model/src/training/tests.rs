@@ -69,7 +69,7 @@ impl TrainingData for Colours {
         if index.is_multiple_of(4) {
             turns.push((Question::new("Of what is it made?")?, "Of wood.".into()));
         }
-        Ok(Conversation { scene, turns, sights: None })
+        Ok(Conversation { scene, turns, subjects: Vec::new(), sights: None })
     }
 }
 
@@ -143,6 +143,7 @@ fn loss_and_all_gradients_equal_the_reference() {
                 targets,
                 sights: None,
                 boxes: Vec::new(),
+                about: Vec::new(),
                 features: Vec::new(),
             }
         })

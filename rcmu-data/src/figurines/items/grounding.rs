@@ -10,8 +10,8 @@ use crate::{
             context_to_visual::{an_aspect, visual_answer},
         },
         phrases::{
-            capitalised, listed, looks, marked, may_be_at, noun, place, visual_phrasings, visual_value,
-            with_article,
+            capitalised, contextual_phrasings, contextual_reference, listed, looks, marked, may_be_at, noun,
+            place, visual_phrasings, visual_value, with_article,
         },
     },
 };
