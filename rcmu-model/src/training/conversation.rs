@@ -130,6 +130,9 @@ pub(crate) struct About {
 /// The token that closes a box, and the tokens of the text about the box.
 type BoxTokens = (usize, Range<usize>);
 
+/// An example, the boxes of its context lines, and where the tokens of each answer are predicted.
+type Encoded = (Example, Vec<BoxTokens>, Vec<Range<usize>>);
+
 /// A conversation as the model reads it, with what it has to predict.
 #[derive(Clone, Debug)]
 pub(crate) struct Example {
@@ -154,7 +157,7 @@ impl Example {
     pub(crate) fn new(model: &Model, index: u64, conversation: &Conversation) -> Result<Self, TrainError> {
         let item = |source: Box<dyn std::error::Error + Send + Sync>| TrainError::Item { index, source };
         let prompt = conversation.prompt().map_err(item)?;
-        let encode = || -> Result<(Self, Vec<BoxTokens>, Vec<Range<usize>>), Error> {
+        let encode = || -> Result<Encoded, Error> {
             let encoded = model.tokenizer().encode(&prompt.built.prompt)?;
             let outline = model.outline_encoded(&encoded, &prompt.built.visuals)?;
             let image_tokens: Vec<usize> = outline.visuals.iter().map(VisualPlan::tokens).collect();
