@@ -86,7 +86,7 @@ pub struct Mix {
     pub numbers: u32,
     /// Grounding of everything at once: "Which figurines are there?"
     pub listings: u32,
-    /// Reading alone, without the picture: "Who owns [2]?", "Which number has the figurine of the teacher?"
+    /// Reading alone, without the picture: `Who owns [2]?`, `Which number does the figurine of the teacher have?`
     pub told: u32,
     /// RCID.
     pub description: u32,
