@@ -1,7 +1,8 @@
 //! The dataset of region-level context-aware multimodal understanding, and how it is made.
 //!
 //! ```text
-//! figurines (drawn scenes) ─► Sample ─ formats ─► JSONL, LLaVA, ShareGPT, Qwen
+//! figurines (drawn scenes) ─┬─► Sample ─ formats ─► JSONL, LLaVA, ShareGPT, Qwen
+//! pipeline (real pictures) ─┘
 //! ```
 //!
 //! No tensors: this crate builds in seconds.
@@ -11,6 +12,7 @@ pub mod figurines;
 pub mod formats;
 mod open;
 mod picture_source;
+pub mod pipeline;
 #[cfg(feature = "remote")]
 pub mod remote;
 mod sample;
