@@ -296,7 +296,15 @@ fn spoil(step: StepName, spoil: impl Fn(&mut serde_json::Value)) -> (Report, Vec
 fn single_faults_are_dropped_and_counted() {
     let text =
         |value: &mut serde_json::Value, at: &str, text: &str| *value.pointer_mut(at).unwrap() = text.into();
-    let cases: [(StepName, &str, &str, Criterion); 12] = [
+    let cases: [(StepName, &str, &str, Criterion); 15] = [
+        (StepName::VisualQuestions, "/questions/0/question", "Is the red coat on {x}?", Criterion::NoLeak),
+        (StepName::UnmentionedTopics, "/questions/0/topic", "the first name", Criterion::TopicUnmentioned),
+        (
+            StepName::ProfilePool,
+            "/profiles/1/text",
+            "No full stop stands at the end of this text",
+            Criterion::EndsAsSentence,
+        ),
         (StepName::VisualQuestions, "/questions/0/question", "What colour is it?", Criterion::OnePlaceholder),
         (
             StepName::VisualQuestions,

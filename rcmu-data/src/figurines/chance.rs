@@ -5,8 +5,13 @@ use rand_chacha::{ChaCha8Rng, rand_core::RngCore};
 /// A number below `count`, which is not 0. The same on every platform.
 pub(super) fn below(rng: &mut ChaCha8Rng, count: usize) -> usize {
     assert!(count > 0, "nothing to choose from");
+    scaled(rng.next_u64(), count)
+}
+
+/// A random number as one below `count`; 0 when `count` is.
+pub(crate) fn scaled(number: u64, count: usize) -> usize {
     // The high half of the product is uniform up to count / 2^64.
-    ((u128::from(rng.next_u64()) * count as u128) >> 64) as usize
+    ((u128::from(number) * count as u128) >> 64) as usize
 }
 
 /// A number of the range; its start when it is empty.

@@ -5,7 +5,7 @@
 //!                      └─ profile ─► facts, info ─ items ─► Sample
 //! ```
 
-mod chance;
+pub(crate) mod chance;
 mod curriculum;
 mod dataset;
 mod draw;

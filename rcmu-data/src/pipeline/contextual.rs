@@ -79,12 +79,9 @@ impl Step for ContextualQuestions {
         tally: &mut Tally,
     ) -> Result<ContextualFindings, Failure> {
         let is_known = |object| told.iter().any(|it| it.object == object);
-        let objects: Vec<_> = draft.facts.iter().map(|fact| fact.object).collect();
-        check_objects("facts", &objects, is_known)?;
-        let objects: Vec<_> = draft.questions.iter().map(|question| question.object).collect();
-        check_objects("questions", &objects, is_known)?;
-        let objects: Vec<_> = draft.references.iter().map(|reference| reference.object).collect();
-        check_objects("references", &objects, is_known)?;
+        check_objects("facts", draft.facts.iter().map(|fact| fact.object), is_known)?;
+        check_objects("questions", draft.questions.iter().map(|question| question.object), is_known)?;
+        check_objects("references", draft.references.iter().map(|reference| reference.object), is_known)?;
         let context = |object| told.iter().find(|it| it.object == object).map(|it| it.context.as_str());
         let facts = keep_values(draft.facts, tally, |object| context(object).into_iter().collect());
         let questions = keep_questions(draft.questions, tally, &facts);

@@ -1,10 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use sha2::{Digest, Sha256};
-
 use super::{
     AnnotatedPicture, Criterion, Failure, Profile,
     criteria::{normalised, says},
+    hash::choice,
 };
 
 /// The profiles of each class noun, by the noun as it is compared.
@@ -46,16 +45,35 @@ pub(super) fn pool_noun(noun: &str) -> String {
     noun.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A number below `count`, decided by the seed and the texts; 0 when there is nothing to choose from.
-pub(super) fn choice(seed: u64, texts: &[&str], count: usize) -> usize {
-    let mut hash = Sha256::new();
-    hash.update(seed.to_le_bytes());
-    for text in texts {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    }
-    let digest = hash.finalize();
-    let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    // The high half of the product is uniform up to count / 2^64.
-    ((u128::from(number) * count as u128) >> 64) as usize
+/// Whether a class noun is that of a person; what someone is stands last, as in `young woman`.
+pub(super) fn is_person(noun: &str) -> bool {
+    let last = noun.split_whitespace().last().unwrap_or_default().to_lowercase();
+    [&WOMEN[..], &MEN, &CHILDREN, &PERSONS].concat().contains(&last.as_str())
 }
+
+/// Class nouns of women.
+pub(super) const WOMEN: [&str; 6] = ["woman", "lady", "girl", "bride", "waitress", "actress"];
+/// Class nouns of men.
+pub(super) const MEN: [&str; 7] = ["man", "gentleman", "guy", "boy", "groom", "waiter", "actor"];
+/// Class nouns of children.
+pub(super) const CHILDREN: [&str; 7] = ["child", "kid", "baby", "toddler", "boy", "girl", "pupil"];
+/// Class nouns of persons of any sort.
+const PERSONS: [&str; 17] = [
+    "person",
+    "player",
+    "skier",
+    "surfer",
+    "rider",
+    "driver",
+    "chef",
+    "cook",
+    "officer",
+    "batter",
+    "catcher",
+    "pitcher",
+    "umpire",
+    "snowboarder",
+    "skateboarder",
+    "teacher",
+    "worker",
+];

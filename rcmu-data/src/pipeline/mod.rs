@@ -25,6 +25,7 @@ mod contextual;
 pub mod criteria;
 mod description;
 mod error;
+mod hash;
 mod input;
 mod journal;
 mod matching;

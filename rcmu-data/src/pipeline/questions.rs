@@ -55,9 +55,13 @@ pub struct Asked {
 }
 
 /// Fails when a draft speaks of an object that was not in its input.
-pub(super) fn check_objects(list: &str, drafted: &[u32], known: impl Fn(u32) -> bool) -> Result<(), Failure> {
+pub(super) fn check_objects(
+    list: &str,
+    mut drafted: impl ExactSizeIterator<Item = u32>,
+    known: impl Fn(u32) -> bool,
+) -> Result<(), Failure> {
     check_count(list, drafted.len())?;
-    match drafted.iter().position(|&object| !known(object)) {
+    match drafted.position(|object| !known(object)) {
         Some(at) => Err(Failure::at(Criterion::KnownObject, format!("{list}[{at}].object"))),
         None => Ok(()),
     }

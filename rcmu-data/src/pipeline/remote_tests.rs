@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     AnnotatedObject, AnnotatedPicture, Drafts, Failure, Pipeline, PipelineOptions, PoolRequest, ProfilePool,
-    RemoteMaker, Report, Step as _, StepName, Templates,
+    RemoteMaker, Report, Templates,
 };
 use crate::{
     PictureSource, Sample,
@@ -185,5 +185,4 @@ fn a_reply_that_is_cut_or_of_another_form_is_a_failure() {
             matches!(&failure, Failure::Reply { problem } if problem.contains(expected) && problem.len() < 300)
         );
     }
-    assert_eq!(ProfilePool::NAME, StepName::ProfilePool);
 }

@@ -4,7 +4,6 @@ use std::{
 };
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{
     AnnotatedPicture, CitedDescription, CitedDescriptionInput, ContextualQuestions, Description,
@@ -12,6 +11,7 @@ use super::{
     Report, SeenObject, Step, StepFailure, StepName, Tally, ToldObject, UnmentionedTopics, VisualFindings,
     VisualQuestions,
     caption::{grounded_caption, usable_expressions},
+    hash::{digest, number},
     input::check_all,
     journal::{Entry, Journal, Outcome, hex},
     matching::{Pools, contexts, pool_noun},
@@ -330,15 +330,6 @@ impl<M: Maker> Run<'_, M> {
 
 /// The key of a step, and the start of its random sequence.
 fn key(seed: u64, parts: &[&str]) -> (String, u64) {
-    let mut hash = Sha256::new();
-    hash.update(format!("rcmu-pipeline-step-{VERSION}"));
-    hash.update(seed.to_le_bytes());
-    for part in parts {
-        // The length first, so that no two lists of parts are one text.
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    let digest = hash.finalize();
-    let seed = digest.iter().take(8).fold(0, |seed: u64, byte| seed << 8 | u64::from(*byte));
-    (hex(&digest), seed)
+    let digest = digest(&format!("rcmu-pipeline-step-{VERSION}"), seed, parts);
+    (hex(&digest), number(&digest))
 }

@@ -11,7 +11,8 @@ use super::{
     criteria::{
         MAX_QUESTION, PLACEHOLDER, ends_as_sentence, has_length, is_told_of_one, need, normalised, says,
     },
-    matching::{choice, pool_noun},
+    hash::choice,
+    matching::{is_person, pool_noun},
     questions::by_name,
     unmentioned::not_told,
 };
@@ -19,9 +20,6 @@ use crate::{Error, Kind, Provenance, Sample, SampleRegion};
 
 /// How many references of other pictures are looked at for one that fits nothing here.
 const MAX_LOOKS: usize = 64;
-/// Class nouns of persons, who are called so when they are not there.
-const PERSONS: [&str; 12] =
-    ["person", "man", "woman", "boy", "girl", "child", "lady", "gentleman", "guy", "player", "baby", "kid"];
 
 /// What the steps of a picture left.
 #[derive(Clone, Debug)]
@@ -303,7 +301,7 @@ fn capitalised(text: &str) -> String {
 
 /// The answer when what is meant is in another picture; in words that count as a refusal, whatever the noun.
 fn not_there(noun: &str) -> String {
-    let subject = if PERSONS.contains(&noun) { "person" } else { noun };
+    let subject = if is_person(noun) { "person" } else { noun };
     let answer = format!("The {subject} is not in the image.");
     if is_refusal(&answer) { answer } else { "The object is not in the image.".to_owned() }
 }

@@ -59,8 +59,9 @@ impl Step for UnmentionedTopics {
         tally: &mut Tally,
     ) -> Result<Vec<TopicDraft>, Failure> {
         let find = |object: u32| known.iter().find(|it| it.object == object);
-        let objects: Vec<_> = draft.questions.iter().map(|question| question.object).collect();
-        check_objects("questions", &objects, |object| find(object).is_some())?;
+        check_objects("questions", draft.questions.iter().map(|question| question.object), |object| {
+            find(object).is_some()
+        })?;
         let kept = keep(draft.questions, tally, |draft, kept: &[TopicDraft]| {
             let it = find(draft.object).ok_or(Criterion::KnownObject)?;
             check_question(&draft.question)?;

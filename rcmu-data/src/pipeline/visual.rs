@@ -54,10 +54,8 @@ impl Step for VisualQuestions {
     ) -> Result<VisualFindings, Failure> {
         let find = |object: u32| seen.iter().find(|it| it.object == object);
         let is_known = |object| find(object).is_some();
-        let objects: Vec<_> = draft.attributes.iter().map(|value| value.object).collect();
-        check_objects("attributes", &objects, is_known)?;
-        let objects: Vec<_> = draft.questions.iter().map(|question| question.object).collect();
-        check_objects("questions", &objects, is_known)?;
+        check_objects("attributes", draft.attributes.iter().map(|value| value.object), is_known)?;
+        check_objects("questions", draft.questions.iter().map(|question| question.object), is_known)?;
         let expressions = |object| {
             let expressions = find(object).map_or(&[][..], |it| &it.expressions);
             expressions.iter().map(String::as_str).collect()

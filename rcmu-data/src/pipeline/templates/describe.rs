@@ -67,8 +67,8 @@ fn end_of(text: &str, words: &str) -> Option<usize> {
 
 /// The end of the first place where the words stand by themselves.
 fn end_of_word(text: &str, words: &str) -> Option<usize> {
-    let ends = text.match_indices(words).map(|(at, _)| at + words.len());
-    ends.into_iter().find(|&end| {
+    let mut ends = text.match_indices(words).map(|(at, _)| at + words.len());
+    ends.find(|&end| {
         // With the letters around it, as `says` looks at them.
         let rest = text[end..].chars().next().map_or(end, |next| end + next.len_utf8());
         says(&text[..end], words) && says(&text[..rest], words)

@@ -1,3 +1,5 @@
+use crate::pipeline::matching::{CHILDREN, MEN, WOMEN, is_person};
+
 /// A fact that a profile tells, with all its phrasings.
 ///
 /// In phrasings `{v}` is the value, `{n}` the class noun and `{x}` the object as a question names it.
@@ -21,7 +23,7 @@ pub(super) struct Topic {
 
 /// What is told about a sort of things.
 pub(super) struct Sort {
-    pub(super) names: &'static [&'static str],
+    pub(super) names: &'static [&'static [&'static str]],
     pub(super) facts: &'static [Fact],
     pub(super) topics: &'static [Topic],
 }
@@ -38,13 +40,15 @@ pub(super) const NAME_ANSWER: &str = "The name is {v}.";
 pub(super) const NAME_REFERENCE: &str = "the {n} called {v}";
 
 /// All sorts, for reading.
-pub(super) const SORTS: [&Sort; 3] = [&PERSON, &ANIMAL, &THING];
+pub(super) const SORTS: [&Sort; 4] = [&PERSON, &CHILD, &ANIMAL, &THING];
 
 /// The sort of a class noun.
 pub(super) fn sort_of(noun: &str) -> &'static Sort {
     // What a thing is stands last: `young woman`, `police dog`.
     let last = noun.split_whitespace().last().unwrap_or_default().to_lowercase();
-    if PERSONS.contains(&last.as_str()) {
+    if CHILDREN.contains(&last.as_str()) {
+        &CHILD
+    } else if is_person(&last) {
         &PERSON
     } else if ANIMALS.contains(&last.as_str()) {
         &ANIMAL
@@ -53,39 +57,30 @@ pub(super) fn sort_of(noun: &str) -> &'static Sort {
     }
 }
 
-const PERSONS: [&str; 27] = [
-    "person",
-    "man",
-    "woman",
-    "boy",
-    "girl",
-    "child",
-    "lady",
-    "gentleman",
-    "guy",
-    "player",
-    "baby",
-    "kid",
-    "skier",
-    "surfer",
-    "rider",
-    "driver",
-    "chef",
-    "cook",
-    "officer",
-    "batter",
-    "catcher",
-    "pitcher",
-    "umpire",
-    "snowboarder",
-    "skateboarder",
-    "bride",
-    "groom",
-];
-
 const ANIMALS: [&str; 20] = [
     "animal", "dog", "puppy", "cat", "kitten", "horse", "pony", "cow", "calf", "sheep", "lamb", "goat",
     "bird", "parrot", "duck", "elephant", "zebra", "giraffe", "bear", "rabbit",
+];
+
+/// The names that a class noun may have.
+pub(super) fn names_of(noun: &str) -> Vec<&'static str> {
+    let last = noun.split_whitespace().last().unwrap_or_default().to_lowercase();
+    if WOMEN.contains(&last.as_str()) {
+        SHE.to_vec()
+    } else if MEN.contains(&last.as_str()) {
+        HE.to_vec()
+    } else {
+        sort_of(noun).names.concat()
+    }
+}
+
+const SHE: [&str; 20] = [
+    "Amelia", "Carla", "Elena", "Gloria", "Ingrid", "Keiko", "Miriam", "Olivia", "Renata", "Tamara",
+    "Valerie", "Wendy", "Yasmin", "Agnes", "Celeste", "Esther", "Gemma", "Irina", "Katrin", "Nadia",
+];
+const HE: [&str; 20] = [
+    "Bruno", "Dmitri", "Farid", "Hassan", "Jonas", "Lorenzo", "Nikolai", "Pedro", "Quentin", "Samuel",
+    "Umberto", "Xavier", "Zoltan", "Boris", "Diego", "Finn", "Harald", "Jasper", "Liam", "Stefan",
 ];
 
 const AGE: Fact = Fact {
@@ -98,13 +93,52 @@ const AGE: Fact = Fact {
     aside: "{v} years old",
 };
 
-static PERSON: Sort = Sort {
-    names: &[
-        "Amelia", "Bruno", "Carla", "Dmitri", "Elena", "Farid", "Gloria", "Hassan", "Ingrid", "Jonas",
-        "Keiko", "Lorenzo", "Miriam", "Nikolai", "Olivia", "Pedro", "Quentin", "Renata", "Samuel", "Tamara",
-        "Umberto", "Valerie", "Wendy", "Xavier", "Yasmin", "Zoltan", "Agnes", "Boris", "Celeste", "Diego",
-        "Esther", "Finn", "Gemma", "Harald", "Irina", "Jasper", "Katrin", "Liam", "Marta", "Nadia",
+const HOME: Fact = Fact {
+    name: "home",
+    values: &[
+        "Lisbon",
+        "Kyoto",
+        "Toronto",
+        "Nairobi",
+        "Dublin",
+        "Prague",
+        "Lima",
+        "Helsinki",
+        "Sydney",
+        "Casablanca",
+        "Krakow",
+        "Montreal",
     ],
+    says: [" lives in ", " has a flat in "],
+    questions: ["Where does {x} live?", "Which city is the home of {x}?"],
+    answer: "The home is in {v}.",
+    reference: "the {n} who lives in {v}",
+    aside: "from {v}",
+};
+
+const HOBBY: Fact = Fact {
+    name: "hobby",
+    values: &[
+        "rock climbing",
+        "watercolour painting",
+        "playing chess",
+        "baking bread",
+        "stargazing",
+        "restoring old radios",
+        "birdwatching",
+        "ballroom dancing",
+        "keeping bees",
+        "long-distance running",
+    ],
+    says: [" spends free evenings with ", " has a passion for "],
+    questions: ["What is the hobby of {x}?", "What does {x} like to do?"],
+    answer: "The hobby is {v}.",
+    reference: "the {n} whose hobby is {v}",
+    aside: "fond of {v}",
+};
+
+static PERSON: Sort = Sort {
+    names: &[&SHE, &HE],
     facts: &[
         Fact {
             name: "job",
@@ -132,48 +166,8 @@ static PERSON: Sort = Sort {
             values: &["19", "23", "26", "28", "32", "35", "39", "41", "44", "48", "53", "58", "63", "67"],
             ..AGE
         },
-        Fact {
-            name: "home",
-            values: &[
-                "Lisbon",
-                "Kyoto",
-                "Toronto",
-                "Nairobi",
-                "Dublin",
-                "Prague",
-                "Lima",
-                "Helsinki",
-                "Sydney",
-                "Casablanca",
-                "Krakow",
-                "Montreal",
-            ],
-            says: [" lives in ", " has a flat in "],
-            questions: ["Where does {x} live?", "Which city is the home of {x}?"],
-            answer: "The home is in {v}.",
-            reference: "the {n} who lives in {v}",
-            aside: "from {v}",
-        },
-        Fact {
-            name: "hobby",
-            values: &[
-                "rock climbing",
-                "watercolour painting",
-                "playing chess",
-                "baking bread",
-                "stargazing",
-                "restoring old radios",
-                "birdwatching",
-                "ballroom dancing",
-                "keeping bees",
-                "long-distance running",
-            ],
-            says: [" spends free evenings with ", " has a passion for "],
-            questions: ["What is the hobby of {x}?", "What does {x} like to do?"],
-            answer: "The hobby is {v}.",
-            reference: "the {n} whose hobby is {v}",
-            aside: "fond of {v}",
-        },
+        HOME,
+        HOBBY,
     ],
     topics: &[
         Topic { topic: "the education", question: "Which school did {x} go to?" },
@@ -185,12 +179,45 @@ static PERSON: Sort = Sort {
     ],
 };
 
+static CHILD: Sort = Sort {
+    names: &[&SHE, &HE],
+    facts: &[
+        AGE,
+        HOME,
+        HOBBY,
+        Fact {
+            name: "favourite subject",
+            values: &[
+                "music",
+                "history",
+                "biology",
+                "drawing",
+                "geography",
+                "arithmetic",
+                "sports",
+                "crafts",
+            ],
+            says: [" does best at school in ", " looks forward to every lesson in "],
+            questions: ["What is the favourite subject of {x}?", "Which lessons does {x} like most?"],
+            answer: "The favourite subject is {v}.",
+            reference: "the {n} whose favourite subject is {v}",
+            aside: "best in {v}",
+        },
+    ],
+    topics: &[
+        Topic { topic: "the brothers and sisters", question: "How many siblings does {x} have?" },
+        Topic { topic: "the birthday", question: "When is the birthday of {x}?" },
+        Topic { topic: "the favourite meal", question: "What is the favourite meal of {x}?" },
+        Topic { topic: "the bicycle", question: "Which bicycle does {x} ride?" },
+    ],
+};
+
 static ANIMAL: Sort = Sort {
-    names: &[
+    names: &[&[
         "Bella", "Rocky", "Luna", "Charlie", "Milo", "Daisy", "Simba", "Coco", "Oreo", "Ginger", "Pepper",
         "Biscuit", "Shadow", "Honey", "Rusty", "Willow", "Zeus", "Misty", "Ziggy", "Poppy", "Nala", "Toffee",
         "Bandit", "Clover", "Smokey", "Maple", "Thor", "Juno", "Waffles", "Pickle", "Sunny", "Dusty",
-    ],
+    ]],
     facts: &[
         AGE,
         Fact {
@@ -229,7 +256,7 @@ static ANIMAL: Sort = Sort {
             questions: ["What is the favourite toy of {x}?", "What does {x} like to play with?"],
             answer: "The favourite toy is a {v}.",
             reference: "the {n} that likes to play with a {v}",
-            aside: "a friend of every {v}",
+            aside: "fond of a {v}",
         },
         Fact {
             name: "birthplace",
@@ -254,7 +281,7 @@ static ANIMAL: Sort = Sort {
 };
 
 static THING: Sort = Sort {
-    names: &[
+    names: &[&[
         "Aurora",
         "Old Faithful",
         "Bluebell",
@@ -287,7 +314,7 @@ static THING: Sort = Sort {
         "Nimbus",
         "Atlas",
         "Zephyr",
-    ],
+    ]],
     facts: &[
         Fact {
             name: "owner",

@@ -16,7 +16,7 @@ use super::{
 
 /// Fills phrasings: reproducible, costs nothing, and says nothing that is not in its tables.
 ///
-/// It knows people, animals and things by their class nouns; any other noun is a thing. Of contexts it understands the
+/// It knows people, children, animals and things by their class nouns; any other noun is a thing. Of contexts it understands the
 /// sentences that it writes itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Templates;

@@ -1,20 +1,28 @@
-use super::facts::{ENDS, Fact, NAME_ANSWER, NAME_QUESTIONS, NAME_REFERENCE, NAMES, SORTS, Sort, sort_of};
+use super::facts::{
+    ENDS, Fact, NAME_ANSWER, NAME_QUESTIONS, NAME_REFERENCE, NAMES, SORTS, Sort, names_of, sort_of,
+};
 use crate::pipeline::{
     ContextualDraft, KnownObject, NamedValue, PoolRequest, Profile, ProfilesDraft, QuestionDraft,
-    ReferenceDraft, ToldObject, TopicDraft, TopicsDraft, matching::choice,
+    ReferenceDraft, ToldObject, TopicDraft, TopicsDraft, hash::choice,
 };
 
 /// Facts of one profile, beside the name.
 const FACTS: usize = 3;
+/// What names have behind them when they come again; for 128 profiles of twenty names.
+const AGAIN: [&str; 7] = ["", " II", " III", " IV", " V", " VI", " VII"];
 /// Questions for what is not told, for each object.
 const TOPICS: usize = 2;
 
 /// Writes profiles with names that are not taken.
 pub(super) fn draft(request: &PoolRequest, seed: u64) -> ProfilesDraft {
     let sort = sort_of(&request.noun);
-    let free = sort.names.iter().filter(|name| request.taken.iter().all(|taken| taken != *name));
-    let profiles = turned(free.copied().collect(), seed, &["names", &request.noun]).into_iter();
-    let profiles = profiles.take(request.count).map(|name| profile(sort, &request.noun, name, seed));
+    // When all names are taken, they come again as those of the second, the third, ...
+    let profiles = AGAIN.into_iter().flat_map(|again| {
+        let names = names_of(&request.noun).into_iter().map(|name| format!("{name}{again}"));
+        let free = names.filter(|name| request.taken.iter().all(|taken| taken != name)).collect();
+        turned(free, seed, &["names", &request.noun])
+    });
+    let profiles = profiles.take(request.count).map(|name| profile(sort, &request.noun, &name, seed));
     ProfilesDraft { profiles: profiles.collect() }
 }
 
@@ -125,7 +133,7 @@ mod tests {
 
     #[test]
     fn every_fact_that_is_written_is_read() {
-        for (noun, sort) in ["woman", "dog", "guitar"].into_iter().zip(SORTS) {
+        for (noun, sort) in ["woman", "young child", "dog", "guitar"].into_iter().zip(SORTS) {
             for seed in 0..50 {
                 let request = PoolRequest { noun: noun.into(), count: 4, taken: Vec::new() };
                 for profile in draft(&request, seed).profiles {
@@ -140,6 +148,19 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn there_are_names_for_the_most_profiles_and_they_suit_the_noun() {
+        for noun in ["woman", "boy", "child", "skier", "dog", "bench"] {
+            let request = PoolRequest { noun: noun.into(), count: 128, taken: Vec::new() };
+            let names: std::collections::BTreeSet<_> =
+                draft(&request, 3).profiles.into_iter().map(|profile| profile.name).collect();
+
+            assert_eq!(names.len(), 128, "{noun}");
+            assert!(noun != "woman" || names.contains("Olivia") && !names.contains("Pedro"));
+            assert!(noun != "boy" || names.contains("Pedro") && !names.contains("Olivia"));
         }
     }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use crate::pipeline::{
     NamedValue, QuestionDraft, SeenObject, VisualDraft,
     criteria::{normalised, words},
-    matching::choice,
+    hash::choice,
 };
 
 /// Colours and patterns.
@@ -39,7 +39,7 @@ const CLOTHES: [&str; 21] = [
     "pants", "trousers", "shorts", "hat", "cap", "helmet", "scarf", "shoes", "boots", "jersey",
 ];
 /// Small words that stand before a colour and a noun.
-const ARTICLES: [&str; 4] = ["a", "an", "the", "his"];
+const ARTICLES: [&str; 6] = ["a", "an", "the", "his", "her", "their"];
 /// Places, the longest first.
 const PLACES: [&str; 9] = [
     "on the far left",
