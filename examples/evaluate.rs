@@ -1,10 +1,12 @@
 //! Asks a model all questions of a dataset, keeps every answer in a journal, and writes a report.
 //!
 //! `evaluate [--dataset FILE.jsonl|figurines|rcp] [--items N] [--mode full|no-picture|no-context|no-boxes|permuted]
-//! [--model DIR | --endpoint URL --name MODEL | --predictions FILE.jsonl] [--parallel N] [--out DIR]`
+//! [--model DIR | --endpoint URL --name MODEL | --predictions FILE.jsonl] [--judge URL --judge-name MODEL]
+//! [--parallel N] [--out DIR]`
 //!
 //! Without options the bundled model answers questions about new scenes of the figurine world. A run that was cut goes
-//! on where it was. The key of an endpoint is read from the variable `RCMU_API_KEY`.
+//! on where it was. Rules judge what descriptions say, or the model at `--judge`; a judge that fails gives no score.
+//! Keys are read from the variables `RCMU_API_KEY` and `RCMU_JUDGE_KEY`.
 
 mod support;
 
@@ -15,42 +17,40 @@ use rcmu::{
     core::GenerateOptions,
     model::{LoadOptions, Model},
 };
-use rcmu_data::{figurines::WorldOptions, remote::Endpoint};
+use rcmu_data::figurines::WorldOptions;
 use rcmu_eval::{
     dataset::{Dataset, figurine_bench, figurine_scenes},
     journal,
-    judge::Judges,
+    judge::{FactVision, GeneratorJudge, Judges},
     report::{ReportOptions, Scores},
-    run::{Answerer, Mode, RemoteGenerator, Replay, Run, RunOptions},
+    run::{Answerer, Mode, Replay, Run, RunOptions},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let names = ["dataset", "items", "mode", "model", "endpoint", "name", "predictions", "parallel", "out"];
-    let options = support::options(&names)?;
+    let options = support::options(&[
+        "dataset",
+        "items",
+        "mode",
+        "model",
+        "endpoint",
+        "name",
+        "predictions",
+        "judge",
+        "judge-name",
+        "parallel",
+        "out",
+    ])?;
     let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
     let dataset = match options.get("dataset").map_or("figurines", String::as_str) {
         "figurines" => figurine_scenes(0, number("items", 50)?, &WorldOptions::test().simple())?,
         "rcp" => figurine_bench(0, number("items", 10)?)?,
         file => Dataset::open(file)?,
     };
-    let mode = match options.get("mode").map_or("full", String::as_str) {
-        "full" => Mode::Full,
-        "no-picture" => Mode::NoPicture,
-        "no-context" => Mode::NoContext,
-        "no-boxes" => Mode::NoBoxes,
-        "permuted" => Mode::PermutedContexts { seed: 0 },
-        other => return Err(format!("--mode {other} is not known").into()),
-    };
+    let mode: Mode = options.get("mode").map_or("full", String::as_str).parse()?;
     let answerer: Box<dyn Answerer> = if let Some(file) = options.get("predictions") {
         Box::new(Replay::from_predictions(file)?)
-    } else if let Some(url) = options.get("endpoint") {
-        let endpoint = Endpoint::new(url, options.get("name").map_or("rc-qwen2vl-2b", String::as_str));
-        let key = std::env::var_os("RCMU_API_KEY").is_some();
-        Box::new(RemoteGenerator::new(if key {
-            endpoint.with_key_from_env("RCMU_API_KEY")?
-        } else {
-            endpoint
-        })?)
+    } else if let Some(remote) = support::remote(&options, "endpoint", "name", "RCMU_API_KEY")? {
+        Box::new(remote)
     } else {
         let dir = support::model(&options);
         Box::new(Model::load(dir.as_ref(), &Device::flex(), &LoadOptions::default(), &mut |_| ())?)
@@ -67,14 +67,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let run = Run::new(&dataset, &*answerer, settings)?;
     let summary = run.on_progress(|progress| eprint!("\r{progress}  ")).execute(&path)?;
     eprintln!("\n{} answers, {} of them from an earlier run", summary.total, summary.resumed);
+    let remote = support::remote(&options, "judge", "judge-name", "RCMU_JUDGE_KEY")?;
+    let judge = remote.as_ref().map(|remote| GeneratorJudge::new(remote, 0));
+    let judges =
+        judge.as_ref().map_or_else(Judges::rules, |judge| Judges { entailment: judge, vision: &FactVision });
     let contents = journal::read(&path)?;
-    let scores = Scores::of(&dataset, &contents, &Judges::rules())?;
+    let scores = Scores::of(&dataset, &contents, &judges)?;
     let report = scores.report(&ReportOptions::default())?;
-    fs::write(out.join("report.html"), report.to_html()?)?;
-    fs::write(out.join("report.md"), report.to_markdown())?;
-    fs::write(out.join("report.json"), report.to_json()?)?;
-    fs::write(out.join("items.csv"), report.to_csv())?;
-    fs::write(out.join("junit.xml"), report.to_junit())?;
+    report.write(&out)?;
     println!("{}\nthe report is {}", report.headline().words(), out.join("report.html").display());
     Ok(())
 }

@@ -4,6 +4,9 @@
 
 use std::collections::HashMap;
 
+use rcmu_data::remote::{Endpoint, RemoteError};
+use rcmu_eval::run::RemoteGenerator;
+
 /// Reads `--name value` pairs.
 pub(crate) fn options(names: &[&str]) -> Result<HashMap<String, String>, String> {
     let mut options = HashMap::new();
@@ -24,6 +27,20 @@ pub(crate) fn model(options: &HashMap<String, String>) -> String {
         println!("Everything below is computed for real, but its words are meaningless.\n");
         concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/golden/tiny_bf16").to_owned()
     })
+}
+
+/// The model behind the endpoint that an option names, with the key from an environment variable if that is set.
+pub(crate) fn remote(
+    options: &HashMap<String, String>,
+    url: &str,
+    name: &str,
+    key: &str,
+) -> Result<Option<RemoteGenerator>, RemoteError> {
+    let Some(url) = options.get(url) else { return Ok(None) };
+    let endpoint = Endpoint::new(url, options.get(name).map_or("rc-qwen2vl-2b", String::as_str));
+    let is_set = std::env::var_os(key).is_some();
+    let endpoint = if is_set { endpoint.with_key_from_env(key)? } else { endpoint };
+    RemoteGenerator::new(endpoint).map(Some)
 }
 
 /// The text without characters that could steer a terminal.

@@ -53,6 +53,8 @@ pub struct Scores<'a> {
     dataset: &'a Dataset,
     manifest: &'a Manifest,
     entries: Vec<Entry<'a>>,
+    /// Who judged texts, and what regions show.
+    judges: String,
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +99,8 @@ impl<'a> Scores<'a> {
                 entries.push(Entry { sample, reply, score });
             }
         }
-        Ok(Self { dataset, manifest, entries })
+        let judges = format!("{}, {}", judges.entailment.identity(), judges.vision.identity());
+        Ok(Self { dataset, manifest, entries, judges })
     }
 
     /// The score of each answer, in the order of the dataset.
@@ -126,6 +129,7 @@ impl<'a> Scores<'a> {
             ("Journal", format!("version {}, {}", manifest.version, manifest.shard)),
             ("Options", serde_json::to_string(&manifest.options).unwrap_or_default()),
             ("Choice chain", manifest.chain.clone()),
+            ("Judges", self.judges.clone()),
             ("Bootstrap", format!("{} draws, seed {}", options.bootstrap.resamples, options.bootstrap.seed)),
         ];
         Ok(Report {

@@ -8,7 +8,8 @@
 //!         ├─ to_json ◄──► from_json
 //!         ├─ to_csv, to_csv_table
 //!         ├─ to_markdown
-//!         └─ to_junit
+//!         ├─ to_junit
+//!         └─ write        all of them into a folder
 //! Comparison ─► ComparisonReport ─┬─ to_html
 //!                                 └─ to_markdown
 //! ```
@@ -27,14 +28,14 @@ mod markdown;
 mod text;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs, path::Path};
 
 use rcmu_core::{CitationTarget, FinishReason, ImageSize};
 use rcmu_data::{Kind, Sample};
 use rcmu_prompt::{Targets, parse};
 use serde::{Deserialize, Serialize};
 
-use crate::{ItemScore, Outcome, Reply, SummaryRow, journal::DatasetIdentity, run::Mode};
+use crate::{Error, ItemScore, Outcome, Reply, SummaryRow, journal::DatasetIdentity, run::Mode};
 
 pub use comparison::{ComparisonReport, ComparisonRow};
 pub use evaluation::{ReportOptions, Scores};
@@ -96,6 +97,34 @@ impl Report {
         facts.extend(self.settings.iter().map(|(name, value)| (visible(name), visible(value))));
         facts.push(("Dataset hash".to_owned(), visible(&dataset.hash)));
         facts
+    }
+}
+
+impl Report {
+    /// Writes every form of the report into a folder, which is made if it is not there: `report.html`, `report.md`,
+    /// `report.json`, `items.csv` and `junit.xml`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] naming what cannot be written; else as [`Report::to_html`] and [`Report::to_json`].
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::File { path, source }
+        };
+        fs::create_dir_all(folder).map_err(at(folder))?;
+        let files = [
+            ("report.html", self.to_html()?),
+            ("report.md", self.to_markdown()),
+            ("report.json", self.to_json()?),
+            ("items.csv", self.to_csv()),
+            ("junit.xml", self.to_junit()),
+        ];
+        for (name, text) in files {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(at(&path))?;
+        }
+        Ok(())
     }
 }
 

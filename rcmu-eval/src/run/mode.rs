@@ -1,4 +1,4 @@
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
 use rand_chacha::{
     ChaCha8Rng,
@@ -8,6 +8,8 @@ use rcmu_core::{BBox, Region};
 use rcmu_data::{Kind, Sample};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::Error;
 
 /// What is left out or changed of each item, to see what an answer rests on.
 ///
@@ -32,6 +34,31 @@ pub enum Mode {
         /// Start of the random sequence; each item has its own, made of this and its id.
         seed: u64,
     },
+}
+
+impl FromStr for Mode {
+    type Err = Error;
+
+    /// Reads `full`, `no-picture`, `no-context`, `no-boxes`, or `permuted` for [`Mode::PermutedContexts`] with seed 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RunOption`] for another word.
+    fn from_str(word: &str) -> Result<Self, Error> {
+        match word {
+            "full" => Ok(Self::Full),
+            "no-picture" => Ok(Self::NoPicture),
+            "no-context" => Ok(Self::NoContext),
+            "no-boxes" => Ok(Self::NoBoxes),
+            "permuted" => Ok(Self::PermutedContexts { seed: 0 }),
+            other => Err(Error::RunOption {
+                option: "mode",
+                message: format!(
+                    "is {other:?}; possible are full, no-picture, no-context, no-boxes and permuted"
+                ),
+            }),
+        }
+    }
 }
 
 /// An item as a mode shows it.
@@ -192,6 +219,14 @@ mod tests {
     use rcmu_data::{Kind, PictureSource, Provenance, SampleReference, SampleRegion};
 
     use super::*;
+
+    #[test]
+    fn a_mode_is_read_by_its_word() {
+        assert_eq!("no-boxes".parse::<Mode>().unwrap(), Mode::NoBoxes);
+        assert_eq!("permuted".parse::<Mode>().unwrap(), Mode::PermutedContexts { seed: 0 });
+        let error = "blind".parse::<Mode>().unwrap_err().to_string();
+        assert!(error.starts_with("`mode` is \"blind\"; possible are full"), "{error}");
+    }
 
     fn sample(labels: &[&str], references: usize) -> Sample {
         let region = |(at, label): (usize, &&str)| SampleRegion {
