@@ -88,6 +88,10 @@ pub struct Mix {
     pub listings: u32,
     /// Reading alone, without the picture: `Who owns [2]?`, `Which number does the figurine of the teacher have?`
     pub told: u32,
+    /// The text of a context line word for word, by its number: `What is the information about [2]?`
+    pub recited: u32,
+    /// The same by what the picture shows: `What is the information about the red robot?`
+    pub recited_by_look: u32,
     /// RCID.
     pub description: u32,
     /// RCVQA, V2C.
@@ -101,7 +105,7 @@ pub struct Mix {
 }
 
 impl Mix {
-    const fn weights(self) -> [u32; 10] {
+    const fn weights(self) -> [u32; 12] {
         [
             self.corners,
             self.boxes,
@@ -113,6 +117,8 @@ impl Mix {
             self.unanswerable_visual_to_context,
             self.unanswerable_context_to_visual,
             self.told,
+            self.recited,
+            self.recited_by_look,
         ]
     }
 }
@@ -232,7 +238,8 @@ pub fn scene_items(seed: u64, options: &WorldOptions) -> Result<SceneItems, Erro
     let infos: Vec<_> = profiles.iter().map(|profile| info(&mut rng, profile)).collect();
     let mut order: Vec<_> = (0..profiles.len()).collect();
     shuffle(&mut rng, &mut order);
-    let stage = Stage { scene: &spec, profiles: &profiles, order: &order, places: options.places };
+    let stage =
+        Stage { scene: &spec, profiles: &profiles, infos: &infos, order: &order, places: options.places };
     let drafts = ask(&stage, &mut sequence(2), options);
     let finish = |(at, draft): (usize, Draft)| {
         let kind = draft.kind;
@@ -240,7 +247,7 @@ pub fn scene_items(seed: u64, options: &WorldOptions) -> Result<SceneItems, Erro
             id: format!("{}-{}-{}-{at}", options.split, seed % SEEDS, kind.name()),
             picture: PictureSource::Figurines(Box::new(spec.clone())),
             references: Vec::new(),
-            regions: stage.regions(draft.lines, &infos)?,
+            regions: stage.regions(draft.lines)?,
             kind,
             question: draft.question,
             options: draft.options,
@@ -311,6 +318,8 @@ fn draft(stage: &Stage, rng: &mut ChaCha8Rng, target: usize, options: &WorldOpti
         6 => items::context_to_visual(stage, rng, target, form),
         7 => items::unanswerable_visual_to_context(stage, rng, target, form),
         8 => items::unanswerable_context_to_visual(stage, rng, form),
-        _ => Some(items::told(stage, rng, target)),
+        9 => Some(items::told(stage, rng, target)),
+        10 => items::recited(stage, rng, target, false),
+        _ => items::recited(stage, rng, target, true),
     }
 }

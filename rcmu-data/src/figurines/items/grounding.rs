@@ -134,6 +134,28 @@ pub(crate) fn told(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Draft 
     }
 }
 
+/// The text of a context line word for word, asked for by number, or by what the picture shows where that is `seen`.
+///
+/// `None` when the figurine is to be seen and cannot be told from the others.
+pub(crate) fn recited(stage: &Stage, rng: &mut ChaCha8Rng, target: usize, seen: bool) -> Option<Draft> {
+    let number = stage.number(target);
+    let (id, thing) = if seen {
+        let expression = choose(rng, looks(stage.scene, target))?;
+        (format!("recited-2/{}", expression.id), expression.text)
+    } else {
+        ("recited-1".to_owned(), format!("[{number}]"))
+    };
+    Some(Draft {
+        lines: Lines::Texts,
+        question: format!("What is the information about {thing}?"),
+        answer: marked(&stage.infos[target], number),
+        accepted: vec![stage.infos[target].clone()],
+        cited: true,
+        citations: vec![number],
+        ..Draft::plain(Kind::Grounding, STEP, id)
+    })
+}
+
 /// All figurines: by number in the order of their regions, or from left to right with or without their boxes.
 pub(crate) fn listing(stage: &Stage, rng: &mut ChaCha8Rng) -> Draft {
     let thing = |figurine: &Figurine| with_article(&noun(figurine));

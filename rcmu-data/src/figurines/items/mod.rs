@@ -31,7 +31,7 @@ use crate::{
 pub(crate) use choices::{letter, options};
 pub(crate) use context_to_visual::{context_to_visual, unanswerable_context_to_visual};
 pub(crate) use description::description;
-pub(crate) use grounding::{boxes, coarse, listing, numbers, told};
+pub(crate) use grounding::{boxes, coarse, listing, numbers, recited, told};
 pub(crate) use visual_to_context::{unanswerable_visual_to_context, visual_to_context};
 
 /// The class noun of every region: it gives nothing away.
@@ -66,6 +66,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) scene: &'a SceneSpec,
     /// What is known about each figurine, in the scene's order; there is one at least.
     pub(crate) profiles: &'a [Profile],
+    /// The text about each figurine.
+    pub(crate) infos: &'a [String],
     /// The figurine of each region.
     pub(crate) order: &'a [usize],
     /// Whether figurines are named by their size and place too.
@@ -140,16 +142,16 @@ impl Stage<'_> {
         self.others(target).filter_map(|at| visual_value(self.figurine(at), aspect)).collect()
     }
 
-    /// The regions of the prompt, `infos` being the text of each figurine.
+    /// The regions of the prompt.
     ///
     /// # Errors
     ///
     /// [`Error::Core`] when a text is too long.
-    pub(crate) fn regions(&self, lines: Lines, infos: &[String]) -> Result<Vec<SampleRegion>, Error> {
+    pub(crate) fn regions(&self, lines: Lines) -> Result<Vec<SampleRegion>, Error> {
         let region = |&target: &usize| {
             let figurine = self.figurine(target);
             let told = lines == Lines::Texts;
-            let info = if told { infos[target].as_str() } else { "" };
+            let info = if told { self.infos[target].as_str() } else { "" };
             let facts = self.profiles[target].facts.iter().filter(|_| told);
             Ok(SampleRegion {
                 region: rcmu_core::Region::new(LABEL, Some(figurine.bbox), info)?,

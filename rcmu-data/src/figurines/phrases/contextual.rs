@@ -18,7 +18,7 @@ pub(super) use phrasings;
 pub(crate) fn contextual_phrasings(fact: Fact) -> &'static [Phrasing] {
     match fact {
         Fact::Owner => phrasings![
-            "owner-1": "Who owns {x}?" => "{v} owns it.",
+            "owner-1": "Who owns {x}?" => "It is owned by {v}.",
             "owner-2": "Who is the owner of {x}?" => "The owner is {v}.",
             "owner-3": "Who does {x} belong to?" => "It belongs to {v}.",
             "owner-4": "What is the name of the owner of {x}?" => "The name is {v}.",

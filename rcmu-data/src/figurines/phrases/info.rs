@@ -7,24 +7,27 @@ use crate::figurines::{
 };
 
 /// The text about a figurine that tells everything its profile knows, in one to three short sentences.
+///
+/// No sentence begins with a value: a word at the start of a text is another token than the same word after a space, so that
+/// carrying it over would no longer be copying.
 pub(crate) fn info(rng: &mut ChaCha8Rng, profile: &Profile) -> String {
     let (name, pronoun) = (profile.owner.name, profile.owner.pronoun);
     let beside = beside_the_name(profile);
-    // `Lily from Paris owns it.` but `Lily, a baker, owns it.`
+    // `It was bought by Lily from Paris for 5 euros.` but `It was bought by Lily, a baker, for 5 euros.`
     let comma = if beside.contains(',') { "," } else { "" };
     let price = profile.get(Fact::Price);
     let mut price_told = false;
     let mut text = match below(rng, 7) {
         0 => format!("Owned by {name}{beside}."),
         1 => format!("It belongs to {name}{beside}."),
-        2 => format!("{name}{beside}{comma} owns it."),
+        2 => format!("It is owned by {name}{beside}."),
         3 => format!("The owner is {name}{beside}."),
         4 => told_apart(format!("It belongs to {name}."), profile),
-        5 => told_apart(format!("{name} owns it."), profile),
+        5 => told_apart(format!("It is owned by {name}."), profile),
         _ => match price {
             Some(price) => {
                 price_told = true;
-                format!("{name}{beside}{comma} bought it for {price}.")
+                format!("It was bought by {name}{beside}{comma} for {price}.")
             }
             None => format!("Owned by {name}{beside}."),
         },
@@ -84,8 +87,8 @@ mod tests {
             [
                 "It belongs to Lily, a teacher from Paris.",
                 "It belongs to Lily. She is a teacher from Paris.",
-                "Lily owns it. She is a teacher from Paris.",
-                "Lily, a teacher from Paris, owns it.",
+                "It is owned by Lily, a teacher from Paris.",
+                "It is owned by Lily. She is a teacher from Paris.",
                 "Owned by Lily, a teacher from Paris.",
                 "The owner is Lily, a teacher from Paris.",
             ]
@@ -104,7 +107,7 @@ mod tests {
     fn an_age_alone_makes_a_sentence() {
         let texts = texts(&[(Fact::Age, "34")]);
 
-        assert!(texts.contains("Lily owns it. She is 34."), "{texts:?}");
-        assert!(texts.contains("Lily, aged 34, owns it."), "{texts:?}");
+        assert!(texts.contains("It is owned by Lily. She is 34."), "{texts:?}");
+        assert!(texts.contains("It is owned by Lily, aged 34."), "{texts:?}");
     }
 }
