@@ -27,19 +27,8 @@ use rcmu_eval::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = support::options(&[
-        "dataset",
-        "items",
-        "mode",
-        "model",
-        "endpoint",
-        "name",
-        "predictions",
-        "judge",
-        "judge-name",
-        "parallel",
-        "out",
-    ])?;
+    let names = "dataset items mode model endpoint name predictions judge judge-name parallel out";
+    let options = support::options(&names.split(' ').collect::<Vec<_>>())?;
     let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
     let dataset = match options.get("dataset").map_or("figurines", String::as_str) {
         "figurines" => figurine_scenes(0, number("items", 50)?, &WorldOptions::test().simple())?,
@@ -55,6 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let dir = support::model(&options);
         Box::new(Model::load(dir.as_ref(), &Device::flex(), &LoadOptions::default(), &mut |_| ())?)
     };
+    let remote = support::remote(&options, "judge", "judge-name", "RCMU_JUDGE_KEY")?;
+    let judge = remote.as_ref().map(|remote| GeneratorJudge::new(remote, 0));
     let out = PathBuf::from(options.get("out").map_or("target/evaluation", String::as_str));
     fs::create_dir_all(&out)?;
     let path = out.join("run.journal");
@@ -67,8 +58,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let run = Run::new(&dataset, &*answerer, settings)?;
     let summary = run.on_progress(|progress| eprint!("\r{progress}  ")).execute(&path)?;
     eprintln!("\n{} answers, {} of them from an earlier run", summary.total, summary.resumed);
-    let remote = support::remote(&options, "judge", "judge-name", "RCMU_JUDGE_KEY")?;
-    let judge = remote.as_ref().map(|remote| GeneratorJudge::new(remote, 0));
     let judges =
         judge.as_ref().map_or_else(Judges::rules, |judge| Judges { entailment: judge, vision: &FactVision });
     let contents = journal::read(&path)?;
