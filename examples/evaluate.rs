@@ -58,8 +58,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let run = Run::new(&dataset, &*answerer, settings)?;
     let summary = run.on_progress(|progress| eprint!("\r{progress}  ")).execute(&path)?;
     eprintln!("\n{} answers, {} of them from an earlier run", summary.total, summary.resumed);
-    let judges =
-        judge.as_ref().map_or_else(Judges::rules, |judge| Judges { entailment: judge, vision: &FactVision });
+    let judges = match &judge {
+        Some(judge) => Judges { entailment: judge, vision: &FactVision },
+        None => Judges::rules(),
+    };
     let contents = journal::read(&path)?;
     let scores = Scores::of(&dataset, &contents, &judges)?;
     let report = scores.report(&ReportOptions::default())?;
