@@ -19,7 +19,8 @@ use crate::{Error, json};
 pub struct GenerationConfig {
     /// Draws instead of taking the likeliest token.
     pub do_sample: bool,
-    /// Divides the logits.
+    /// Divides the logits. A file that says 0 means the likeliest token, so that `do_sample` is off then (ours; the
+    /// reference refuses to draw with 0, and reads the file).
     pub temperature: Option<f32>,
     /// Keeps the k likeliest tokens.
     pub top_k: Option<u32>,
@@ -67,10 +68,11 @@ impl GenerationConfig {
         let number = |name: &str, range: std::ops::RangeInclusive<f64>, problems: &mut Problems| {
             fields.value(name).map(|_| fields.number(name, range, problems) as f32)
         };
+        let likeliest = fields.value("temperature").and_then(Value::as_f64) == Some(0.0);
         let last = config.text.vocab_size.saturating_sub(1) as u64;
         let generation = Self {
-            do_sample: fields.flag("do_sample", false, &mut problems),
-            temperature: number("temperature", LEAST..=1e6, &mut problems),
+            do_sample: fields.flag("do_sample", false, &mut problems) && !likeliest,
+            temperature: if likeliest { None } else { number("temperature", LEAST..=1e6, &mut problems) },
             // 0 switches the filter off in the reference.
             top_k: fields
                 .value("top_k")
@@ -109,4 +111,25 @@ fn read_ids(fields: &Fields<'_>, config: &ModelConfig, problems: &mut Problems) 
         problems.push(format!("eos_token_id is {}, expected ids of the vocabulary", shown(value)));
         Vec::new()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ModelConfig;
+
+    #[test]
+    fn a_temperature_of_zero_means_the_likeliest_token() {
+        let config =
+            ModelConfig::from_json(include_bytes!("../../../tests/fixtures/golden/tiny_bf16/config.json"))
+                .expect("the fixture is a model");
+        let read = |text: &str| GenerationConfig::from_json(text.as_bytes(), &config);
+
+        let zero = read(r#"{"do_sample": true, "temperature": 0.0, "top_k": 5}"#).expect("zero is read");
+        let small = read(r#"{"do_sample": true, "temperature": 0.01}"#).expect("a small one is read");
+
+        assert_eq!((zero.do_sample, zero.temperature, zero.top_k), (false, None, Some(5)));
+        assert_eq!((small.do_sample, small.temperature), (true, Some(0.01)));
+        assert!(read(r#"{"temperature": -1}"#).is_err());
+    }
 }
