@@ -51,6 +51,10 @@ pub struct Part {
     pub accessories: bool,
     /// Whether figurines are named by their size and place too.
     pub places: bool,
+    /// Whether there is a picture.
+    pub picture: bool,
+    /// Fewest and most random words of a text, where texts have those in place of facts.
+    pub words: Option<[usize; 2]>,
     /// Which questions.
     pub mix: Mix,
 }
@@ -67,6 +71,8 @@ impl Default for Part {
             uncited_percent: 0,
             accessories: true,
             places: true,
+            picture: true,
+            words: None,
             mix: Mix::default(),
         }
     }
@@ -89,6 +95,8 @@ impl Part {
             choice_percent: self.choice_percent,
             uncited_percent: self.uncited_percent,
             places: self.places,
+            picture: self.picture,
+            words: self.words.map(|[fewest, most]| fewest..=most),
         }
     }
 }

@@ -7,20 +7,24 @@ use crate::{
     Error, PictureSource, Provenance, Sample,
     figurines::{
         Combos, LayoutOptions, SceneSpec,
-        chance::{percent, shuffle, weighted},
+        chance::{between, percent, shuffle, weighted},
         items::{self, Draft, Form, Stage},
         layout,
-        phrases::info,
+        phrases::{info, random_words},
         profile::{Pairs, cast},
     },
 };
 
 /// The maker and its version, as it stands in provenances.
-const MAKER: &str = "figurines-1";
+const MAKER: &str = "figurines-2";
 /// Seeds of one split.
 const SEEDS: u64 = 1 << 48; // so that a seed with its split stays exact in every JSON reader
 /// The most questions about one scene.
 const MAX_QUESTIONS: usize = 256;
+/// Places among the weights of a [`Mix`] of what can be asked without a picture, or of random words.
+const TOLD: usize = 9;
+const RECITED: usize = 10;
+const RECITED_BY_LOOK: usize = 11;
 /// How often another question is tried in place of one that cannot be asked or was asked before.
 const TRIES: usize = 8;
 
@@ -105,6 +109,7 @@ pub struct Mix {
 }
 
 impl Mix {
+    /// In the order in which a draft is chosen; the last three are [`TOLD`], [`RECITED`] and [`RECITED_BY_LOOK`].
     const fn weights(self) -> [u32; 12] {
         [
             self.corners,
@@ -142,6 +147,12 @@ pub struct WorldOptions {
     pub uncited_percent: u32,
     /// Whether questions name figurines by their size and place too, not only by what they show, wear and stand in.
     pub places: bool,
+    /// Whether there is a picture. Without one reading is learnt alone, in half the tokens: the picture is an empty one, regions
+    /// have no boxes, and only `told` and `recited` of the mix are asked.
+    pub picture: bool,
+    /// Texts of about so many random words in place of facts, so that nothing can be guessed. Only `recited` and `recited_by_look`
+    /// of the mix are asked then.
+    pub words: Option<RangeInclusive<usize>>,
 }
 
 impl WorldOptions {
@@ -156,6 +167,8 @@ impl WorldOptions {
             choice_percent: 0,
             uncited_percent: 0,
             places: true,
+            picture: true,
+            words: None,
         }
     }
 
@@ -235,17 +248,25 @@ pub fn scene_items(seed: u64, options: &WorldOptions) -> Result<SceneItems, Erro
         let message = format!("{} figurines have {} owners", spec.figurines.len(), profiles.len());
         return Err(Error::Field { field: "figurines".into(), message });
     }
-    let infos: Vec<_> = profiles.iter().map(|profile| info(&mut rng, profile)).collect();
+    let told = |rng: &mut ChaCha8Rng, profile| match &options.words {
+        Some(words) => {
+            let count = between(rng, words);
+            random_words(rng, count)
+        }
+        None => info(rng, profile),
+    };
+    let infos: Vec<_> = profiles.iter().map(|profile| told(&mut rng, profile)).collect();
     let mut order: Vec<_> = (0..profiles.len()).collect();
     shuffle(&mut rng, &mut order);
-    let stage =
-        Stage { scene: &spec, profiles: &profiles, infos: &infos, order: &order, places: options.places };
+    let (places, picture) = (options.places, options.picture);
+    let stage = Stage { scene: &spec, profiles: &profiles, infos: &infos, order: &order, places, picture };
     let drafts = ask(&stage, &mut sequence(2), options);
+    let shown = if picture { spec.clone() } else { SceneSpec::empty(spec.side) };
     let finish = |(at, draft): (usize, Draft)| {
         let kind = draft.kind;
         Ok(Sample {
             id: format!("{}-{}-{}-{at}", options.split, seed % SEEDS, kind.name()),
-            picture: PictureSource::Figurines(Box::new(spec.clone())),
+            picture: PictureSource::Figurines(Box::new(shown.clone())),
             references: Vec::new(),
             regions: stage.regions(draft.lines)?,
             kind,
@@ -266,7 +287,7 @@ pub fn scene_items(seed: u64, options: &WorldOptions) -> Result<SceneItems, Erro
         })
     };
     let samples = drafts.into_iter().enumerate().map(finish).collect::<Result<_, Error>>()?;
-    Ok(SceneItems { spec, samples })
+    Ok(SceneItems { spec: shown, samples })
 }
 
 /// The items of the scenes with the seeds `seed`, `seed + 1`, …, up to `count` items.
@@ -308,6 +329,15 @@ fn draft(stage: &Stage, rng: &mut ChaCha8Rng, target: usize, options: &WorldOpti
     let kind = weighted(rng, options.mix.weights().into_iter())?;
     let words = if percent(rng, options.uncited_percent) { Form::Plain } else { Form::Cited };
     let form = if percent(rng, options.choice_percent) { Form::Choice } else { words };
+    let asked = match kind {
+        TOLD => options.words.is_none(),
+        RECITED => true,
+        RECITED_BY_LOOK => options.picture,
+        _ => options.picture && options.words.is_none(),
+    };
+    if !asked {
+        return None;
+    }
     match kind {
         0 => items::coarse(stage, rng, target),
         1 => items::boxes(stage, rng, target),
@@ -318,8 +348,8 @@ fn draft(stage: &Stage, rng: &mut ChaCha8Rng, target: usize, options: &WorldOpti
         6 => items::context_to_visual(stage, rng, target, form),
         7 => items::unanswerable_visual_to_context(stage, rng, target, form),
         8 => items::unanswerable_context_to_visual(stage, rng, form),
-        9 => Some(items::told(stage, rng, target)),
-        10 => items::recited(stage, rng, target, false),
+        TOLD => Some(items::told(stage, rng, target)),
+        RECITED => items::recited(stage, rng, target, false),
         _ => items::recited(stage, rng, target, true),
     }
 }

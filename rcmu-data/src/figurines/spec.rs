@@ -178,6 +178,12 @@ impl SceneSpec {
     /// The most figurines of a scene.
     pub const MAX_FIGURINES: usize = 6;
 
+    /// A picture without figurines, always the same.
+    pub(crate) const fn empty(side: u32) -> Self {
+        let backdrop = Backdrop::Studio;
+        Self { version: Self::VERSION, side, backdrop, backdrop_seed: 0, figurines: Vec::new() }
+    }
+
     /// Checks that the scene can be drawn.
     ///
     /// # Errors

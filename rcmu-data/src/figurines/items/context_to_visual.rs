@@ -7,8 +7,7 @@ use crate::{
         chance::{below, between, pick, weighted},
         items::{Draft, Form, Lines, Stage, letter, options},
         phrases::{
-            Aspect, NOT_THERE, Phrasing, contextual_reference, marked, visual_phrasings, visual_value,
-            with_article,
+            Aspect, NOT_THERE, Phrasing, contextual_reference, visual_phrasings, visual_value, with_article,
         },
     },
 };
@@ -32,8 +31,9 @@ pub(crate) fn context_to_visual(
     let mut draft = Draft {
         lines: Lines::Texts,
         question: phrasing.ask(&reference),
-        answer: visual_answer(phrasing, aspect, &value),
+        answer: visual_answer(phrasing, aspect, &value, (form == Form::Cited).then_some(number)),
         accepted: vec![value.clone()],
+        cited: form == Form::Cited,
         citations: vec![number],
         ..Draft::plain(
             Kind::ContextToVisual,
@@ -41,16 +41,9 @@ pub(crate) fn context_to_visual(
             format!("{}/{}", phrasing.id, fact.name()),
         )
     };
-    match form {
-        Form::Cited => {
-            draft.cited = true;
-            draft.answer = marked(&draft.answer, number);
-        }
-        Form::Plain => {}
-        Form::Choice => {
-            let wrong = stage.other_looks(target, aspect);
-            offer(rng, aspect, Some(&value), wrong, &mut draft);
-        }
+    if form == Form::Choice {
+        let wrong = stage.other_looks(target, aspect);
+        offer(rng, aspect, Some(&value), wrong, &mut draft);
     }
     Some(draft)
 }
@@ -98,10 +91,10 @@ pub(crate) fn unanswerable_context_to_visual(
 }
 
 /// The answer in words: nouns get their article, colours have none.
-pub(super) fn visual_answer(phrasing: &Phrasing, aspect: Aspect, value: &str) -> String {
+pub(super) fn visual_answer(phrasing: &Phrasing, aspect: Aspect, value: &str, cited: Option<u32>) -> String {
     match aspect {
-        Aspect::Look | Aspect::Shape | Aspect::Accessory => phrasing.tell(&with_article(value)),
-        Aspect::Colour | Aspect::Stand => phrasing.tell(value),
+        Aspect::Look | Aspect::Shape | Aspect::Accessory => phrasing.tell(&with_article(value), cited),
+        Aspect::Colour | Aspect::Stand => phrasing.tell(value, cited),
     }
 }
 

@@ -10,8 +10,8 @@ use crate::{
             context_to_visual::{an_aspect, visual_answer},
         },
         phrases::{
-            capitalised, contextual_phrasings, contextual_reference, listed, looks, marked, may_be_at, noun,
-            place, visual_phrasings, visual_value, with_article,
+            capitalised, contextual_phrasings, contextual_reference, listed, looks, may_be_at, noun, place,
+            visual_phrasings, visual_value, with_article,
         },
     },
 };
@@ -90,7 +90,7 @@ pub(crate) fn numbers(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Opt
         let expression = choose(rng, looks(stage.scene, target))?;
         return Some(Draft {
             question: format!("Which number does {} have?", expression.text),
-            answer: format!("It has number {number}.[{number}]"),
+            answer: format!("It [{number}] has number {number}."),
             accepted: vec![number.to_string()],
             ..draft(format!("number-2/{}", expression.id))
         });
@@ -100,7 +100,7 @@ pub(crate) fn numbers(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Opt
     let value = visual_value(&stage.scene.figurines[target], aspect)?;
     Some(Draft {
         question: phrasing.ask(&format!("[{number}]")),
-        answer: marked(&visual_answer(phrasing, aspect, &value), number),
+        answer: visual_answer(phrasing, aspect, &value, Some(number)),
         accepted: vec![value],
         ..draft(format!("number-1/{}", phrasing.id))
     })
@@ -120,7 +120,7 @@ pub(crate) fn told(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Draft 
     if below(rng, 3) == 0 {
         return Draft {
             question: format!("Which number does {} have?", contextual_reference(rng, fact, value)),
-            answer: format!("It has number {number}.[{number}]"),
+            answer: format!("It [{number}] has number {number}."),
             accepted: vec![number.to_string()],
             ..draft(format!("told-2/{}", fact.name()))
         };
@@ -128,7 +128,7 @@ pub(crate) fn told(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Draft 
     let phrasing = pick(rng, contextual_phrasings(fact));
     Draft {
         question: phrasing.ask(&format!("[{number}]")),
-        answer: marked(&phrasing.tell(value), number),
+        answer: phrasing.tell(value, Some(number)),
         accepted: vec![value.to_owned()],
         ..draft(format!("told-1/{}", phrasing.id))
     }
@@ -148,7 +148,7 @@ pub(crate) fn recited(stage: &Stage, rng: &mut ChaCha8Rng, target: usize, seen: 
     Some(Draft {
         lines: Lines::Texts,
         question: format!("What is the information about {thing}?"),
-        answer: marked(&stage.infos[target], number),
+        answer: format!("The text [{number}] is: {}", stage.infos[target]),
         accepted: vec![stage.infos[target].clone()],
         cited: true,
         citations: vec![number],

@@ -72,6 +72,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) order: &'a [usize],
     /// Whether figurines are named by their size and place too.
     pub(crate) places: bool,
+    /// Whether the picture is there, and with it the boxes of the regions.
+    pub(crate) picture: bool,
 }
 
 /// An item before it has a name and a picture.
@@ -154,9 +156,9 @@ impl Stage<'_> {
             let info = if told { self.infos[target].as_str() } else { "" };
             let facts = self.profiles[target].facts.iter().filter(|_| told);
             Ok(SampleRegion {
-                region: rcmu_core::Region::new(LABEL, Some(figurine.bbox), info)?,
+                region: rcmu_core::Region::new(LABEL, self.picture.then_some(figurine.bbox), info)?,
                 facts: facts.map(|(fact, value)| (fact.name().to_owned(), (*value).to_owned())).collect(),
-                visual: visual_facts(figurine),
+                visual: if self.picture { visual_facts(figurine) } else { BTreeMap::new() },
             })
         };
         let order = if lines == Lines::None { &[] } else { self.order };

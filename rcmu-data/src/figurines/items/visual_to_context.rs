@@ -5,7 +5,7 @@ use crate::{
     figurines::{
         chance::{between, percent, pick},
         items::{Draft, Form, Lines, Stage, choose, letter, options},
-        phrases::{contextual_phrasings, marked, not_told, topic},
+        phrases::{contextual_phrasings, not_told, topic},
         profile::Fact,
     },
 };
@@ -28,18 +28,14 @@ pub(crate) fn visual_to_context(
     let mut draft = Draft {
         lines: Lines::Texts,
         question: phrasing.ask(&expression.text),
-        answer: phrasing.tell(value),
+        answer: phrasing.tell(value, (form == Form::Cited).then_some(number)),
         accepted: vec![value.to_owned()],
+        cited: form == Form::Cited,
         citations: vec![number],
         ..Draft::plain(Kind::VisualToContext, "pronoun_substitution", prompt)
     };
-    match form {
-        Form::Cited => {
-            draft.cited = true;
-            draft.answer = marked(&draft.answer, number);
-        }
-        Form::Plain => {}
-        Form::Choice => offer(stage, rng, target, (fact, Some(value)), &mut draft),
+    if form == Form::Choice {
+        offer(stage, rng, target, (fact, Some(value)), &mut draft);
     }
     Some(draft)
 }

@@ -18,35 +18,35 @@ pub(super) use phrasings;
 pub(crate) fn contextual_phrasings(fact: Fact) -> &'static [Phrasing] {
     match fact {
         Fact::Owner => phrasings![
-            "owner-1": "Who owns {x}?" => "It is owned by {v}.",
-            "owner-2": "Who is the owner of {x}?" => "The owner is {v}.",
-            "owner-3": "Who does {x} belong to?" => "It belongs to {v}.",
-            "owner-4": "What is the name of the owner of {x}?" => "The name is {v}.",
+            "owner-1": "Who owns {x}?" => "It{k} is owned by {v}.",
+            "owner-2": "Who is the owner of {x}?" => "The owner{k} is {v}.",
+            "owner-3": "Who does {x} belong to?" => "It{k} belongs to {v}.",
+            "owner-4": "What is the name of the owner of {x}?" => "The name{k} is {v}.",
         ],
         Fact::Job => phrasings![
-            "job-1": "What is the job of the owner of {x}?" => "The owner is a {v}.",
-            "job-2": "What does the owner of {x} do?" => "The owner is a {v}.",
-            "job-3": "What job does the owner of {x} have?" => "The job is {v}.",
+            "job-1": "What is the job of the owner of {x}?" => "The owner{k} is a {v}.",
+            "job-2": "What does the owner of {x} do?" => "The owner{k} is a {v}.",
+            "job-3": "What job does the owner of {x} have?" => "The job{k} is {v}.",
         ],
         Fact::City => phrasings![
-            "city-1": "Where is the owner of {x} from?" => "The owner is from {v}.",
-            "city-2": "Where does the owner of {x} come from?" => "The owner comes from {v}.",
-            "city-3": "From which city is the owner of {x}?" => "The city is {v}.",
+            "city-1": "Where is the owner of {x} from?" => "The owner{k} is from {v}.",
+            "city-2": "Where does the owner of {x} come from?" => "The owner{k} comes from {v}.",
+            "city-3": "From which city is the owner of {x}?" => "The city{k} is {v}.",
         ],
         Fact::Age => phrasings![
-            "age-1": "How old is the owner of {x}?" => "The owner is {v}.",
-            "age-2": "What is the age of the owner of {x}?" => "The age is {v}.",
-            "age-3": "What age does the owner of {x} have?" => "The age is {v}.",
+            "age-1": "How old is the owner of {x}?" => "The owner{k} is {v}.",
+            "age-2": "What is the age of the owner of {x}?" => "The age{k} is {v}.",
+            "age-3": "What age does the owner of {x} have?" => "The age{k} is {v}.",
         ],
         Fact::Price => phrasings![
-            "price-1": "How much did {x} cost?" => "It cost {v}.",
-            "price-2": "What is the price of {x}?" => "The price is {v}.",
-            "price-3": "What did the owner of {x} pay?" => "The owner paid {v}.",
+            "price-1": "How much did {x} cost?" => "It{k} cost {v}.",
+            "price-2": "What is the price of {x}?" => "The price{k} is {v}.",
+            "price-3": "What did the owner of {x} pay?" => "The owner{k} paid {v}.",
         ],
         Fact::Pet => phrasings![
-            "pet-1": "What pet does the owner of {x} have?" => "The owner has a {v}.",
-            "pet-2": "What is the pet of the owner of {x}?" => "The pet is a {v}.",
-            "pet-3": "Which pet does the owner of {x} have?" => "The owner has a {v}.",
+            "pet-1": "What pet does the owner of {x} have?" => "The owner{k} has a {v}.",
+            "pet-2": "What is the pet of the owner of {x}?" => "The pet{k} is a {v}.",
+            "pet-3": "Which pet does the owner of {x} have?" => "The owner{k} has a {v}.",
         ],
     }
 }

@@ -6,12 +6,14 @@ mod biography;
 mod contextual;
 mod info;
 mod options;
+mod random_words;
 mod visual;
 
 pub(crate) use biography::{Biography, STORIES, SURNAMES, biography};
 pub(crate) use contextual::{contextual_phrasings, contextual_reference, topic};
 pub(crate) use info::info;
 pub(crate) use options::INSUFFICIENT;
+pub(crate) use random_words::random_words;
 pub(crate) use visual::{
     Aspect, Expression, looks, may_be_at, noun, place, visual_expressions, visual_phrasings, visual_value,
 };
@@ -23,7 +25,7 @@ pub(crate) struct Phrasing {
     pub(crate) id: &'static str,
     /// The question; `{x}` stands for the thing that is meant.
     pub(crate) question: &'static str,
-    /// The answer; `{v}` stands for the value.
+    /// The answer; `{v}` stands for the value, `{k}` for the mark after the mention.
     pub(crate) answer: &'static str,
 }
 
@@ -33,9 +35,13 @@ impl Phrasing {
         capitalised(&self.question.replace("{x}", thing))
     }
 
-    /// The answer that says a value.
-    pub(crate) fn tell(&self, value: &str) -> String {
-        capitalised(&self.answer.replace("{v}", value))
+    /// The answer that says a value, with a mark after its mention of the figurine of region `cited`.
+    ///
+    /// The mark comes before the value: whoever writes the answer word by word has then chosen a region before it has to say
+    /// what that region's text or box holds.
+    pub(crate) fn tell(&self, value: &str, cited: Option<u32>) -> String {
+        let mark = cited.map(|number| format!(" [{number}]")).unwrap_or_default();
+        capitalised(&self.answer.replace("{k}", &mark).replace("{v}", value))
     }
 }
 
@@ -58,11 +64,6 @@ pub(crate) fn listed(items: &[String]) -> String {
         [only] => only.clone(),
         [most @ .., last] => format!("{} and {last}", most.join(", ")),
     }
-}
-
-/// The answer with a mark after it.
-pub(crate) fn marked(answer: &str, number: u32) -> String {
-    format!("{answer}[{number}]")
 }
 
 /// The answer when the text of a figurine does not tell something.
@@ -93,7 +94,10 @@ mod tests {
         for phrasing in contextual.chain(visual) {
             assert_eq!(phrasing.question.matches("{x}").count(), 1, "{}", phrasing.id);
             assert_eq!(phrasing.answer.matches("{v}").count(), 1, "{}", phrasing.id);
-            assert!(!format!("{}{}", phrasing.ask("x"), phrasing.tell("v")).contains('{'), "{}", phrasing.id);
+            assert_eq!(phrasing.answer.matches("{k}").count(), 1, "{}", phrasing.id);
+            let words = format!("{}{}", phrasing.ask("x"), phrasing.tell("v", Some(2)));
+            assert!(!words.contains('{') && words.contains(" [2] "), "{}", phrasing.id);
+            assert!(!phrasing.tell("v", None).contains('['), "{}", phrasing.id);
         }
     }
 }

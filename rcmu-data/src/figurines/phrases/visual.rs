@@ -49,29 +49,29 @@ pub(crate) fn visual_value(figurine: &Figurine, aspect: Aspect) -> Option<String
 pub(crate) fn visual_phrasings(aspect: Aspect) -> &'static [Phrasing] {
     match aspect {
         Aspect::Look => phrasings![
-            "look-1": "What does {x} look like?" => "It is {v}.",
-            "look-2": "Which one is {x}?" => "It is {v}.",
-            "look-3": "What is {x}?" => "It is {v}.",
+            "look-1": "What does {x} look like?" => "It{k} is {v}.",
+            "look-2": "Which one is {x}?" => "It{k} is {v}.",
+            "look-3": "What is {x}?" => "It{k} is {v}.",
         ],
         Aspect::Colour => phrasings![
-            "colour-1": "What colour is {x}?" => "It is {v}.",
-            "colour-2": "What is the colour of {x}?" => "The colour is {v}.",
-            "colour-3": "Which colour does {x} have?" => "It is {v}.",
+            "colour-1": "What colour is {x}?" => "It{k} is {v}.",
+            "colour-2": "What is the colour of {x}?" => "The colour{k} is {v}.",
+            "colour-3": "Which colour does {x} have?" => "It{k} is {v}.",
         ],
         Aspect::Shape => phrasings![
-            "shape-1": "What does {x} show?" => "It shows {v}.",
-            "shape-2": "What kind of figurine is {x}?" => "It is {v}.",
-            "shape-3": "Which kind of figurine is {x}?" => "It is {v}.",
+            "shape-1": "What does {x} show?" => "It{k} shows {v}.",
+            "shape-2": "What kind of figurine is {x}?" => "It{k} is {v}.",
+            "shape-3": "Which kind of figurine is {x}?" => "It{k} is {v}.",
         ],
         Aspect::Accessory => phrasings![
-            "accessory-1": "What does {x} wear?" => "It wears {v}.",
-            "accessory-2": "What is {x} wearing?" => "It wears {v}.",
-            "accessory-3": "What does {x} have on?" => "It wears {v}.",
+            "accessory-1": "What does {x} wear?" => "It{k} wears {v}.",
+            "accessory-2": "What is {x} wearing?" => "It{k} wears {v}.",
+            "accessory-3": "What does {x} have on?" => "It{k} wears {v}.",
         ],
         Aspect::Stand => phrasings![
-            "stand-1": "In which box is {x}?" => "It is in the {v} box.",
-            "stand-2": "What colour is the box of {x}?" => "The box is {v}.",
-            "stand-3": "Which box is {x} in?" => "It is in the {v} box.",
+            "stand-1": "In which box is {x}?" => "It{k} is in the {v} box.",
+            "stand-2": "What colour is the box of {x}?" => "The box{k} is {v}.",
+            "stand-3": "Which box is {x} in?" => "It{k} is in the {v} box.",
         ],
     }
 }
