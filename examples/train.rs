@@ -1,9 +1,10 @@
 //! Trains a small Qwen2-VL of our own from nothing: a recipe in, a checkpoint out.
 //!
-//! `train [--recipe FILE] [--start DIR] [--out DIR] [--steps N] [--until N]`
+//! `train [--recipe FILE] [--start DIR] [--vision DIR] [--out DIR] [--steps N] [--until N]`
 //!
 //! Without options it shows the way in about a minute: too short to learn more than colours. An interrupted training
-//! goes on where its last checkpoint was. `--until` ends early and leaves the schedule as it is.
+//! goes on where its last checkpoint was. `--vision` names a model whose vision tower is taken in place of that of the
+//! start. `--until` ends early and leaves the schedule as it is.
 
 mod support;
 
@@ -24,7 +25,7 @@ use rcmu::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = support::options(&["recipe", "start", "out", "steps", "until"])?;
+    let options = support::options(&["recipe", "start", "vision", "out", "steps", "until"])?;
     let smoke = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/figurines/smoke.json");
     let recipe = options.get("recipe").map_or(smoke, String::as_str);
     let out = PathBuf::from(options.get("out").map_or("target/train", String::as_str));
@@ -33,11 +34,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         recipe.settings.steps = steps.parse()?;
     }
     let until = options.get("until").map(|text| text.parse()).transpose()?.unwrap_or(u64::MAX);
-    let start = options.get("start").map_or_else(|| out.join("start"), PathBuf::from);
+    let mut start = options.get("start").map_or_else(|| out.join("start"), PathBuf::from);
     recipe.start(&start)?;
 
     let (device, checkpoints) = (Device::flex(), out.join("checkpoints"));
     let settings = recipe.settings.clone();
+    if let Some(vision) = options.get("vision") {
+        let mut joined = Trainer::new(&start, &device, settings.clone(), &LoadOptions::default())?;
+        joined.take_vision(vision.as_ref())?;
+        start = out.join("joined");
+        joined.export(&start, ComputeDtype::F32)?;
+    }
     let mut trainer = Trainer::resume(&start, &checkpoints, &device, settings, &LoadOptions::default())?;
     println!("{} parameters, from step {}", trainer.trained_parameters(), trainer.steps_done());
     fs::create_dir_all(&out)?;

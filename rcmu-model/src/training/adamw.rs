@@ -1,6 +1,10 @@
 use burn::tensor::Tensor;
 
-use super::{TrainError, TrainSettings, parameters::Parameter};
+use super::{
+    Optimizer, TrainError, TrainSettings,
+    muon::{self, MOMENTUM},
+    parameters::Parameter,
+};
 
 /// `AdamW` with decoupled weight decay for matrices.
 ///
@@ -15,7 +19,8 @@ use super::{TrainError, TrainSettings, parameters::Parameter};
 pub(crate) struct AdamW {
     /// Steps taken.
     pub(crate) steps: u64,
-    /// First and second moments, `[values]` each; `None` for parameters that are not trained.
+    /// First and second moments, `[values]` each; `None` for parameters that are not trained. Where Muon is at work, the first is
+    /// its momentum and the second stays zero.
     pub(crate) moments: Vec<Option<[Tensor<1>; 2]>>,
 }
 
@@ -45,6 +50,14 @@ impl AdamW {
         let (correction1, correction2) = (1.0 - beta1.powi(power), 1.0 - beta2.powi(power));
         for ((parameter, moments), gradient) in parameters.iter_mut().zip(&mut self.moments).zip(gradients) {
             let (Some([first, second]), Some(gradient)) = (moments.as_mut(), gradient) else { continue };
+            if settings.optimizer == Optimizer::Muon && muon::is_hidden_matrix(parameter) {
+                *first = first.clone() * MOMENTUM + gradient.clone();
+                let ahead = first.clone() * MOMENTUM + gradient;
+                let step = muon::orthogonal(ahead, [parameter.dims[0], parameter.dims[1]]);
+                let decay = learning_rate * settings.weight_decay;
+                parameter.value = parameter.value.clone() * (1.0 - decay) - step * learning_rate;
+                continue;
+            }
             *first = first.clone() * beta1 + gradient.clone() * (1.0 - beta1);
             *second = second.clone() * beta2 + gradient.square() * (1.0 - beta2);
             let size = (second.clone() / correction2).sqrt() + settings.epsilon;

@@ -171,17 +171,21 @@ impl Batch {
         }
         let (hidden, within) = self.decode(&student.network, config, features, device);
         let answers = self.answers(&student.network, &hidden, device) / totals.targets.max(1) as f64;
-        if self.box_digits.is_empty() || totals.sight_weight == 0.0 {
-            return answers + told(sights);
+        let mut all = answers + told(sights);
+        if totals.sight_weight == 0.0 {
+            return all;
         }
-        let share = totals.sight_weight / totals.boxes.max(1) as f64;
         let [digits, boxes, about] = within;
-        let rows = self.box_digits.iter().map(|entry| entry.0).collect::<Vec<_>>();
-        let hundreds: Vec<i32> = self.box_digits.iter().flat_map(|entry| entry.1.map(i32::from)).collect();
-        let digits = student.gather.loss(digits.select(0, ints(&rows, device)), ints(&hundreds, device));
         let network = &student.network;
-        let known = digits + words(&self.boxes, boxes, &|rows| network.logits_within(rows), device);
-        let mut all = answers + told(sights) + known * share;
+        if !self.box_digits.is_empty() {
+            let share = totals.sight_weight / totals.boxes.max(1) as f64;
+            let rows = self.box_digits.iter().map(|entry| entry.0).collect::<Vec<_>>();
+            let hundreds: Vec<i32> =
+                self.box_digits.iter().flat_map(|entry| entry.1.map(i32::from)).collect();
+            let digits = student.gather.loss(digits.select(0, ints(&rows, device)), ints(&hundreds, device));
+            let known = digits + words(&self.boxes, boxes, &|rows| network.logits_within(rows), device);
+            all = all + known * share;
+        }
         if !self.about.is_empty() {
             let logits = |rows| student.subject.logits(network.normed(rows));
             let share = totals.sight_weight / totals.subjects.max(1) as f64;
@@ -257,7 +261,7 @@ fn words(
 /// Keeps the hidden states after three of the layers.
 ///
 /// First a box's digits are gathered, then what is in it is looked up in the picture, then the text about it learns of that;
-/// at least one layer remains to carry it to an answer, where there are so many.
+/// a third of the layers remains to choose a text and to carry its words to an answer, where there are so many.
 struct Within {
     layers: [usize; 3],
     hidden: [Option<Tensor<2>>; 3],
@@ -266,8 +270,9 @@ struct Within {
 impl Within {
     fn new(layers: usize) -> Self {
         let digits = layers.div_ceil(3) - 1;
-        let boxes = (2 * layers).div_ceil(3) - 1;
-        Self { layers: [digits, boxes, boxes.max(layers.saturating_sub(2))], hidden: [None, None, None] }
+        let boxes = layers.div_ceil(2) - 1;
+        let subjects = (2 * layers).div_ceil(3) - 1;
+        Self { layers: [digits, boxes, subjects], hidden: [None, None, None] }
     }
 }
 

@@ -130,8 +130,8 @@ pub(crate) struct About {
 /// The token that closes a box, and the tokens of the text about the box.
 type BoxTokens = (usize, Range<usize>);
 
-/// An example, the boxes of its context lines, and where the tokens of each answer are predicted.
-type Encoded = (Example, Vec<BoxTokens>, Vec<Range<usize>>);
+/// An example, the boxes of its context lines, their texts, and where the tokens of each answer are predicted.
+type Encoded = (Example, Vec<BoxTokens>, Vec<Range<usize>>, Vec<Range<usize>>);
 
 /// A conversation as the model reads it, with what it has to predict.
 #[derive(Clone, Debug)]
@@ -166,6 +166,8 @@ impl Example {
                 answer_tokens(&encoded, &prompt.answers).flatten().map(|token| place(token) - 1).collect();
             let ends = box_ends(&encoded, &prompt);
             let ends = ends.map(|(end, text)| (place(end), place(text.start)..place(text.end))).collect();
+            let texts = info_tokens(&encoded, &prompt);
+            let texts = texts.map(|text| place(text.start)..place(text.end)).collect();
             let answers = answer_tokens(&encoded, &prompt.answers);
             let answers = answers.map(|tokens| place(tokens.start) - 1..place(tokens.end) - 1).collect();
             let request = model.encode_outline(outline, &prompt.built.visuals)?;
@@ -177,9 +179,9 @@ impl Example {
                 about: Vec::new(),
                 features: Vec::new(),
             };
-            Ok((example, ends, answers))
+            Ok((example, ends, texts, answers))
         };
-        let (mut example, ends, answers) = encode().map_err(|error| item(error.into()))?;
+        let (mut example, ends, texts, answers) = encode().map_err(|error| item(error.into()))?;
         if conversation.turns.is_empty() {
             example.targets.clear();
         }
@@ -198,12 +200,30 @@ impl Example {
                 example.about.push(About { places: text, words: about });
                 example.boxes.push(BoxEnd { place, words, digits: hundreds(bbox) });
             }
-            for (subject, places) in conversation.subjects.iter().zip(answers) {
-                let words = subject.and_then(|id| known.get(&id)).cloned();
-                example.about.extend(words.map(|words| About { places, words }));
+            example.about_answers(conversation, answers, &known);
+        } else if is_told_without_boxes(&conversation.scene) {
+            let mut known: HashMap<RegionId, Vec<u32>> = HashMap::new();
+            for ((id, _), places) in conversation.scene.regions().iter().zip(texts) {
+                let words: Vec<u32> = number(id, model).map_err(item)?.into_iter().collect();
+                known.insert(id, words.clone());
+                example.about.push(About { places, words });
             }
+            example.about_answers(conversation, answers, &known);
         }
         Ok(example)
+    }
+
+    /// Says of each answer which region it is about.
+    fn about_answers(
+        &mut self,
+        conversation: &Conversation,
+        answers: Vec<Range<usize>>,
+        known: &HashMap<RegionId, Vec<u32>>,
+    ) {
+        for (subject, places) in conversation.subjects.iter().zip(answers) {
+            let words = subject.and_then(|id| known.get(&id)).cloned();
+            self.about.extend(words.map(|words| About { places, words }));
+        }
     }
 
     /// Tokens in all.
@@ -238,6 +258,25 @@ fn box_ends<'a>(
             .filter(|&next| next < context && matches!(pieces[next], Piece::Text(_, Trust::Untrusted)));
         (first(at), text.map_or(0..0, |text| first(text)..first(text + 1)))
     })
+}
+
+/// Whether every region has a text and none has a box: then the texts are about numbers alone.
+fn is_told_without_boxes(scene: &Scene) -> bool {
+    scene.references().is_empty()
+        && scene.regions().iter().all(|(_, region)| region.bbox().is_none() && !region.info().is_empty())
+}
+
+/// The tokens of the texts of the context lines where [`is_told_without_boxes`] holds: the label and the text of each region
+/// are the foreign pieces before the question, in turn.
+fn info_tokens<'a>(
+    encoded: &'a EncodedPrompt,
+    prompt: &'a AnsweredPrompt,
+) -> impl Iterator<Item = Range<usize>> + 'a {
+    let context = prompt.answers.first().map_or(0, |answer| answer.start);
+    let (pieces, starts) = (&prompt.built.prompt.pieces()[..context], encoded.piece_starts());
+    let first = move |piece: usize| starts.get(piece).copied().unwrap_or(encoded.ids().len());
+    let is_foreign = |at: &usize| matches!(pieces[*at], Piece::Text(_, Trust::Untrusted));
+    (0..context).filter(is_foreign).skip(1).step_by(2).map(move |at| first(at)..first(at + 1))
 }
 
 /// The token of a region's number.

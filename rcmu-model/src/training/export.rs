@@ -1,4 +1,4 @@
-use std::{fs, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use half::bf16;
 use safetensors::Dtype;
@@ -7,9 +7,10 @@ use super::{
     TrainError,
     checkpoint::{write_durably, write_tensors},
     lora,
+    parameters::Parameter,
     trainer::{Trainer, is_helper},
 };
-use crate::{model::to_host, params::ComputeDtype};
+use crate::{LoadOptions, model::to_host, params::ComputeDtype};
 
 /// Files that describe a model beside its weights.
 const COMPANIONS: [&str; 9] = [
@@ -63,6 +64,29 @@ impl Trainer {
             ComputeDtype::Bf16 => Dtype::BF16,
         };
         write_tensors(&dir.join("model.safetensors"), format, &tensors)
+    }
+
+    /// Takes the vision tower, with its merger, of another checkpoint directory, so that seeing and reading can be learnt beside
+    /// each other. To be called before the first step.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::new`]; [`TrainError::Checkpoint`] when the towers have different shapes.
+    pub fn take_vision(&mut self, dir: &Path) -> Result<(), TrainError> {
+        let other = Self::new(dir, self.device(), self.settings.clone(), &LoadOptions::default())?;
+        let is_vision = |parameter: &&mut Parameter| parameter.name.starts_with("visual.");
+        let mut values: HashMap<_, _> =
+            other.parameters.into_iter().map(|theirs| (theirs.name, (theirs.dims, theirs.value))).collect();
+        for own in self.parameters.iter_mut().filter(is_vision) {
+            match values.remove(&own.name) {
+                Some((dims, value)) if dims == own.dims => own.value = value,
+                _ => {
+                    let problem = format!("{} is not there in the shape {:?}", own.name, own.dims);
+                    return Err(TrainError::Checkpoint { path: dir.to_owned(), problem });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The patch embedding is published as the kernel of a convolution.

@@ -31,6 +31,8 @@ impl TrainingData for Curriculum {
             words: vec![figurine.colour.word().into(), figurine.shape.word().into()],
         });
         let sights = Sights { things: things.collect(), nothing: NOTHING.into() };
-        Ok(Conversation { sights: Some(sights), ..Conversation::new(scene, &samples)? })
+        // An empty picture carries a lesson of reading and has nothing to tell.
+        let sights = (samples.is_empty() || !sights.things.is_empty()).then_some(sights);
+        Ok(Conversation { sights, ..Conversation::new(scene, &samples)? })
     }
 }

@@ -45,6 +45,19 @@ impl Default for LoraSettings {
     }
 }
 
+/// How gradients change the weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Optimizer {
+    /// `AdamW` for all parameters.
+    #[default]
+    AdamW,
+    /// Muon for the matrices between the layers, `AdamW` for the others. Its steps have the size of those of `AdamW`, so that
+    /// the same rates are good for both.
+    Muon,
+}
+
 /// How to train. A JSON file may name any of the fields; the others keep their defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -62,6 +75,8 @@ pub struct TrainSettings {
     pub bucket_steps: usize,
     /// The most tokens of a conversation.
     pub max_tokens: usize,
+    /// How gradients change the weights.
+    pub optimizer: Optimizer,
     /// Largest learning rate.
     pub learning_rate: f64,
     /// Steps in which the learning rate rises from 0.
@@ -103,6 +118,7 @@ impl Default for TrainSettings {
             workers: 1,
             bucket_steps: 8,
             max_tokens: 4096,
+            optimizer: Optimizer::default(),
             learning_rate: 1e-3,
             warmup_steps: 50,
             final_share: 0.1,
