@@ -1,15 +1,19 @@
 //! Checks this build against a directory of golden data, on a device of your choice.
 //!
-//! `verify --golden DIR [--device flex|cuda|vulkan|wgpu|metal] [--tokenizer DIR]`
+//! `verify --golden DIR [--device flex|cuda|vulkan|wgpu|metal] [--tokenizer DIR] [--weights f32|bf16|q8|q4]`
 //!
 //! Prints a table of what was compared and ends with status 1 when anything does not fit. The published tokenizer may
-//! also be named by the environment variable `RCMU_QWEN_TOKENIZER`.
+//! also be named by the environment variable `RCMU_QWEN_TOKENIZER`. `--weights` keeps the weights packed, on the CPU.
 
 use std::{env, error::Error, path::PathBuf, process::ExitCode};
 
-use rcmu::verify::{VerifyOptions, run};
+use rcmu::{
+    WeightFormat,
+    verify::{VerifyOptions, run},
+};
 
-const USAGE: &str = "usage: verify --golden DIR [--device flex|cuda|vulkan|wgpu|metal] [--tokenizer DIR]";
+const USAGE: &str = "usage: verify --golden DIR [--device flex|cuda|vulkan|wgpu|metal] [--tokenizer DIR] \
+                     [--weights f32|bf16|q8|q4]";
 
 /// What the command line asks for.
 #[derive(Default)]
@@ -17,6 +21,7 @@ struct Arguments {
     golden: PathBuf,
     device: Option<String>,
     tokenizer: Option<PathBuf>,
+    weights: Option<WeightFormat>,
 }
 
 fn arguments() -> Option<Arguments> {
@@ -28,6 +33,7 @@ fn arguments() -> Option<Arguments> {
             "--golden" => found.golden = value.into(),
             "--device" => found.device = Some(value.into_string().ok()?),
             "--tokenizer" => found.tokenizer = Some(value.into()),
+            "--weights" => found.weights = Some(WeightFormat::named(value.to_str()?)?),
             _ => return None,
         }
     }
@@ -38,6 +44,7 @@ fn verify(arguments: Arguments) -> Result<bool, Box<dyn Error>> {
     let device = arguments.device.as_deref().unwrap_or("flex");
     let tokenizer = arguments.tokenizer.or_else(|| env::var_os("RCMU_QWEN_TOKENIZER").map(PathBuf::from));
     let options = VerifyOptions::new(device)?.with_tokenizer(tokenizer);
+    let options = options.with_weights(arguments.weights.map(Into::into));
     let report = run(&arguments.golden, &options)?;
     println!("{report}");
     Ok(report.passed())

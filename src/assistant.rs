@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use rcmu_core::{Answer, Control, GenerateOptions, Generator, Question, Request, Scene};
-use rcmu_model::{Device, LoadProgress, Model, Plan};
+use rcmu_model::{Device, LoadProgress, Model, Plan, WeightFormats};
 use rcmu_prompt::{BuiltPrompt, PromptBuilder, parse};
 
 use crate::{AnswerStream, Chat, Error, default_device, source::checkpoint_dir};
@@ -20,6 +20,12 @@ impl LoadOptions {
     /// Runs on this device.
     pub fn on(mut self, device: Device) -> Self {
         self.device = Some(device);
+        self
+    }
+
+    /// Keeps the weights of linear layers in this format, or in one per kind of layer; on the CPU only.
+    pub fn with_weights(mut self, formats: impl Into<WeightFormats>) -> Self {
+        self.model.weights = Some(formats.into());
         self
     }
 }

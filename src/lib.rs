@@ -45,7 +45,7 @@ pub use chat::Chat;
 pub use device::{Backend, Device, default_device};
 pub use error::Error;
 pub use open::{open, open_picture, open_regions, scene};
-pub use rcmu_model::{ComputeDtype, Hint, LoadProgress, Plan};
+pub use rcmu_model::{ComputeDtype, Hint, LoadProgress, Plan, WeightFormat, WeightFormats};
 pub use stream::{AnswerEvent, AnswerStream};
 
 /// The examples of the README.

@@ -1,8 +1,9 @@
-//! The model that the benches run: the tiny random one, or the directory in `RCMU_BENCH_MODEL`.
+//! The model that the benches run: the tiny random one, or the directory in `RCMU_BENCH_MODEL`; its weights as they compute,
+//! or in the format in `RCMU_BENCH_WEIGHTS`.
 
 use std::sync::OnceLock;
 
-use rcmu::{LoadOptions, Rcmu};
+use rcmu::{LoadOptions, Rcmu, WeightFormat};
 
 /// Loads the model once for all benches of a program, on the default device.
 pub(crate) fn model() -> &'static Rcmu {
@@ -10,7 +11,13 @@ pub(crate) fn model() -> &'static Rcmu {
     MODEL.get_or_init(|| {
         let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/golden/tiny_bf16");
         let dir = std::env::var("RCMU_BENCH_MODEL").unwrap_or_else(|_| tiny.to_owned());
-        Rcmu::load(&dir, &LoadOptions::default()).expect("`RCMU_BENCH_MODEL` names a checkpoint directory")
+        let options = match std::env::var("RCMU_BENCH_WEIGHTS") {
+            Ok(name) => LoadOptions::default().with_weights(
+                WeightFormat::named(&name).expect("`RCMU_BENCH_WEIGHTS` is f32, bf16, q8 or q4"),
+            ),
+            Err(_) => LoadOptions::default(),
+        };
+        Rcmu::load(&dir, &options).expect("`RCMU_BENCH_MODEL` names a checkpoint directory")
     })
 }
 

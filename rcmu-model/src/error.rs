@@ -309,6 +309,14 @@ pub enum Error {
         /// Tokens that fit.
         available: usize,
     },
+    /// Packed weights were asked for where there are no kernels for them.
+    #[error("packed weights need the CPU backend and f32 activations, not {dtype:?} on {device}")]
+    PackedWeights {
+        /// The device.
+        device: String,
+        /// What the model was to compute in.
+        dtype: crate::ComputeDtype,
+    },
     /// The request needs more memory than it may take.
     #[error("the request needs {needed} bytes of memory in all, the budget is {budget}")]
     MemoryBudget {

@@ -5,7 +5,11 @@ use burn::{
     tensor::{DType, Device, Tensor, TensorData},
 };
 
-use crate::{Error, weights::Checkpoint};
+use crate::{
+    Error,
+    kernels::{Packed, WeightFormat, WeightFormats},
+    weights::Checkpoint,
+};
 
 /// The data type that the model computes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,8 +63,10 @@ pub(crate) struct Params<'a> {
     checkpoint: &'a Checkpoint,
     device: &'a Device,
     dtype: ComputeDtype,
+    formats: Option<WeightFormats>,
     progress: &'a mut dyn FnMut(LoadProgress),
     state: LoadProgress,
+    bytes: u64,
 }
 
 impl<'a> Params<'a> {
@@ -68,6 +74,7 @@ impl<'a> Params<'a> {
         checkpoint: &'a Checkpoint,
         device: &'a Device,
         dtype: ComputeDtype,
+        formats: Option<WeightFormats>,
         progress: &'a mut dyn FnMut(LoadProgress),
     ) -> Self {
         let state = LoadProgress {
@@ -76,7 +83,7 @@ impl<'a> Params<'a> {
             parameters: 0,
             total_parameters: checkpoint.parameter_count(),
         };
-        Self { checkpoint, device, dtype, progress, state }
+        Self { checkpoint, device, dtype, formats, progress, state, bytes: 0 }
     }
 
     /// Loads one tensor.
@@ -92,9 +99,43 @@ impl<'a> Params<'a> {
             ComputeDtype::Bf16 => TensorData::new(self.checkpoint.read_bf16(name)?, shape),
         };
         let tensor = Tensor::from_data(data, (self.device, self.dtype.dtype()));
+        self.count(&shape, (shape.iter().product::<usize>() * self.dtype.size()) as u64);
+        Ok(Param::from_tensor(tensor))
+    }
+
+    /// How the matrix of this name is packed; `None` where none is.
+    pub(crate) fn format(&self, name: &str) -> Option<WeightFormat> {
+        self.formats.map(|formats| match name {
+            "model.embed_tokens.weight" | "lm_head.weight" => formats.table,
+            _ if name.starts_with("visual.") => formats.vision,
+            _ => formats.decoder,
+        })
+    }
+
+    /// Loads one matrix packed. Tensors of the file are read one at a time, so that one is in memory unpacked.
+    pub(crate) fn load_packed(
+        &mut self,
+        name: &str,
+        format: WeightFormat,
+        shape: [usize; 2],
+    ) -> Result<Packed, Error> {
+        let packed = match format {
+            WeightFormat::Bf16 => Packed::from_bf16(shape, self.checkpoint.read_bf16(name)?),
+            _ => Packed::new(format, shape, self.checkpoint.read_f32(name)?),
+        };
+        self.count(&shape, packed.bytes());
+        Ok(packed)
+    }
+
+    /// Bytes of the weights that were loaded.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn count(&mut self, shape: &[usize], bytes: u64) {
+        self.bytes += bytes;
         self.state.tensors += 1;
         self.state.parameters += shape.iter().product::<usize>() as u64;
         (self.progress)(self.state);
-        Ok(Param::from_tensor(tensor))
     }
 }

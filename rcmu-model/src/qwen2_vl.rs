@@ -1,6 +1,6 @@
 use burn::{
     module::Module,
-    tensor::{DType, Device, Int, Tensor, TensorData},
+    tensor::{DType, Device, Tensor, TensorData},
 };
 
 use crate::{
@@ -54,9 +54,9 @@ impl Qwen2Vl {
         Ok(Self { visual, model, lm_head })
     }
 
-    /// The dtype of the weights, which is that of the activations too.
+    /// The dtype of the activations.
     pub(crate) fn dtype(&self) -> DType {
-        self.model.embed_tokens().val().dtype()
+        self.model.embed_tokens().compute_dtype()
     }
 
     /// Features of pictures; `None` when the observer ended the pass.
@@ -87,10 +87,7 @@ impl Qwen2Vl {
     /// - `features`: pairs of the first token and `[merged_patches, hidden]`
     /// - output: `[tokens, hidden]`
     pub(crate) fn embed(&self, ids: &[u32], features: Vec<(usize, Tensor<2>)>, device: &Device) -> Tensor<2> {
-        let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-        let len = ids.len();
-        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [len]), (device, DType::I32));
-        let mut embeds = self.model.embed(ids);
+        let mut embeds = self.model.embed_tokens().rows(ids, device);
         for (start, rows) in features {
             let [count, hidden] = rows.dims();
             let rows = rows.cast(embeds.dtype());

@@ -39,7 +39,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use rcmu_model::Device;
+pub use rcmu_model::{Device, WeightFormats};
 pub use report::{Report, Stage, Verdict};
 pub use tolerance::Tolerance;
 
@@ -84,6 +84,8 @@ pub struct VerifyOptions {
     pub device: Device,
     /// The published tokenizer of Qwen2-VL: needed for `tokenizer_qwen.json`, which is unchecked without it.
     pub tokenizer: Option<PathBuf>,
+    /// Keeps the weights packed where the model computes in f32, to verify the CPU's own kernels.
+    pub weights: Option<WeightFormats>,
     tolerances: Tolerances,
 }
 
@@ -97,7 +99,13 @@ impl VerifyOptions {
         let device =
             rcmu_model::device(device_name).ok_or_else(|| Error::Device { name: device_name.to_owned() })?;
         let tolerances = if device_name == "flex" { Tolerances::CPU } else { Tolerances::GPU };
-        Ok(Self { device_name: device_name.to_owned(), device, tokenizer: None, tolerances })
+        Ok(Self { device_name: device_name.to_owned(), device, tokenizer: None, weights: None, tolerances })
+    }
+
+    /// Keeps the weights packed. Formats that round weights move results by more than the tolerances.
+    pub fn with_weights(mut self, weights: Option<WeightFormats>) -> Self {
+        self.weights = weights;
+        self
     }
 
     /// Names the directory of the published tokenizer.

@@ -127,6 +127,7 @@ pub(super) fn load(
     let mut load_options = LoadOptions::default();
     load_options.dtype = Some(dtype);
     load_options.dialect = golden.dialect();
+    load_options.weights = options.weights.filter(|_| dtype == ComputeDtype::F32);
     Model::load(&golden.path(folder), &options.device, &load_options, &mut |_| {})
         .map_err(|error| format!("{folder}: {}", with_causes(&error)))
 }

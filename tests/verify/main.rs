@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rcmu::WeightFormat;
 use rcmu::verify::{Report, Stage, VerifyOptions, run};
 use serde_json::json;
 
@@ -114,6 +115,20 @@ fn sections_without_a_row_do_not_pass() {
     let nothing = Scratch::new("nothing");
     assert!(!verify(&nothing.0).passed());
     assert!(run(&nothing.0.join("absent"), &VerifyOptions::new(&device_name()).unwrap()).is_err());
+}
+
+#[test]
+fn packed_weights_that_lose_nothing_pass_on_every_stage() {
+    if device_name() != "flex" {
+        return;
+    }
+    // The weights of the golden checkpoints are numbers that bf16 has.
+    for format in [WeightFormat::F32, WeightFormat::Bf16] {
+        let options = VerifyOptions::new("flex").unwrap().with_weights(Some(format.into()));
+        let report = run(&golden(), &options).unwrap();
+
+        assert!(report.passed(), "{format:?}: {report}");
+    }
 }
 
 #[test]

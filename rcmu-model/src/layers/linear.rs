@@ -3,13 +3,14 @@ use burn::{
     tensor::Tensor,
 };
 
+use super::Weight;
 use crate::{Error, params::Params};
 
 /// Linear layer `x Wᵀ + b` over weights in the checkpoint's layout.
 #[derive(Module, Debug)]
 pub(crate) struct Linear {
     /// `[out, in]`
-    weight: Param<Tensor<2>>,
+    weight: Weight,
     /// `[out]`
     bias: Option<Param<Tensor<1>>>,
 }
@@ -22,7 +23,7 @@ impl Linear {
         [inputs, outputs]: [usize; 2],
         bias: Bias,
     ) -> Result<Self, Error> {
-        let weight = params.load(&format!("{name}.weight"), [outputs, inputs])?;
+        let weight = Weight::load(params, name, [outputs, inputs])?;
         let bias = match bias {
             Bias::Yes => Some(params.load(&format!("{name}.bias"), [outputs])?),
             Bias::No => None,
@@ -31,7 +32,7 @@ impl Linear {
     }
 
     /// A layer that shares the embedding table as its weight (tied head).
-    pub(crate) fn tied(weight: &Param<Tensor<2>>) -> Self {
+    pub(crate) fn tied(weight: &Weight) -> Self {
         Self { weight: weight.clone(), bias: None }
     }
 
@@ -42,9 +43,7 @@ impl Linear {
     /// - `x`: `[rows, in]`
     /// - output: `[rows, out]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        // Two dimensions on purpose: the CPU backend reads the transposed view in place, but would copy the weight
-        // on every call for inputs of three.
-        let y = x.matmul(self.weight.val().transpose());
+        let y = self.weight.product(x);
         match &self.bias {
             Some(bias) => y + bias.val().unsqueeze::<2>(),
             None => y,

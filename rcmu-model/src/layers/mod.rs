@@ -9,6 +9,7 @@ mod mlp;
 mod norm;
 mod observer;
 mod rotary;
+mod weight;
 
 pub(crate) use attention::{Attender, AttentionMask};
 pub(crate) use linear::{Bias, Linear};
@@ -16,3 +17,4 @@ pub(crate) use mlp::{GeluMlp, QuickGeluMlp, SwiGluMlp};
 pub(crate) use norm::{LayerNorm, RmsNorm};
 pub(crate) use observer::{Observer, Step};
 pub(crate) use rotary::Rotary;
+pub(crate) use weight::Weight;

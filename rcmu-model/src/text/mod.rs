@@ -5,17 +5,14 @@ mod kv_cache;
 mod layer;
 mod rotary;
 
-use burn::{
-    module::{Module, Param},
-    tensor::{Int, Tensor},
-};
+use burn::{module::Module, tensor::Tensor};
 
 use self::layer::DecoderLayer;
 pub(crate) use self::{kv_cache::KvCache, rotary::text_rotary};
 use crate::{
     Error,
     config::TextConfig,
-    layers::{Attender, AttentionMask, Observer, RmsNorm, Rotary, Step},
+    layers::{Attender, AttentionMask, Observer, RmsNorm, Rotary, Step, Weight},
     params::Params,
     vision::seen,
 };
@@ -24,15 +21,15 @@ use crate::{
 #[derive(Module, Debug)]
 pub(crate) struct TextModel {
     /// `[vocab, hidden]`
-    embed_tokens: Param<Tensor<2>>,
+    embed_tokens: Weight,
     layers: Vec<DecoderLayer>,
     norm: RmsNorm,
 }
 
 impl TextModel {
     pub(crate) fn load(params: &mut Params<'_>, config: &TextConfig) -> Result<Self, Error> {
-        let embed_tokens =
-            params.load("model.embed_tokens.weight", [config.vocab_size, config.hidden_size])?;
+        let shape = [config.vocab_size, config.hidden_size];
+        let embed_tokens = Weight::load(params, "model.embed_tokens", shape)?;
         let layers = (0..config.num_hidden_layers)
             .map(|layer| DecoderLayer::load(params, &format!("model.layers.{layer}"), config))
             .collect::<Result<_, _>>()?;
@@ -41,18 +38,8 @@ impl TextModel {
     }
 
     /// The embedding table, `[vocab, hidden]`.
-    pub(crate) const fn embed_tokens(&self) -> &Param<Tensor<2>> {
+    pub(crate) const fn embed_tokens(&self) -> &Weight {
         &self.embed_tokens
-    }
-
-    /// Looks up tokens.
-    ///
-    /// # Shapes
-    ///
-    /// - `input_ids`: `[tokens]`, all below `vocab`
-    /// - output: `[tokens, hidden]`
-    pub(crate) fn embed(&self, input_ids: Tensor<1, Int>) -> Tensor<2> {
-        self.embed_tokens.val().select(0, input_ids)
     }
 
     /// Runs new tokens through all layers and appends their keys and values to the cache.

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use half::bf16;
 use safetensors::Dtype;
@@ -74,17 +74,23 @@ impl Trainer {
     /// As [`Trainer::new`]; [`TrainError::Checkpoint`] when the towers have different shapes.
     pub fn take_vision(&mut self, dir: &Path) -> Result<(), TrainError> {
         let other = Self::new(dir, self.device(), self.settings.clone(), &LoadOptions::default())?;
-        let is_vision = |parameter: &&mut Parameter| parameter.name.starts_with("visual.");
-        let mut values: HashMap<_, _> =
-            other.parameters.into_iter().map(|theirs| (theirs.name, (theirs.dims, theirs.value))).collect();
-        for own in self.parameters.iter_mut().filter(is_vision) {
-            match values.remove(&own.name) {
-                Some((dims, value)) if dims == own.dims => own.value = value,
-                _ => {
-                    let problem = format!("{} is not there in the shape {:?}", own.name, own.dims);
-                    return Err(TrainError::Checkpoint { path: dir.to_owned(), problem });
-                }
-            }
+        let is_vision = |parameter: &Parameter| parameter.name.starts_with("visual.");
+        let shapes = |parameters: &[Parameter]| -> Vec<_> {
+            let vision = parameters.iter().filter(|parameter| is_vision(parameter));
+            vision.map(|parameter| (parameter.name.clone(), parameter.dims.clone())).collect()
+        };
+        let (own, theirs) = (shapes(&self.parameters), shapes(&other.parameters));
+        if own != theirs {
+            let first = own.iter().find(|tensor| !theirs.contains(tensor));
+            let problem = match first {
+                Some((name, dims)) => format!("it has no {name} of the shape {dims:?}"),
+                None => format!("its vision tower has {} tensors, not {}", theirs.len(), own.len()),
+            };
+            return Err(TrainError::Checkpoint { path: dir.to_owned(), problem });
+        }
+        let values = other.parameters.into_iter().filter(|theirs| is_vision(theirs));
+        for (own, theirs) in self.parameters.iter_mut().filter(|own| is_vision(own)).zip(values) {
+            own.value = theirs.value;
         }
         Ok(())
     }
@@ -97,5 +103,51 @@ impl Trainer {
         let vision = &self.model().config().vision;
         let (channels, frames, side) = (vision.in_channels, vision.temporal_patch_size, vision.patch_size);
         vec![dims[0], channels, frames, side, side]
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::training::{Starter, TrainSettings};
+
+    /// The vision tower and all other weights of a trainer.
+    fn weights(trainer: &Trainer) -> [Vec<Vec<f32>>; 2] {
+        let of = |vision: bool| {
+            let own = trainer.parameters.iter().filter(|own| own.name.starts_with("visual.") == vision);
+            own.map(|own| to_host(own.value.clone()).expect("on the host")).collect()
+        };
+        [of(true), of(false)]
+    }
+
+    #[test]
+    fn a_tower_is_taken_whole_or_not_at_all() {
+        let root = std::env::temp_dir().join(format!("rcmu-take-vision-{}", std::process::id()));
+        let started = |name: &str, starter: Starter| {
+            let dir = root.join(name);
+            starter.write(&dir, ["a red robot"].into_iter()).expect("written");
+            let settings = TrainSettings::default();
+            let trainer = Trainer::new(&dir, &Device::flex(), settings, &LoadOptions::default());
+            (dir, trainer.expect("it loads"))
+        };
+        let (_, mut own) = started("own", Starter::default());
+        let (dir, other) = started("other", Starter { seed: 1, ..Starter::default() });
+        let (deeper, _) = started("deeper", Starter { vision_depth: 3, ..Starter::default() });
+        let (wider, _) = started("wider", Starter { vision_width: 48, ..Starter::default() });
+        let [before_vision, before_rest] = weights(&own);
+
+        own.take_vision(&dir).expect("the towers are alike");
+        let [vision, rest] = weights(&own);
+        let refused = own.take_vision(&wider);
+        let _ = own.take_vision(&deeper);
+        let _ = fs::remove_dir_all(&root);
+
+        assert_eq!(vision, weights(&other)[0]);
+        assert_ne!(vision, before_vision);
+        assert_eq!(rest, before_rest);
+        assert!(matches!(refused, Err(TrainError::Checkpoint { .. })), "{refused:?}");
+        assert_eq!(weights(&own)[0], vision, "a tower that does not fit changes nothing");
     }
 }

@@ -42,7 +42,8 @@ struct Finder<'a> {
 
 impl ModuleVisitor for Finder<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let [.., layer, field] = self.path.as_slice()
+        // The matrix of a layer's weight, which is a module of its own.
+        if let [.., layer, field, _] = self.path.as_slice()
             && D == 2
             && field == "weight"
             && self.targets.contains(layer)

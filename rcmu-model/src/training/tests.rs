@@ -208,14 +208,20 @@ fn workers_do_not_change_the_path() {
 
 #[test]
 fn a_resumed_training_takes_the_same_path_bit_for_bit() {
+    for optimizer in [Optimizer::AdamW, Optimizer::Muon] {
+        resumed_takes_the_path_of_whole(&TrainSettings { steps: 100, optimizer, ..settings() });
+    }
+}
+
+fn resumed_takes_the_path_of_whole(settings: &TrainSettings) {
     let scratch = Scratch::new("resume");
-    let mut whole = trainer(TrainSettings { steps: 100, ..settings() });
+    let mut whole = trainer(settings.clone());
     for _ in 0..100 {
         whole.step(&Colours).expect("a step");
     }
 
     // The first half stops in the middle of a window of two steps.
-    let halves = TrainSettings { steps: 100, checkpoint_steps: 25, ..settings() };
+    let halves = TrainSettings { checkpoint_steps: 25, ..settings.clone() };
     let mut first = trainer(halves.clone());
     let stop = |event: TrainEvent<'_>| match event {
         TrainEvent::Step(report) if report.step == 51 => ControlFlow::Break(()),

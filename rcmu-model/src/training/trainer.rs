@@ -70,7 +70,7 @@ impl Trainer {
         settings.check()?;
         let plain = device.clone().without_autodiff();
         // The weights are kept in full precision whatever the activations are computed in.
-        let options = LoadOptions { dtype: Some(ComputeDtype::F32), ..options.clone() };
+        let options = LoadOptions { dtype: Some(ComputeDtype::F32), weights: None, ..options.clone() };
         let model = Model::load(start, &plain, &options, &mut |_| ())?;
         let names = expected_tensors(model.config()).into_iter().map(|tensor| tensor.name);
         let names: Vec<String> = names.chain(HELPERS.map(str::to_owned)).collect();

@@ -1,0 +1,131 @@
+use half::f16;
+use proptest::prelude::*;
+
+use super::*;
+
+const FORMATS: [WeightFormat; 4] =
+    [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Q8, WeightFormat::Q4];
+
+/// Numbers in -1..1 from a linear congruential generator (Knuth's MMIX constants).
+fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// All weights as f32 numbers.
+fn all(packed: &Packed) -> Vec<f32> {
+    packed.expand(0..packed.dims()[0])
+}
+
+/// `x Wᵀ` in f64.
+fn by_hand(weights: &[f32], x: &[f32], inputs: usize) -> Vec<f64> {
+    let product = |x: &[f32], w: &[f32]| x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
+    x.chunks(inputs).flat_map(|x| weights.chunks(inputs).map(move |w| product(x, w))).collect()
+}
+
+#[test]
+fn layers_equal_the_formula_on_their_own_weights() {
+    for (format, rows, [outputs, inputs]) in FORMATS
+        .into_iter()
+        .flat_map(|format| [1, 2, 7, 16].map(|rows| (format, rows)))
+        .flat_map(|(format, rows)| [[1, 32], [5, 96], [700, 160], [33, 50]].map(|dims| (format, rows, dims)))
+    {
+        let packed = Packed::new(format, [outputs, inputs], numbers(outputs * inputs, 1));
+        let x = numbers(rows * inputs, 2);
+
+        let found = packed.linear(&x);
+        let expected = by_hand(&all(&packed), &x, inputs);
+
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            let error = (f64::from(*found) - expected).abs();
+            // Sums of up to 160 products of numbers below 1 in f32.
+            assert!(error < 2e-5, "{format:?} {rows} × [{outputs}, {inputs}]: {found} and {expected}");
+        }
+    }
+}
+
+#[test]
+fn vector_units_do_not_change_a_bit() {
+    for format in FORMATS {
+        let packed = Packed::new(format, [40, 320], numbers(40 * 320, 3));
+        let x = numbers(320, 4);
+        let sums = dot::group_sums(&x);
+
+        let plain: Vec<u32> = (0..40).map(|row| dot::dot(packed.row(row), &x, &sums).to_bits()).collect();
+        let vectors: Vec<u32> = packed.linear(&x).iter().map(|y| y.to_bits()).collect();
+
+        assert_eq!(plain, vectors, "{format:?}");
+    }
+}
+
+#[test]
+fn packing_by_hand() {
+    // The largest magnitude is 127 * 0.5, so the scale is 0.5: 3.2 / 0.5 = 6.4 rounds to 6 and comes back as 3.
+    let mut values = [0.0; GROUP];
+    (values[0], values[1], values[2]) = (-63.5, 3.2, 0.2);
+
+    let q8 = all(&Packed::new(WeightFormat::Q8, [1, GROUP], values.to_vec()));
+    assert_eq!(q8[..4], [-63.5, 3.0, 0.0, 0.0]);
+
+    // The scale is -63.5 / -8 = 7.9375: 3.2 / 7.9375 = 0.40 rounds to 0, 5 / 7.9375 = 0.63 to 1.
+    values[2] = 5.0;
+    let q4 = all(&Packed::new(WeightFormat::Q4, [1, GROUP], values.to_vec()));
+    assert_eq!(q4[..4], [-63.5, 0.0, 7.9375, 0.0]);
+}
+
+#[test]
+fn formats_cost_what_they_say() {
+    for format in FORMATS {
+        let packed = Packed::new(format, [4, 64], numbers(256, 5));
+
+        assert_eq!(packed.bytes(), format.bytes(256), "{format:?}");
+        assert_eq!(packed.dims(), [4, 64]);
+    }
+}
+
+#[test]
+fn odd_widths_are_kept_as_bf16() {
+    let packed = Packed::new(WeightFormat::Q4, [2, 33], numbers(66, 6));
+
+    assert_eq!(packed.bytes(), 2 * 66);
+    assert_eq!(packed.rows(&[1, 0])[..33], all(&packed)[33..]);
+}
+
+#[test]
+fn every_finite_half_number_is_read_as_it_is() {
+    for bits in (0..=u16::MAX).filter(|&bits| f16::from_bits(bits).is_finite()) {
+        assert_eq!(f16_scale(bits).to_bits(), f16::from_bits(bits).to_f32().to_bits(), "{bits:#06x}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn packing_moves_a_weight_by_half_a_step_at_most(
+        values in proptest::collection::vec(-1000.0_f32..1000.0, GROUP),
+    ) {
+        let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        // A step is largest / 127, largest / 8; f16 moves it by 2^-11, and so its 127th or 8th multiple;
+        // in 4 bits the largest of the other sign may lie a whole step outside.
+        for (format, steps, reach) in [(WeightFormat::Q8, 127.0, 0.5), (WeightFormat::Q4, 8.0, 1.0)] {
+            let bound = largest / steps * reach + largest / 2048.0 + 1e-6;
+            let back = all(&Packed::new(format, [1, GROUP], values.clone()));
+            for (value, back) in values.iter().zip(back) {
+                prop_assert!((value - back).abs() <= bound, "{:?}: {} and {}", format, value, back);
+            }
+        }
+    }
+
+    #[test]
+    fn packing_twice_changes_nothing(values in proptest::collection::vec(-4.0_f32..4.0, GROUP)) {
+        for format in [WeightFormat::F32, WeightFormat::Bf16] {
+            let once = all(&Packed::new(format, [1, GROUP], values.clone()));
+            let twice = all(&Packed::new(format, [1, GROUP], once.clone()));
+            prop_assert_eq!(once, twice);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+use std::sync::Arc;
+
+use burn::{
+    module::{Module, Param},
+    tensor::{DType, Device, Int, Tensor, TensorData},
+};
+
+use crate::{
+    Error,
+    kernels::{FEW_ROWS, Packed},
+    params::Params,
+};
+
+/// A matrix in the checkpoint's layout: on the device in what the model computes in, or packed in memory.
+#[derive(Module, Debug)]
+pub(crate) struct Weight {
+    /// `[out, in]`; what training changes. None where the matrix is packed.
+    plain: Option<Param<Tensor<2>>>,
+    /// `[out, in]`
+    #[module(skip)]
+    packed: Option<Arc<Packed>>,
+}
+
+impl Weight {
+    /// Reads `{name}.weight` in the form that the load options ask for.
+    pub(crate) fn load(params: &mut Params<'_>, name: &str, shape: [usize; 2]) -> Result<Self, Error> {
+        let name = format!("{name}.weight");
+        Ok(match params.format(&name) {
+            Some(format) => {
+                let packed = params.load_packed(&name, format, shape)?;
+                Self { plain: None, packed: Some(Arc::new(packed)) }
+            }
+            None => Self { plain: Some(params.load(&name, shape)?), packed: None },
+        })
+    }
+
+    /// `x Wᵀ`
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[rows, in]`
+    /// - output: `[rows, out]`
+    pub(crate) fn product(&self, x: Tensor<2>) -> Tensor<2> {
+        match (&self.plain, &self.packed) {
+            // Two dimensions on purpose: the CPU backend reads the transposed view in place, but would copy the weight
+            // on every call for inputs of three.
+            (Some(weight), _) => x.matmul(weight.val().transpose()),
+            (None, Some(packed)) => packed_product(packed, x),
+            (None, None) => unreachable!("a weight is plain or packed"),
+        }
+    }
+
+    /// Some rows.
+    ///
+    /// # Shapes
+    ///
+    /// - `rows`: numbers below `out`
+    /// - output: `[rows, in]`
+    pub(crate) fn rows(&self, rows: &[u32], device: &Device) -> Tensor<2> {
+        match (&self.plain, &self.packed) {
+            (Some(weight), _) => {
+                let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+                let len = rows.len();
+                let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [len]), (device, DType::I32));
+                weight.val().select(0, rows)
+            }
+            (None, Some(packed)) => {
+                let [_, width] = packed.dims();
+                on_device(packed.rows(rows), [rows.len(), width], device)
+            }
+            (None, None) => unreachable!("a weight is plain or packed"),
+        }
+    }
+
+    /// What the model computes in: activations next to packed weights are f32.
+    pub(crate) fn compute_dtype(&self) -> DType {
+        self.plain.as_ref().map_or(DType::F32, |weight| weight.val().dtype())
+    }
+}
+
+/// Values of a packed matrix that are made f32 at a time: 1 Mi, 4 MiB, which stay in the cache until they are used.
+const EXPANDED: usize = 1 << 20;
+
+/// `x Wᵀ` over packed weights: inner products where each weight is used a few times, expanded blocks where it is used often.
+fn packed_product(packed: &Packed, x: Tensor<2>) -> Tensor<2> {
+    let ([rows, _], [outputs, inputs], device) = (x.dims(), packed.dims(), x.device());
+    if rows <= FEW_ROWS {
+        let x = x.into_data().try_to_vec::<f32>().expect("activations next to packed weights are f32");
+        return on_device(packed.linear(&x), [rows, outputs], &device);
+    }
+    let step = (EXPANDED / inputs).max(1);
+    let blocks = (0..outputs).step_by(step).map(|start| {
+        let block = start..outputs.min(start + step);
+        let shape = [block.len(), inputs];
+        x.clone().matmul(on_device(packed.expand(block), shape, &device).transpose())
+    });
+    Tensor::cat(blocks.collect(), 1)
+}
+
+fn on_device(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
+}

@@ -1,0 +1,145 @@
+//! Packed weights change what a model costs, and its answers by the rounding of the weights and nothing else.
+
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use half::f16;
+use rcmu::{
+    ComputeDtype, WeightFormat, WeightFormats,
+    core::{Control, GenerateOptions, Generator, Prompt, Request},
+    model::{self, Device, LoadOptions, Model, trace::TraceInput},
+};
+use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
+
+/// Weights that share a scale.
+const GROUP: usize = 32;
+/// Weights of the tiny checkpoint's matrices: the table, the decoder's and the tower's two layers, and the merger.
+const PACKED: u64 = 1024 * 64
+    + 2 * (64 * 64 + 2 * 32 * 64 + 64 * 64 + 3 * 64 * 128)
+    + 2 * (32 * 96 + 32 * 32 + 2 * 32 * 128)
+    + (128 * 128 + 128 * 64);
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/tiny")
+}
+
+fn load(
+    dir: &Path,
+    dtype: Option<ComputeDtype>,
+    weights: Option<WeightFormats>,
+) -> Result<Model, model::Error> {
+    let mut options = LoadOptions::default();
+    (options.dtype, options.weights) = (dtype, weights);
+    Model::load(dir, &Device::flex(), &options, &mut |_| {})
+}
+
+/// Logits of so many tokens: of few the weights are multiplied row by row, of many they are expanded first.
+fn logits(model: &Model, tokens: u32) -> Result<Vec<f32>, model::Error> {
+    let input = TraceInput { rows: vec![(100..100 + tokens).collect()], ..TraceInput::default() };
+    Ok(model.trace(&input, 0)?.logits.values)
+}
+
+#[test]
+fn formats_without_loss_answer_alike() -> Result<(), Box<dyn Error>> {
+    let mut prompt = Prompt::new();
+    prompt.push_untrusted("the blue anchor and the red boat");
+    let request = Request { prompt, visuals: Vec::new(), options: GenerateOptions::greedy(24) };
+    let answer = |model: &Model| model.generate(&request, &Control::default(), &mut |_| {});
+    let expected = answer(&load(&fixture(), None, None)?)?;
+
+    for format in [WeightFormat::F32, WeightFormat::Bf16] {
+        let found = answer(&load(&fixture(), None, Some(format.into()))?)?;
+        assert_eq!(found.token_ids, expected.token_ids, "{format:?}");
+    }
+    Ok(())
+}
+
+/// The nearest multiple of a group's scale: its largest magnitude over 127, or over -8 with its sign, as an f16.
+fn rounded(group: &[f32], format: WeightFormat) -> Vec<f32> {
+    let largest = group.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or_default();
+    let (scale, [low, high]) = match format {
+        WeightFormat::Q8 => (largest.abs() / 127.0, [-127.0, 127.0]),
+        _ => (largest / -8.0, [-8.0, 7.0]),
+    };
+    let scale = f16::from_f32(scale).to_f32();
+    let number = |value: &f32| if scale == 0.0 { 0.0 } else { (value / scale).round().clamp(low, high) };
+    group.iter().map(|value| number(value) * scale).collect()
+}
+
+/// A copy of the fixture whose matrices hold numbers that the format has.
+fn rounded_copy(format: WeightFormat) -> Result<PathBuf, Box<dyn Error>> {
+    let dir = std::env::temp_dir().join(format!("rcmu-packed-{}-{format:?}", std::process::id()));
+    fs::create_dir_all(&dir)?;
+    for entry in fs::read_dir(fixture())? {
+        let entry = entry?;
+        fs::copy(entry.path(), dir.join(entry.file_name()))?;
+    }
+    let bytes = fs::read(dir.join("model.safetensors"))?;
+    let mut tensors = Vec::new();
+    for (name, tensor) in SafeTensors::deserialize(&bytes)?.tensors() {
+        let values: Vec<f32> =
+            tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let values = match tensor.shape() {
+            [_, _] => values.chunks(GROUP).flat_map(|group| rounded(group, format)).collect(),
+            _ => values,
+        };
+        let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        tensors.push((name, tensor.shape().to_vec(), data));
+    }
+    let views = tensors
+        .iter()
+        .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+    serialize_to_file(views, None, &dir.join("model.safetensors"))?;
+    Ok(dir)
+}
+
+#[test]
+fn a_packed_model_is_the_model_of_its_rounded_weights() -> Result<(), Box<dyn Error>> {
+    for format in [WeightFormat::Q8, WeightFormat::Q4] {
+        let dir = rounded_copy(format)?;
+        let (plain, packed) =
+            (load(&dir, None, None)?, load(&fixture(), None, Some(WeightFormats::all(format)))?);
+        fs::remove_dir_all(dir)?;
+        let exact = load(&fixture(), None, None)?;
+
+        for tokens in [1, 7, 40] {
+            let (found, expected) = (logits(&packed, tokens)?, logits(&plain, tokens)?);
+            let apart =
+                |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            // The tolerance of the verification kit for logits in f32 on a CPU.
+            assert!(apart(&found, &expected) < 5e-4, "{format:?}, {tokens}: {}", apart(&found, &expected));
+            assert!(apart(&found, &logits(&exact, tokens)?) > 1e-2, "{format:?} rounds nothing");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_model_says_what_its_weights_take() -> Result<(), model::Error> {
+    let plain = load(&fixture(), None, None)?;
+    assert_eq!(plain.weight_bytes(), 4 * plain.parameter_count());
+
+    for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Q8, WeightFormat::Q4] {
+        let packed = load(&fixture(), None, Some(WeightFormats::all(format)))?;
+        // Norms, biases and the patch embedding stay as they are.
+        let rest = 4 * (packed.parameter_count() - PACKED);
+        assert_eq!(packed.weight_bytes(), rest + format.bytes(PACKED), "{format:?}");
+        assert_ne!(packed.identity(), plain.identity(), "{format:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn packed_weights_need_f32() {
+    let refused = load(&fixture(), Some(ComputeDtype::Bf16), Some(WeightFormat::Q8.into()));
+
+    let error = refused.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(
+        error.starts_with("packed weights need the CPU backend and f32 activations, not Bf16"),
+        "{error}"
+    );
+}
