@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rcmu_core::{FinishReason, ImageSize};
 use rcmu_data::{
     Error, Kind, Sample, SampleRegion,
-    figurines::{Fact, Split, WorldOptions, is_held_out, is_held_out_pair, samples, scene_items},
+    figurines::{Fact, Mix, Split, WorldOptions, is_held_out, is_held_out_pair, samples, scene_items},
 };
 use rcmu_prompt::{Targets, is_refusal, parse};
 
@@ -71,6 +71,34 @@ fn other_questions_leave_picture_and_texts_alone() -> Result<(), Error> {
         assert_eq!(few.spec, many.spec);
         let told = texts(&few.samples).zip(texts(&many.samples));
         assert!(told.is_none_or(|(a, b)| a == b || a.iter().all(|region| region.facts.is_empty())));
+    }
+    Ok(())
+}
+
+#[test]
+fn without_a_picture_nothing_is_asked_of_it() -> Result<(), Error> {
+    let every = Mix { told: 1, recited: 1, recited_by_look: 1, numbers: 1, ..WorldOptions::rcvit().mix };
+    let blind = WorldOptions { mix: every, picture: false, questions: 12, ..WorldOptions::rcvit() };
+    let words = WorldOptions { words: Some(5..=5), ..blind.clone() };
+    for seed in 0..200 {
+        let (facts, random) = (scene_items(seed, &blind)?, scene_items(seed, &words)?);
+
+        assert!(facts.spec.figurines.is_empty() && facts.spec == scene_items(0, &blind)?.spec);
+        for sample in facts.samples.iter().chain(&random.samples) {
+            sample.check()?;
+            let is_read = ["told-", "recited-1"].iter().any(|how| sample.provenance.prompt.starts_with(how));
+            assert!(is_read, "{sample:?}");
+            let unseen = |region: &SampleRegion| region.region.bbox().is_none() && region.visual.is_empty();
+            assert!(sample.regions.iter().all(unseen), "{sample:?}");
+        }
+        // `It says`, five words: 7 in all; each scene asks for every text once at most.
+        assert!(!random.samples.is_empty() && random.samples.len() <= 4);
+        for sample in &random.samples {
+            assert!(sample.regions.iter().all(|region| region.facts.is_empty()), "{sample:?}");
+            assert!(sample.answer.ends_with(&sample.accepted[0]), "{sample:?}");
+            assert_eq!(sample.accepted[0].split(' ').count(), 7, "{sample:?}");
+            assert!(sample.provenance.prompt.starts_with("recited"), "{sample:?}");
+        }
     }
     Ok(())
 }

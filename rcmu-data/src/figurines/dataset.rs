@@ -264,11 +264,18 @@ pub fn scene_items(seed: u64, options: &WorldOptions) -> Result<SceneItems, Erro
     let shown = if picture { spec.clone() } else { SceneSpec::empty(spec.side) };
     let finish = |(at, draft): (usize, Draft)| {
         let kind = draft.kind;
+        let mut regions = stage.regions(draft.lines)?;
+        if options.words.is_some() {
+            // Random words tell nothing.
+            for region in &mut regions {
+                region.facts.clear();
+            }
+        }
         Ok(Sample {
             id: format!("{}-{}-{}-{at}", options.split, seed % SEEDS, kind.name()),
             picture: PictureSource::Figurines(Box::new(shown.clone())),
             references: Vec::new(),
-            regions: stage.regions(draft.lines)?,
+            regions,
             kind,
             question: draft.question,
             options: draft.options,
