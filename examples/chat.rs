@@ -6,7 +6,6 @@
 
 use std::error::Error;
 use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
-use std::path::Path;
 
 use rcmu::core::{Control, Event, GenerateOptions};
 use rcmu::prelude::*;
@@ -18,13 +17,7 @@ const QUESTIONS: [&str; 3] =
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = support::options(&["model", "image", "regions", "max-tokens"])?;
-    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
-    let scene = rcmu::open(options.get("image").map_or(assets.join("scene.png"), Into::into))?;
-    let scene = match options.get("regions") {
-        Some(regions) => rcmu::open_regions(regions, scene)?,
-        None if options.contains_key("image") => scene,
-        None => rcmu::open_regions(assets.join("regions.json"), scene)?,
-    };
+    let scene = support::scene(&options)?;
     let model = Rcmu::load(&support::model(&options), &LoadOptions::default())?;
     let settings = GenerateOptions::greedy(options.get("max-tokens").map_or(Ok(48), |n| n.parse())?);
 

@@ -3,7 +3,6 @@
 //! `cargo run --release --example plan -- --model DIR --image FILE --regions regions.json --question "…"`
 
 use std::error::Error;
-use std::path::Path;
 
 use rcmu::prelude::*;
 
@@ -11,13 +10,7 @@ mod support;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = support::options(&["model", "image", "regions", "question"])?;
-    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
-    let scene = rcmu::open(options.get("image").map_or(assets.join("scene.png"), Into::into))?;
-    let scene = match options.get("regions") {
-        Some(regions) => rcmu::open_regions(regions, scene)?,
-        None if options.contains_key("image") => scene,
-        None => rcmu::open_regions(assets.join("regions.json"), scene)?,
-    };
+    let scene = support::scene(&options)?;
     let question = options.get("question").map_or(Ok(Question::describe()), Question::new)?;
     let model = Rcmu::load(&support::model(&options), &LoadOptions::default())?;
 

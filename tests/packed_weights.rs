@@ -57,15 +57,17 @@ fn formats_without_loss_answer_alike() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The nearest multiple of a group's scale: its largest magnitude over 127, or over -8 with its sign, as an f16.
+/// The nearest multiple of a group's scale: its largest magnitude over 127, or the first value of that magnitude over -8, as an
+/// f16. Halves go away from zero in 8 bits, up in 4.
 fn rounded(group: &[f32], format: WeightFormat) -> Vec<f32> {
-    let largest = group.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or_default();
-    let (scale, [low, high]) = match format {
-        WeightFormat::Q8 => (largest.abs() / 127.0, [-127.0, 127.0]),
-        _ => (largest / -8.0, [-8.0, 7.0]),
+    let largest = group.iter().fold(0.0_f32, |far, &value| if value.abs() > far.abs() { value } else { far });
+    let (scale, [low, high], offset) = match format {
+        WeightFormat::Q8 => (largest.abs() / 127.0, [-127.0, 127.0], 0.0),
+        _ => (largest / -8.0, [-8.0, 7.0], 8.0),
     };
     let scale = f16::from_f32(scale).to_f32();
-    let number = |value: &f32| if scale == 0.0 { 0.0 } else { (value / scale).round().clamp(low, high) };
+    let nearest = |value: &f32| ((value * scale.recip() + offset).round() - offset).clamp(low, high);
+    let number = |value: &f32| if scale == 0.0 { 0.0 } else { nearest(value) };
     group.iter().map(|value| number(value) * scale).collect()
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use rcmu::core::Scene;
 use rcmu_data::remote::{Endpoint, RemoteError};
 use rcmu_eval::run::RemoteGenerator;
 
@@ -20,13 +21,27 @@ pub(crate) fn options(names: &[&str]) -> Result<HashMap<String, String>, String>
     Ok(options)
 }
 
-/// The model asked for, or the bundled one, with a word of warning.
+/// Where the bundled model, its picture and its regions are.
+pub(crate) const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/figurines");
+
+/// The model asked for, or the bundled one.
 pub(crate) fn model(options: &HashMap<String, String>) -> String {
     options.get("model").cloned().unwrap_or_else(|| {
-        println!("No --model given: using the bundled tiny checkpoint of random weights.");
-        println!("Everything below is computed for real, but its words are meaningless.\n");
-        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/golden/tiny_bf16").to_owned()
+        println!("No --model given: using the bundled model of 1.3 million weights.");
+        println!("It was trained from nothing on the figurine world and knows nothing else.\n");
+        format!("{BUNDLED}/model")
     })
+}
+
+/// The picture and the regions asked for, or the bundled ones.
+pub(crate) fn scene(options: &HashMap<String, String>) -> Result<Scene, rcmu::Error> {
+    let bundled = format!("{BUNDLED}/scene.png");
+    let scene = rcmu::open(options.get("image").unwrap_or(&bundled))?;
+    match options.get("regions") {
+        Some(regions) => rcmu::open_regions(regions, scene),
+        None if options.contains_key("image") => Ok(scene),
+        None => rcmu::open_regions(format!("{BUNDLED}/scene.json"), scene),
+    }
 }
 
 /// The model behind the endpoint that an option names, with the key from an environment variable if that is set.

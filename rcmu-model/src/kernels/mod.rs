@@ -245,6 +245,7 @@ impl dot::Work for Expansion<'_> {
 /// The bits of exponent and mantissa, moved to their places in an f32, are the number times 2^-112, subnormal ones too.
 #[inline(always)]
 fn f16_scale(bits: u16) -> f32 {
-    let magnitude = f32::from_bits(u32::from(bits & 0x7fff) << 13) * 5.192_296_9e33;
+    const TWO_TO_112: f32 = f32::from_bits((112 + 127) << 23);
+    let magnitude = f32::from_bits(u32::from(bits & 0x7fff) << 13) * TWO_TO_112;
     f32::from_bits(magnitude.to_bits() | u32::from(bits & 0x8000) << 16)
 }
