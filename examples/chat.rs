@@ -13,7 +13,7 @@ use rcmu::prelude::*;
 mod support;
 
 const QUESTIONS: [&str; 3] =
-    ["Who owns the robot?", "What is the figurine of Samir Haddad wearing?", "What did the doll cost?"];
+    ["What is the figurine of Felix?", "Describe the image.", "What did the owner of the duck pay?"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = support::options(&["model", "image", "regions", "max-tokens"])?;
