@@ -14,6 +14,7 @@ extern crate burn_core as burn;
 
 pub mod config;
 mod error;
+mod fused;
 pub mod processor;
 pub mod tokenizer;
 pub mod weights;

@@ -19,13 +19,13 @@ const LANES: usize = 8;
 const STREAMS: usize = 4;
 
 /// Work on packed rows, all of it inlined where it is run.
-pub(super) trait Work {
+pub(crate) trait Work {
     /// Does it.
     fn run(self);
 }
 
 /// Runs work compiled for the vector units of this machine: AVX2, AVX-512 or NEON where there are any.
-pub(super) fn with_vectors(work: impl Work) {
+pub(crate) fn with_vectors(work: impl Work) {
     /// Needs no vector types, only the instructions.
     struct Plain<W>(W);
     impl<W: Work> WithSimd for Plain<W> {

@@ -27,6 +27,8 @@ use std::ops::Range;
 use half::bf16;
 use rayon::prelude::*;
 
+#[cfg(all(feature = "flex", feature = "train"))]
+pub(crate) use dot::{Work, with_vectors};
 pub use format::{WeightFormat, WeightFormats};
 
 /// Weights that share a scale.

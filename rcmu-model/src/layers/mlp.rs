@@ -7,7 +7,7 @@ use burn::{
 };
 
 use super::{Bias, Linear};
-use crate::{Error, params::Params};
+use crate::{Error, fused, params::Params};
 
 /// SwiGLU feed-forward network of the decoder: `down(silu(gate(x)) * up(x))`.
 #[derive(Module, Debug)]
@@ -40,8 +40,8 @@ impl SwiGluMlp {
     /// - `x`: `[rows, hidden]`
     /// - output: `[rows, hidden]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let gate = silu(self.gate_proj.forward(x.clone()));
-        self.down_proj.forward(gate * self.up_proj.forward(x))
+        let (gate, up) = (self.gate_proj.forward(x.clone()), self.up_proj.forward(x));
+        self.down_proj.forward(fused::swiglu(&gate, &up).unwrap_or_else(|| silu(gate) * up))
     }
 }
 

@@ -3,7 +3,7 @@ use burn::{
     tensor::{DType, Tensor, module::layer_norm},
 };
 
-use crate::{Error, params::Params};
+use crate::{Error, fused, params::Params};
 
 /// Root-mean-square norm: `x / sqrt(mean(x²) + eps) * weight`, the mean in f32.
 ///
@@ -35,6 +35,9 @@ impl RmsNorm {
     /// - `x`: `[rows, hidden]`
     /// - output: `[rows, hidden]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if let Some(y) = fused::rms_norm(&x, &self.weight.val(), self.eps) {
+            return y;
+        }
         let dtype = x.dtype();
         let x = if dtype == DType::F32 { x } else { x.cast(DType::F32) };
         let scale = (x.clone().square().mean_dim(1) + self.eps).sqrt().recip();

@@ -4,6 +4,7 @@ use super::kv_cache::LayerCache;
 use crate::{
     Error,
     config::TextConfig,
+    fused::{self, Heads},
     layers::{Attender, AttentionMask, Bias, Linear, Rotary},
     params::Params,
 };
@@ -49,13 +50,22 @@ impl TextAttention {
         let [rows, hidden] = x.dims();
         let [batch, seq] = rotary.tokens_per_row();
         assert_eq!(batch * seq, rows, "the rotary tables hold one row per token");
+        let query = self.q_proj.forward(x.clone());
+        let (key, value) = (self.k_proj.forward(x.clone()), self.v_proj.forward(x));
+        let count = |x: &Tensor<2>| x.dims()[1] / self.head_dim;
+        if let (AttentionMask::Causal, true) = (mask, cache.keeps_nothing()) {
+            let (heads, kv_heads, head_dim) = (count(&query), count(&key), self.head_dim);
+            let shape = Heads { batch, seq, heads, kv_heads, head_dim, causal: true };
+            if let Some(mixed) = fused::attend([&query, &key, &value], rotary.tables(), shape) {
+                return self.o_proj.forward(mixed);
+            }
+        }
         let heads = |x: Tensor<2>| {
-            let [_, width] = x.dims();
-            x.reshape([batch, seq, width / self.head_dim, self.head_dim]).swap_dims(1, 2)
+            let count = count(&x);
+            x.reshape([batch, seq, count, self.head_dim]).swap_dims(1, 2)
         };
-        let query = rotary.apply(heads(self.q_proj.forward(x.clone())));
-        let key = rotary.apply(heads(self.k_proj.forward(x.clone())));
-        let value = heads(self.v_proj.forward(x));
+        let (query, key) = (rotary.apply(heads(query)), rotary.apply(heads(key)));
+        let value = heads(value);
 
         let (keys, values) = cache.append(key, value);
         let mixed = attender.forward(query, keys, values, mask);

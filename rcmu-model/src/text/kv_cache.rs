@@ -100,6 +100,11 @@ impl KvCache {
 }
 
 impl LayerCache {
+    /// Whether every pass sees its own tokens only.
+    pub(crate) const fn keeps_nothing(&self) -> bool {
+        self.buffers.is_none()
+    }
+
     /// Appends keys and values of new tokens and returns those of all tokens.
     ///
     /// # Shapes

@@ -1,10 +1,16 @@
 use std::ops::ControlFlow;
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
+use burn::tensor::{Device, Tensor};
 
-use super::{conversation::Example, sights::SightTargets, student::Student};
+use super::{
+    conversation::Example,
+    likelihood::{ints, negative_log_likelihood},
+    sights::SightTargets,
+    student::Student,
+};
 use crate::{
     config::ModelConfig,
+    fused::Word,
     layers::{AttentionMask, Observer, Step},
     qwen2_vl::{Qwen2Vl, TokenBatch},
     text::KvCache,
@@ -179,10 +185,9 @@ impl Batch {
         let network = &student.network;
         if !self.box_digits.is_empty() {
             let share = totals.sight_weight / totals.boxes.max(1) as f64;
-            let rows = self.box_digits.iter().map(|entry| entry.0).collect::<Vec<_>>();
-            let hundreds: Vec<i32> =
-                self.box_digits.iter().flat_map(|entry| entry.1.map(i32::from)).collect();
-            let digits = student.gather.loss(digits.select(0, ints(&rows, device)), ints(&hundreds, device));
+            let rows = self.box_digits.iter().map(|entry| entry.0).collect();
+            let hundreds: Vec<_> = self.box_digits.iter().map(|entry| entry.1).collect();
+            let digits = student.gather.loss(digits.select(0, ints(rows, device)), &hundreds);
             let known = digits + words(&self.boxes, boxes, &|rows| network.logits_within(rows), device);
             all = all + known * share;
         }
@@ -196,9 +201,10 @@ impl Batch {
 
     /// The sum of the negative log-likelihoods of all tokens to predict, `[1]`.
     fn answers(&self, network: &Qwen2Vl, hidden: &Tensor<2>, device: &Device) -> Tensor<1> {
-        let logits = network.logits(hidden.clone().select(0, ints(&self.places, device)));
-        let expected = ints(&self.expected, device).unsqueeze_dim::<2>(1);
-        log_softmax(logits, 1).gather(1, expected).sum().neg()
+        let logits = network.logits(hidden.clone().select(0, ints(self.places.clone(), device)));
+        let words: Vec<Word> =
+            self.expected.iter().enumerate().map(|(row, &word)| (row as u32, word as u32, 1.0)).collect();
+        negative_log_likelihood(logits, &words)
     }
 
     /// Hidden states of all tokens after the last norm, and within the decoder: where the digits of a box have to be known,
@@ -214,7 +220,9 @@ impl Batch {
         let words = network.embed(&ids, Vec::new(), device);
         let embeds = match features {
             // One gather: its way back is one scatter, however many pictures there are.
-            Some(features) => Tensor::cat(vec![words, features], 0).select(0, ints(&self.sources, device)),
+            Some(features) => {
+                Tensor::cat(vec![words, features], 0).select(0, ints(self.sources.clone(), device))
+            }
             None => words,
         };
         let mut cache = KvCache::passing(config.text.num_hidden_layers);
@@ -250,12 +258,16 @@ fn words(
     logits: &dyn Fn(Tensor<2>) -> Tensor<2>,
     device: &Device,
 ) -> Tensor<1> {
-    let column = |pick: fn(&(i32, i32, f32)) -> i32| told.iter().map(pick).collect::<Vec<_>>();
-    let weights: Vec<f32> = told.iter().map(|entry| entry.2).collect();
-    let weights = Tensor::<2>::from_data(TensorData::new(weights, [told.len(), 1]), device);
-    let logits = logits(hidden.select(0, ints(&column(|entry| entry.0), device)));
-    let words = ints(&column(|entry| entry.1), device).unsqueeze_dim::<2>(1);
-    (log_softmax(logits, 1).gather(1, words) * weights).sum().neg()
+    // The words of one place stand next to each other.
+    let mut places: Vec<i32> = Vec::new();
+    let mut words: Vec<Word> = Vec::with_capacity(told.len());
+    for &(place, word, weight) in told {
+        if places.last() != Some(&place) {
+            places.push(place);
+        }
+        words.push((places.len() as u32 - 1, word as u32, weight));
+    }
+    negative_log_likelihood(logits(hidden.select(0, ints(places, device))), &words)
 }
 
 /// Keeps the hidden states after three of the layers.
@@ -285,9 +297,4 @@ impl Observer for Within {
         }
         ControlFlow::Continue(())
     }
-}
-
-fn ints(values: &[i32], device: &Device) -> Tensor<1, Int> {
-    let data = TensorData::new(values.to_vec(), [values.len()]);
-    Tensor::from_data(data, (device, burn::tensor::DType::I32))
 }

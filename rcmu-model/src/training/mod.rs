@@ -18,6 +18,7 @@ mod error;
 mod export;
 mod features;
 mod figurines;
+mod likelihood;
 mod lora;
 mod muon;
 mod order;

@@ -1,11 +1,14 @@
 use burn::{
     module::{Module, Param},
-    tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
+    tensor::{Device, Tensor},
 };
 use rcmu_core::BBox;
 
-use super::TrainError;
-use crate::{config::ModelConfig, qwen2_vl::Qwen2Vl, tokenizer::Tokenizer, vision::PatchGrid};
+use super::{
+    TrainError,
+    likelihood::{ints, negative_log_likelihood},
+};
+use crate::{config::ModelConfig, fused::Word, qwen2_vl::Qwen2Vl, tokenizer::Tokenizer, vision::PatchGrid};
 
 /// What a picture shows where, to be told from each of its features alone.
 ///
@@ -127,22 +130,17 @@ impl SightTargets {
     ) -> Tensor<1> {
         let device = features.device();
         let [things, empty] = totals.map(|total| 1.0 / total.max(1) as f64);
-        let asked = self.words.iter().map(|&(at, token, share)| (at, token, f64::from(share) * things));
-        let silent = self.nothing.iter().map(|&(at, token)| (at, token, NOTHING_WEIGHT * empty));
-        let asked: Vec<(usize, u32, f64)> = asked.chain(silent).collect();
-        let rows = ints(asked.iter().map(|entry| entry.0 as i32).collect(), &device);
-        let tokens = ints(asked.iter().map(|entry| entry.1 as i32).collect(), &device);
-        let weights: Vec<f32> = asked.iter().map(|entry| entry.2 as f32).collect();
-        let weights = Tensor::<2>::from_data(TensorData::new(weights, [asked.len(), 1]), &device);
-        let logits = network.logits(features.clone());
-        let chosen = log_softmax(logits, 1).select(0, rows).gather(1, tokens.unsqueeze_dim::<2>(1));
-        let words = (chosen * weights).sum().neg();
+        let asked = self.words.iter().map(|&(at, token, share)| (at as u32, token, share * things as f32));
+        let silence = (NOTHING_WEIGHT * empty) as f32;
+        let silent = self.nothing.iter().map(|&(at, token)| (at as u32, token, silence));
+        let asked: Vec<Word> = asked.chain(silent).collect();
+        let words = negative_log_likelihood(network.logits(features.clone()), &asked);
         if self.digits.is_empty() {
             return words;
         }
         let rows = ints(self.digits.iter().map(|entry| entry.0 as i32).collect(), &device);
-        let digits = ints(self.digits.iter().flat_map(|entry| entry.1.map(i32::from)).collect(), &device);
-        words + head.loss(features.clone().select(0, rows), digits) * (DIGITS_WEIGHT * things)
+        let digits: Vec<_> = self.digits.iter().map(|entry| entry.1).collect();
+        words + head.loss(features.clone().select(0, rows), &digits) * (DIGITS_WEIGHT * things)
     }
 }
 
@@ -168,12 +166,12 @@ impl SightHead {
     /// # Shapes
     ///
     /// - `rows`: `[boxes, hidden]`
-    /// - `digits`: `[4 * boxes]`
-    pub(crate) fn loss(&self, rows: Tensor<2>, digits: Tensor<1, Int>) -> Tensor<1> {
+    pub(crate) fn loss(&self, rows: Tensor<2>, digits: &[[u8; 4]]) -> Tensor<1> {
         let [boxes, _] = rows.dims();
         let logits = rows.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze::<2>();
-        let chosen = log_softmax(logits.reshape([4 * boxes, 10]), 1).gather(1, digits.unsqueeze_dim::<2>(1));
-        chosen.sum().neg() / 4.0
+        let digits = digits.iter().flatten().enumerate();
+        let digits: Vec<Word> = digits.map(|(row, &digit)| (row as u32, digit.into(), 0.25)).collect();
+        negative_log_likelihood(logits.reshape([4 * boxes, 10]), &digits)
     }
 }
 
@@ -212,11 +210,6 @@ fn share(bbox: BBox, [row, column]: [usize; 2], [rows, columns]: [usize; 2]) -> 
         (high.min(start + cell) - low.max(start)).max(0.0) / cell
     };
     overlap(x1, x2, column, columns) * overlap(y1, y2, row, rows)
-}
-
-fn ints(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
-    let len = values.len();
-    Tensor::from_data(TensorData::new(values, [len]), (device, burn::tensor::DType::I32))
 }
 
 /// A sight that cannot be told makes the item unusable.

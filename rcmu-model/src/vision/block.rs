@@ -6,6 +6,7 @@ use burn::{
 use crate::{
     Error,
     config::VisionConfig,
+    fused::{self, Heads},
     layers::{Attender, AttentionMask, Bias, LayerNorm, Linear, QuickGeluMlp, Rotary},
     params::Params,
 };
@@ -72,8 +73,21 @@ impl VisionAttention {
         let [patches, width] = x.dims();
         let head_dim = width / self.num_heads;
         let dtype = x.dtype();
+        let qkv = self.qkv.forward(x);
+        if fused::works_on(&qkv)
+            && let [len, rest @ ..] = segments
+            && rest.iter().all(|other| other == len)
+        {
+            let column = |i: usize| qkv.clone().slice([0..patches, i * width..(i + 1) * width]);
+            let (batch, seq, heads) = (segments.len(), *len, self.num_heads);
+            let shape = Heads { batch, seq, heads, kv_heads: heads, head_dim, causal: false };
+            let [query, key, value] = [0, 1, 2].map(column);
+            if let Some(mixed) = fused::attend([&query, &key, &value], rotary.tables(), shape) {
+                return self.proj.forward(mixed);
+            }
+        }
         // [patches, 3, heads, head_dim] -> [3, heads, patches, head_dim]
-        let qkv = self.qkv.forward(x).reshape([patches, 3, self.num_heads, head_dim]).permute([1, 2, 0, 3]);
+        let qkv = qkv.reshape([patches, 3, self.num_heads, head_dim]).permute([1, 2, 0, 3]);
         let part = |i: usize| qkv.clone().slice([i..i + 1, 0..self.num_heads, 0..patches, 0..head_dim]);
         let turn = |x: Tensor<4>| {
             if dtype == DType::F32 { rotary.apply(x) } else { rotary.apply(x.cast(DType::F32)).cast(dtype) }

@@ -1,0 +1,144 @@
+//! Operations of a training step on the CPU that burn's autodiff would otherwise take apart.
+//!
+//! ```text
+//! queries, keys, values ─ attend ─► mixed values     turned, compared, weighed and mixed in blocks that stay in the cache
+//! rows ─ rms_norm ─► rows          gate, up ─ swiglu ─► rows          logits ─ told ─► loss
+//! ```
+//!
+//! Taken apart, attention writes a dozen matrices of `[batch, heads, seq, seq]` to memory and reads them again; here none is
+//! written. Each operation has its gradient beside it. No `unsafe`: `pulp` picks the copy for this machine at run time.
+//! They work on one thread, since training shares micro-batches out among its workers.
+//!
+//! Elsewhere (other backends, no autodiff, other number types) they decline and the callers compose burn's operations.
+
+#[cfg(all(feature = "flex", feature = "train"))]
+mod attention;
+#[cfg(all(feature = "flex", feature = "train"))]
+mod autodiff;
+#[cfg(all(feature = "flex", feature = "train"))]
+mod rows;
+#[cfg(all(feature = "flex", feature = "train", test))]
+mod tests;
+#[cfg(all(feature = "flex", feature = "train"))]
+mod vectors;
+
+/// Heads of an attention over sequences of one length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heads {
+    /// Sequences.
+    pub(crate) batch: usize,
+    /// Tokens of each.
+    pub(crate) seq: usize,
+    /// Heads of the queries.
+    pub(crate) heads: usize,
+    /// Heads of the keys and values; divides `heads`.
+    pub(crate) kv_heads: usize,
+    /// Width of a head.
+    pub(crate) head_dim: usize,
+    /// Whether a token looks only at itself and those before it.
+    pub(crate) causal: bool,
+}
+
+/// One word that a row of logits has to tell: the row, the word, and the weight of its loss.
+#[cfg(feature = "train")]
+pub(crate) type Word = (u32, u32, f32);
+
+#[cfg(not(all(feature = "flex", feature = "train")))]
+mod declined {
+    #![allow(clippy::unnecessary_wraps, reason = "the signatures of the operations that are not compiled in")]
+
+    use burn::tensor::Tensor;
+
+    use super::Heads;
+
+    pub(crate) const fn works_on<const D: usize>(_: &Tensor<D>) -> bool {
+        false
+    }
+
+    pub(crate) fn attend(_: [&Tensor<2>; 3], _: [Tensor<4>; 2], _: Heads) -> Option<Tensor<2>> {
+        None
+    }
+
+    pub(crate) fn rms_norm(_: &Tensor<2>, _: &Tensor<1>, _: f64) -> Option<Tensor<2>> {
+        None
+    }
+
+    pub(crate) fn swiglu(_: &Tensor<2>, _: &Tensor<2>) -> Option<Tensor<2>> {
+        None
+    }
+
+    #[cfg(feature = "train")]
+    pub(crate) fn told(_: &Tensor<2>, _: &[super::Word]) -> Option<Tensor<1>> {
+        None
+    }
+}
+
+#[cfg(not(all(feature = "flex", feature = "train")))]
+pub(crate) use declined::*;
+
+#[cfg(all(feature = "flex", feature = "train"))]
+pub(crate) use operations::*;
+
+#[cfg(all(feature = "flex", feature = "train"))]
+mod operations {
+    use std::sync::Arc;
+
+    use burn::{
+        backend::Dispatch,
+        tensor::{DType, Tensor},
+    };
+
+    use super::{Heads, Word, autodiff::FusedOps};
+    use crate::device;
+
+    /// Whether the operations work on this tensor.
+    pub(crate) fn works_on<const D: usize>(x: &Tensor<D>) -> bool {
+        let device = x.device();
+        x.dtype() == DType::F32 && device.is_autodiff() && device::is_flex(&device.without_autodiff())
+    }
+
+    /// Turns queries and keys by their positions and mixes the values that each query looks at.
+    ///
+    /// # Shapes
+    ///
+    /// - queries: `[batch * seq, heads * head_dim]`
+    /// - keys, values: `[batch * seq, kv_heads * head_dim]`
+    /// - `tables`: cosines and sines, `batch * seq` rows of `head_dim`
+    /// - output: `[batch * seq, heads * head_dim]`
+    pub(crate) fn attend(
+        [query, key, value]: [&Tensor<2>; 3],
+        tables: [Tensor<4>; 2],
+        heads: Heads,
+    ) -> Option<Tensor<2>> {
+        works_on(query).then(|| {
+            let [query, key, value] = [query, key, value].map(|x| x.clone().into_dispatch());
+            let [cos, sin] = tables.map(Tensor::into_dispatch);
+            Tensor::from_dispatch(Dispatch::attend(query, key, value, cos, sin, heads))
+        })
+    }
+
+    /// `x / sqrt(mean(x²) + eps) * weight` for every row, `[rows, hidden]` in and out.
+    pub(crate) fn rms_norm(x: &Tensor<2>, weight: &Tensor<1>, eps: f64) -> Option<Tensor<2>> {
+        works_on(x).then(|| {
+            let (x, weight) = (x.clone().into_dispatch(), weight.clone().into_dispatch());
+            Tensor::from_dispatch(Dispatch::rms_norm(x, weight, eps))
+        })
+    }
+
+    /// `silu(gate) * up`, `[rows, width]` in and out.
+    pub(crate) fn swiglu(gate: &Tensor<2>, up: &Tensor<2>) -> Option<Tensor<2>> {
+        works_on(gate).then(|| {
+            Tensor::from_dispatch(Dispatch::swiglu(gate.clone().into_dispatch(), up.clone().into_dispatch()))
+        })
+    }
+
+    /// The weighted sum of the negative log-likelihoods of words, `[1]`.
+    ///
+    /// # Shapes
+    ///
+    /// - `logits`: `[rows, vocab]`
+    pub(crate) fn told(logits: &Tensor<2>, words: &[Word]) -> Option<Tensor<1>> {
+        works_on(logits)
+            .then(|| Tensor::from_dispatch(Dispatch::told(logits.clone().into_dispatch(), Arc::from(words))))
+    }
+}

@@ -1,0 +1,132 @@
+use burn::tensor::{
+    Device, Distribution, Tensor,
+    activation::{log_softmax, silu, softmax},
+};
+
+use super::{Heads, Word, attend, rms_norm, swiglu, told};
+
+type Values = Vec<f32>;
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &device()).require_grad()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Values {
+    tensor.into_data().try_to_vec().expect("f32")
+}
+
+/// Checks two results and their gradients for the same inputs; each difference at most 2e-5 of the largest value.
+fn assert_same<const D: usize, const E: usize>(
+    what: &str,
+    inputs: &[Tensor<E>],
+    [found, expected]: [Tensor<D>; 2],
+) {
+    let weights = Tensor::<D>::random(found.dims(), Distribution::Normal(0.0, 1.0), &device());
+    let outcome = |out: Tensor<D>| {
+        let gradients = (out.clone() * weights.clone()).sum().backward();
+        let all = inputs.iter().map(|input| values(input.grad(&gradients).expect("it is tracked")));
+        std::iter::once(values(out)).chain(all).collect::<Vec<_>>()
+    };
+    let (found, expected) = (outcome(found), outcome(expected));
+    for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let largest = expected.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        assert!(largest > 0.01, "{what} {at} says nothing");
+        for (a, b) in found.iter().zip(expected) {
+            assert!((a - b).abs() <= 2e-5 * largest.max(1.0), "{what} {at}: {a} and {b} of {largest}");
+        }
+    }
+}
+
+/// Attention as burn's operations compose it.
+fn composed([query, key, value]: [&Tensor<2>; 3], [cos, sin]: [Tensor<4>; 2], shape: Heads) -> Tensor<2> {
+    let Heads { batch, seq, heads, kv_heads, head_dim, causal } = shape;
+    let split =
+        |x: &Tensor<2>, count: usize| x.clone().reshape([batch, seq, count, head_dim]).swap_dims(1, 2);
+    let turn = |x: Tensor<4>| {
+        let [b, h, n, d] = x.dims();
+        let low = x.clone().slice([0..b, 0..h, 0..n, 0..d / 2]);
+        let high = x.clone().slice([0..b, 0..h, 0..n, d / 2..d]);
+        x * cos.clone() + Tensor::cat(vec![high.neg(), low], 3) * sin.clone()
+    };
+    let spread = |x: Tensor<4>| {
+        let group = heads / kv_heads;
+        x.reshape([batch, kv_heads, 1, seq, head_dim])
+            .repeat_dim(2, group)
+            .reshape([batch, heads, seq, head_dim])
+    };
+    let (query, key) = (turn(split(query, heads)), spread(turn(split(key, kv_heads))));
+    let mut scores = query.matmul(key.swap_dims(2, 3)) / (head_dim as f64).sqrt();
+    if causal {
+        let hidden: Vec<bool> = (0..seq).flat_map(|q| (0..seq).map(move |k| k > q)).collect();
+        let data = burn::tensor::TensorData::new(hidden, [1, 1, seq, seq]);
+        let hidden = Tensor::<4, burn::tensor::Bool>::from_data(data, &device());
+        scores = scores.mask_fill(hidden.expand([batch, heads, seq, seq]), f32::NEG_INFINITY);
+    }
+    let mixed = softmax(scores, 3).matmul(spread(split(value, kv_heads)));
+    mixed.swap_dims(1, 2).reshape([batch * seq, heads * head_dim])
+}
+
+#[test]
+fn attention_and_its_gradients_equal_the_composed_ones() {
+    for (seq, heads, kv_heads, head_dim, causal) in [
+        (1, 1, 1, 2, true),
+        (7, 4, 2, 8, true),
+        (50, 4, 2, 32, true),
+        (113, 2, 1, 16, true),
+        (36, 4, 4, 12, false),
+    ] {
+        let shape = Heads { batch: 2, seq, heads, kv_heads, head_dim, causal };
+        let rows = |heads: usize| random([2 * seq, heads * head_dim]);
+        let (query, key, value) = (rows(heads), rows(kv_heads), rows(kv_heads));
+        let angles = Tensor::<4>::random([2, 1, seq, head_dim / 2], Distribution::Default, &device()) * 6.0;
+        let angles = Tensor::cat(vec![angles.clone(), angles], 3);
+        let tables = [angles.clone().cos(), angles.sin()];
+        let inputs = [&query, &key, &value];
+
+        let found = attend(inputs, tables.clone(), shape).expect("the device has it");
+
+        let expected = composed(inputs, tables, shape);
+        // With one token the weights are 1 whatever the queries and keys are.
+        let tracked = if seq == 1 { vec![value.clone()] } else { vec![query, key, value.clone()] };
+        assert_same(&format!("{shape:?}"), &tracked, [found, expected]);
+    }
+}
+
+#[test]
+fn norms_and_gates_equal_the_composed_ones() {
+    let (x, y, weight) = (random([9, 37]), random([9, 37]), random([1, 37]));
+
+    let found = rms_norm(&x, &weight.clone().reshape([37]), 1e-6).expect("the device has it");
+    let scale = (x.clone().square().mean_dim(1) + 1e-6).sqrt().recip();
+    assert_same("norm", &[x.clone(), weight.clone()], [found, x.clone() * scale * weight]);
+
+    let found = swiglu(&x, &y).expect("the device has it");
+    assert_same("gate", &[x.clone(), y.clone()], [found, silu(x) * y]);
+}
+
+#[test]
+fn the_loss_of_words_equals_the_composed_one() {
+    let logits = random([5, 70]);
+    let words: [Word; 4] = [(0, 3, 0.5), (0, 69, 0.5), (2, 0, 2.0), (4, 16, 0.25)];
+
+    let found = told(&logits, &words).expect("the device has it");
+
+    let chosen = log_softmax(logits.clone(), 1);
+    let parts = words.map(|(row, word, weight)| {
+        let (row, word) = (row as usize, word as usize);
+        chosen.clone().slice([row..row + 1, word..word + 1]).reshape([1]) * -f64::from(weight)
+    });
+    let expected = parts.into_iter().reduce(|a, b| a + b).expect("there are words");
+    assert_same("loss", &[logits], [found, expected]);
+}
+
+#[test]
+fn other_devices_are_left_to_their_own_operations() {
+    let x = Tensor::<2>::zeros([2, 4], &Device::flex());
+
+    assert!(rms_norm(&x, &Tensor::ones([4], &Device::flex()), 1e-6).is_none());
+}

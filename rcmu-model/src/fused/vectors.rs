@@ -1,0 +1,170 @@
+//! Products of small matrices and the exponential function, compiled for the vector units of this machine.
+
+use pulp::Simd;
+
+/// Columns of a right-hand side are padded to a multiple of this, two vectors of the widest unit.
+pub(super) const COLUMNS: usize = 32;
+/// Rows of a tile: six times two vectors of sums, and the two that are multiplied, fill the registers of AVX2.
+const TILE_ROWS: usize = 6;
+
+/// The next multiple of [`COLUMNS`].
+pub(super) const fn padded(count: usize) -> usize {
+    count.next_multiple_of(COLUMNS)
+}
+
+/// A left-hand side: element `(row, k)` is `values[row * strides[0] + k * strides[1]]`.
+#[derive(Clone, Copy)]
+pub(super) struct Left<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) strides: [usize; 2],
+    pub(super) rows: usize,
+}
+
+/// A right-hand side: `k` rows of `columns` values (a multiple of [`COLUMNS`]), `stride` apart.
+#[derive(Clone, Copy)]
+pub(super) struct Right<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) stride: usize,
+    pub(super) columns: usize,
+    pub(super) k: usize,
+}
+
+/// Whether a product replaces what is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Into {
+    /// It does.
+    Place,
+    /// It is added.
+    Sum,
+}
+
+/// The product of two matrices into rows that are `stride` apart.
+#[inline(always)]
+pub(super) fn product<S: Simd>(
+    simd: S,
+    left: Left<'_>,
+    right: Right<'_>,
+    out: &mut [f32],
+    stride: usize,
+    into: Into,
+) {
+    let step = 2 * S::F32_LANES;
+    for column in (0..right.columns).step_by(step) {
+        let mut row = 0;
+        while row < left.rows {
+            let at = [row, column];
+            match left.rows - row {
+                1 => tile::<S, 1>(simd, left, right, out, stride, into, at),
+                2 => tile::<S, 2>(simd, left, right, out, stride, into, at),
+                3 => tile::<S, 3>(simd, left, right, out, stride, into, at),
+                4 => tile::<S, 4>(simd, left, right, out, stride, into, at),
+                5 => tile::<S, 5>(simd, left, right, out, stride, into, at),
+                _ => tile::<S, TILE_ROWS>(simd, left, right, out, stride, into, at),
+            }
+            row += TILE_ROWS;
+        }
+    }
+}
+
+#[inline(always)]
+fn tile<S: Simd, const ROWS: usize>(
+    simd: S,
+    left: Left<'_>,
+    right: Right<'_>,
+    out: &mut [f32],
+    stride: usize,
+    into: Into,
+    [row, column]: [usize; 2],
+) {
+    let step = 2 * S::F32_LANES;
+    let mut sums = [[simd.splat_f32s(0.0); 2]; ROWS];
+    let [across, along] = left.strides;
+    let values = &left.values[row * across..];
+    for k in 0..right.k {
+        let start = k * right.stride + column;
+        let (pair, _) = S::as_simd_f32s(&right.values[start..start + step]);
+        let (first, second) = (pair[0], pair[1]);
+        let column = &values[k * along..];
+        for (at, sums) in sums.iter_mut().enumerate() {
+            let x = simd.splat_f32s(column[at * across]);
+            sums[0] = simd.mul_add_e_f32s(x, first, sums[0]);
+            sums[1] = simd.mul_add_e_f32s(x, second, sums[1]);
+        }
+    }
+    for (at, sums) in sums.iter().enumerate() {
+        let start = (row + at) * stride + column;
+        let (pair, _) = S::as_mut_simd_f32s(&mut out[start..start + step]);
+        for (place, &sum) in pair.iter_mut().zip(sums) {
+            *place = if into == Into::Sum { simd.add_f32s(*place, sum) } else { sum };
+        }
+    }
+}
+
+/// `eˣ` within 2e-7 of it, for `x` up to 88; below -87 it stays at about 1e-38.
+///
+/// `2ⁿ` times the Taylor polynomial of the rest, which is at most half of `ln 2`: the first term left out is
+/// `0.347⁷ / 5040 = 1.2e-7`.
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    /// Adding it rounds to an integer, which then stands in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    /// `ln 2` in two parts, the first of few digits so that its multiples are exact.
+    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+    let x = if x > -87.0 { x } else { -87.0 };
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = (x - n * LN_2[0]) - n * LN_2[1];
+    let tail = 1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0));
+    let p = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * tail)));
+    p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()))
+}
+
+/// Numbers that are worked on side by side in sums whose order is fixed.
+const LANES: usize = 16;
+
+/// The sum of `f` over pairs.
+#[inline(always)]
+pub(super) fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut sums = [0.0_f32; LANES];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in a.iter().zip(b) {
+        for at in 0..LANES {
+            sums[at] += f(a[at], b[at]);
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| f(a, b)).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+/// The largest value.
+#[inline(always)]
+pub(super) fn largest(values: &[f32]) -> f32 {
+    let mut best = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for at in 0..LANES {
+            best[at] = if chunk[at] > best[at] { chunk[at] } else { best[at] };
+        }
+    }
+    best.iter().chain(rest).fold(f32::NEG_INFINITY, |best, &x| if x > best { x } else { best })
+}
+
+/// Replaces each value by `exp(value - shift)`; returns their sum.
+#[inline(always)]
+pub(super) fn exp_all(values: &mut [f32], shift: f32) -> f32 {
+    let mut sums = [0.0_f32; LANES];
+    let (chunks, rest) = values.as_chunks_mut::<LANES>();
+    for chunk in chunks {
+        for at in 0..LANES {
+            let e = exp(chunk[at] - shift);
+            chunk[at] = e;
+            sums[at] += e;
+        }
+    }
+    let mut total: f32 = sums.iter().sum();
+    for value in rest {
+        *value = exp(*value - shift);
+        total += *value;
+    }
+    total
+}
