@@ -86,7 +86,7 @@ pub(crate) fn numbers(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Opt
         citations: vec![number],
         ..Draft::plain(Kind::Grounding, STEP, id)
     };
-    if below(rng, 4) == 0 {
+    if below(rng, 2) == 0 {
         let expression = choose(rng, looks(stage.scene, target))?;
         return Some(Draft {
             question: format!("Which number does {} have?", expression.text),
@@ -117,7 +117,7 @@ pub(crate) fn told(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Draft 
         citations: vec![number],
         ..Draft::plain(Kind::Grounding, STEP, id)
     };
-    if below(rng, 3) == 0 {
+    if below(rng, 2) == 0 {
         return Draft {
             question: format!("Which number does {} have?", contextual_reference(rng, fact, value)),
             answer: format!("It [{number}] has number {number}."),
