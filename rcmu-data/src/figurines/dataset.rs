@@ -7,7 +7,7 @@ use crate::{
     Error, PictureSource, Provenance, Sample,
     figurines::{
         Combos, LayoutOptions, SceneSpec,
-        chance::{between, percent, shuffle, weighted},
+        chance::{below, between, percent, shuffle, weighted},
         items::{self, Draft, Form, Stage},
         layout,
         phrases::{info, random_words},
@@ -313,13 +313,20 @@ pub fn samples(split: Split, seed: u64, count: usize) -> impl Iterator<Item = Re
     items.take(count)
 }
 
-/// Asks the questions. Each figurine is asked about once before one is asked about again.
+/// Asks the questions.
+///
+/// In validation and test scenes each figurine is asked about once before one is asked about again. In training scenes the
+/// figurine is drawn anew for every question: those of one scene become turns of one conversation, and where their order
+/// repeats itself the next figurine can be told from the turns before, without looking or reading.
 fn ask(stage: &Stage, rng: &mut ChaCha8Rng, options: &WorldOptions) -> Vec<Draft> {
     let mut targets: Vec<_> = (0..stage.profiles.len()).collect();
     shuffle(rng, &mut targets);
     let mut drafts: Vec<Draft> = Vec::new();
     for at in 0..options.questions.min(MAX_QUESTIONS) {
-        let target = targets[at % targets.len()];
+        let target = match options.split {
+            Split::Train => below(rng, targets.len()),
+            Split::Validation | Split::Test => targets[at % targets.len()],
+        };
         let new = (0..TRIES).find_map(|_| {
             let draft = draft(stage, rng, target, options)?;
             let known =
