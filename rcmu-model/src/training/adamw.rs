@@ -62,7 +62,9 @@ impl AdamW {
             *second = second.clone() * beta2 + gradient.square() * (1.0 - beta2);
             let size = (second.clone() / correction2).sqrt() + settings.epsilon;
             let change = first.clone() / correction1 / size * learning_rate;
-            let decay = if parameter.dims.len() > 1 { learning_rate * settings.weight_decay } else { 0.0 };
+            // Where Muon's matrices are held small by decay, tables and heads are left alone: rare words would fade.
+            let decays = parameter.dims.len() > 1 && settings.optimizer == Optimizer::AdamW;
+            let decay = if decays { learning_rate * settings.weight_decay } else { 0.0 };
             parameter.value = parameter.value.clone() * (1.0 - decay) - change;
         }
     }
