@@ -1,10 +1,10 @@
 //! Trains a small Qwen2-VL of our own from nothing: a recipe in, a checkpoint out.
 //!
-//! `train [--recipe FILE] [--start DIR] [--vision DIR] [--out DIR] [--steps N] [--until N]`
+//! `train [--recipe FILE] [--start DIR] [--vision DIR] [--decoder DIR] [--out DIR] [--steps N] [--until N]`
 //!
 //! Without options it shows the way in about a minute: too short to learn more than colours. An interrupted training
 //! goes on where its last checkpoint was. `--vision` names a model whose vision tower is taken in place of that of the
-//! start. `--until` ends early and leaves the schedule as it is.
+//! start, `--decoder` one whose decoder layers are; `--decoder new` takes those of an untrained model of the recipe. `--until` ends early and leaves the schedule as it is.
 
 mod support;
 
@@ -25,7 +25,7 @@ use rcmu::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = support::options(&["recipe", "start", "vision", "out", "steps", "until"])?;
+    let options = support::options(&["recipe", "start", "vision", "decoder", "out", "steps", "until"])?;
     let smoke = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/figurines/smoke.json");
     let recipe = options.get("recipe").map_or(smoke, String::as_str);
     let out = PathBuf::from(options.get("out").map_or("target/train", String::as_str));
@@ -39,9 +39,21 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let (device, checkpoints) = (Device::flex(), out.join("checkpoints"));
     let settings = recipe.settings.clone();
-    if let Some(vision) = options.get("vision") {
+    let (vision, decoder) = (options.get("vision"), options.get("decoder"));
+    if vision.is_some() || decoder.is_some() {
         let mut joined = Trainer::new(&start, &device, settings.clone(), &LoadOptions::default())?;
-        joined.take_vision(vision.as_ref())?;
+        if let Some(vision) = vision {
+            joined.take_vision(vision.as_ref())?;
+        }
+        match decoder.map(String::as_str) {
+            Some("new") => {
+                let new = out.join("new");
+                recipe.start(&new)?;
+                joined.take_decoder(&new)?;
+            }
+            Some(decoder) => joined.take_decoder(decoder.as_ref())?,
+            None => {}
+        }
         start = out.join("joined");
         joined.export(&start, ComputeDtype::F32)?;
     }

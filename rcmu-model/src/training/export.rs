@@ -73,23 +73,37 @@ impl Trainer {
     ///
     /// As [`Trainer::new`]; [`TrainError::Checkpoint`] when the towers have different shapes.
     pub fn take_vision(&mut self, dir: &Path) -> Result<(), TrainError> {
+        self.take(dir, "vision tower", |name| name.starts_with("visual."))
+    }
+
+    /// Takes the layers of the decoder, with the last norm, of another checkpoint directory and keeps tower and table, so that
+    /// reading can be learnt anew by a model that sees. To be called before the first step.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::new`]; [`TrainError::Checkpoint`] when the decoders have different shapes.
+    pub fn take_decoder(&mut self, dir: &Path) -> Result<(), TrainError> {
+        let is_decoder = |name: &str| name.starts_with("model.layers.") || name.starts_with("model.norm.");
+        self.take(dir, "decoder", is_decoder)
+    }
+
+    fn take(&mut self, dir: &Path, part: &str, is_part: impl Fn(&str) -> bool) -> Result<(), TrainError> {
         let other = Self::new(dir, self.device(), self.settings.clone(), &LoadOptions::default())?;
-        let is_vision = |parameter: &Parameter| parameter.name.starts_with("visual.");
         let shapes = |parameters: &[Parameter]| -> Vec<_> {
-            let vision = parameters.iter().filter(|parameter| is_vision(parameter));
-            vision.map(|parameter| (parameter.name.clone(), parameter.dims.clone())).collect()
+            let own = parameters.iter().filter(|parameter| is_part(&parameter.name));
+            own.map(|parameter| (parameter.name.clone(), parameter.dims.clone())).collect()
         };
         let (own, theirs) = (shapes(&self.parameters), shapes(&other.parameters));
         if own != theirs {
             let first = own.iter().find(|tensor| !theirs.contains(tensor));
             let problem = match first {
                 Some((name, dims)) => format!("it has no {name} of the shape {dims:?}"),
-                None => format!("its vision tower has {} tensors, not {}", theirs.len(), own.len()),
+                None => format!("its {part} has {} tensors, not {}", theirs.len(), own.len()),
             };
             return Err(TrainError::Checkpoint { path: dir.to_owned(), problem });
         }
-        let values = other.parameters.into_iter().filter(|theirs| is_vision(theirs));
-        for (own, theirs) in self.parameters.iter_mut().filter(|own| is_vision(own)).zip(values) {
+        let values = other.parameters.into_iter().filter(|theirs| is_part(&theirs.name));
+        for (own, theirs) in self.parameters.iter_mut().filter(|own| is_part(&own.name)).zip(values) {
             own.value = theirs.value;
         }
         Ok(())
@@ -142,12 +156,20 @@ mod tests {
         let [vision, rest] = weights(&own);
         let refused = own.take_vision(&wider);
         let _ = own.take_vision(&deeper);
-        let _ = fs::remove_dir_all(&root);
-
         assert_eq!(vision, weights(&other)[0]);
         assert_ne!(vision, before_vision);
         assert_eq!(rest, before_rest);
         assert!(matches!(refused, Err(TrainError::Checkpoint { .. })), "{refused:?}");
         assert_eq!(weights(&own)[0], vision, "a tower that does not fit changes nothing");
+        let table = |trainer: &Trainer| {
+            let table = trainer.parameters.iter().find(|own| own.name.contains("embed_tokens"));
+            to_host(table.expect("there is one").value.clone()).expect("on the host")
+        };
+        let kept = table(&own);
+        own.take_decoder(&dir).expect("the decoders are alike");
+        assert_eq!(weights(&own)[0], vision, "the tower stays");
+        assert_eq!(table(&own), kept, "the table stays");
+        assert_ne!(weights(&own)[1], before_rest);
+        let _ = fs::remove_dir_all(&root);
     }
 }
