@@ -42,10 +42,13 @@ pub(crate) struct Batch {
     boxes: Vec<(i32, i32, f32)>,
     /// Places in `[rows * seq]` where a box ends, with the hundreds of its coordinates.
     box_digits: Vec<(i32, [u8; 4])>,
-    /// Places in `[rows * seq]` that are about one region, a word for what is in its box or its number, and the share of
-    /// that word in all words of that text or answer.
+    /// Places in `[rows * seq]` of texts that are about one region, its number, and the share of that place in the text.
+    numbered: Vec<(i32, i32, f32)>,
+    /// The same places, a word for what is in the region's box, and the share of that word in all words of that text.
     about: Vec<(i32, i32, f32)>,
-    /// Texts and answers that are about one region.
+    /// Places of questions and answers that are about one region, with both.
+    asked: Vec<(i32, i32, f32)>,
+    /// What is asked of texts, questions and answers that are about one region.
     subjects: usize,
 }
 
@@ -58,7 +61,7 @@ pub(crate) struct Totals {
     pub(crate) sights: [usize; 2],
     /// Boxes of context lines with words.
     pub(crate) boxes: usize,
-    /// Texts and answers that are about one region.
+    /// What is asked of texts, questions and answers that are about one region.
     pub(crate) subjects: usize,
     /// Weight of the sights next to the answers.
     pub(crate) sight_weight: f64,
@@ -97,7 +100,9 @@ impl Batch {
             sights: SightTargets::default(),
             boxes: Vec::new(),
             box_digits: Vec::new(),
+            numbered: Vec::new(),
             about: Vec::new(),
+            asked: Vec::new(),
             subjects: 0,
         };
         let words = rows * seq;
@@ -130,13 +135,19 @@ impl Batch {
                 batch.boxes.extend(end.words.iter().map(|&word| (place, word as i32, share)));
                 batch.box_digits.push((place, end.digits));
             }
-            for about in &example.about {
-                let share = 1.0 / (about.words.len() * about.places.len()).max(1) as f32;
-                for place in about.places.clone() {
-                    let words = about.words.iter();
-                    batch.about.extend(words.map(|&word| ((start + place) as i32, word as i32, share)));
+            for (from, to) in [
+                (&example.numbered, &mut batch.numbered),
+                (&example.about, &mut batch.about),
+                (&example.asked, &mut batch.asked),
+            ] {
+                for about in from {
+                    let share = 1.0 / (about.words.len() * about.places.len()).max(1) as f32;
+                    for place in about.places.clone() {
+                        let words = about.words.iter();
+                        to.extend(words.map(|&word| ((start + place) as i32, word as i32, share)));
+                    }
                 }
-                batch.subjects += 1;
+                batch.subjects += from.len();
             }
             for &place in &example.targets {
                 batch.places.push((start + place) as i32);
@@ -181,8 +192,16 @@ impl Batch {
         if totals.sight_weight == 0.0 {
             return all;
         }
-        let [digits, boxes, about] = within;
+        let [digits, boxes, about, asked] = within;
         let network = &student.network;
+        let logits = |rows| student.subject.logits(network.normed(rows));
+        let share = totals.sight_weight / totals.subjects.max(1) as f64;
+        let early = digits.clone();
+        for (told, hidden) in [(&self.numbered, early), (&self.about, about), (&self.asked, asked)] {
+            if !told.is_empty() {
+                all = all + words(told, hidden, &logits, device) * share;
+            }
+        }
         if !self.box_digits.is_empty() {
             let share = totals.sight_weight / totals.boxes.max(1) as f64;
             let rows = self.box_digits.iter().map(|entry| entry.0).collect();
@@ -190,11 +209,6 @@ impl Batch {
             let digits = student.gather.loss(digits.select(0, ints(rows, device)), &hundreds);
             let known = digits + words(&self.boxes, boxes, &|rows| network.logits_within(rows), device);
             all = all + known * share;
-        }
-        if !self.about.is_empty() {
-            let logits = |rows| student.subject.logits(network.normed(rows));
-            let share = totals.sight_weight / totals.subjects.max(1) as f64;
-            all = all + words(&self.about, about, &logits, device) * share;
         }
         all
     }
@@ -208,14 +222,14 @@ impl Batch {
     }
 
     /// Hidden states of all tokens after the last norm, and within the decoder: where the digits of a box have to be known,
-    /// what is in it, and what the text about it is about; `[rows * seq, hidden]` each.
+    /// what is in it, what the text about it is about, and what a question is about; `[rows * seq, hidden]` each.
     fn decode(
         &self,
         network: &Qwen2Vl,
         config: &ModelConfig,
         features: Option<Tensor<2>>,
         device: &Device,
-    ) -> (Tensor<2>, [Tensor<2>; 3]) {
+    ) -> (Tensor<2>, [Tensor<2>; 4]) {
         let ids: Vec<u32> = self.ids.iter().map(|&id| id as u32).collect();
         let words = network.embed(&ids, Vec::new(), device);
         let embeds = match features {
@@ -270,13 +284,14 @@ fn words(
     negative_log_likelihood(logits(hidden.select(0, ints(places, device))), &words)
 }
 
-/// Keeps the hidden states after three of the layers.
+/// Keeps the hidden states after four of the layers.
 ///
-/// First a box's digits are gathered, then what is in it is looked up in the picture, then the text about it learns of that;
-/// a third of the layers remains to choose a text and to carry its words to an answer, where there are so many.
+/// First a box's digits are gathered, and a text learns its number, then what is in the box is looked up in the picture, then
+/// the text about it learns of that,
+/// then a question finds the one that it is about; the last layers remain to carry its words to an answer.
 struct Within {
-    layers: [usize; 3],
-    hidden: [Option<Tensor<2>>; 3],
+    layers: [usize; 4],
+    hidden: [Option<Tensor<2>>; 4],
 }
 
 impl Within {
@@ -284,7 +299,8 @@ impl Within {
         let digits = layers.div_ceil(3) - 1;
         let boxes = layers.div_ceil(2) - 1;
         let subjects = (2 * layers).div_ceil(3) - 1;
-        Self { layers: [digits, boxes, subjects], hidden: [None, None, None] }
+        let questions = (5 * layers).div_ceil(6) - 1;
+        Self { layers: [digits, boxes, subjects, questions], hidden: [None, None, None, None] }
     }
 }
 

@@ -130,8 +130,9 @@ pub(crate) struct About {
 /// The token that closes a box, and the tokens of the text about the box.
 type BoxTokens = (usize, Range<usize>);
 
-/// An example, the boxes of its context lines, their texts, and where the tokens of each answer are predicted.
-type Encoded = (Example, Vec<BoxTokens>, Vec<Range<usize>>, Vec<Range<usize>>);
+/// An example, the boxes of its context lines, their texts, and for each turn where the question names what it is about and
+/// where the tokens of the answer are predicted.
+type Encoded = (Example, Vec<BoxTokens>, Vec<Range<usize>>, Vec<[Range<usize>; 2]>);
 
 /// A conversation as the model reads it, with what it has to predict.
 #[derive(Clone, Debug)]
@@ -144,8 +145,12 @@ pub(crate) struct Example {
     pub(crate) sights: Option<SightTargets>,
     /// Where the boxes of context lines end, and what has to be known there.
     pub(crate) boxes: Vec<BoxEnd>,
-    /// The texts of context lines and the answers that are about one region.
+    /// The texts of context lines, with the number of their region.
+    pub(crate) numbered: Vec<About>,
+    /// The same texts, with what is in their region's box.
     pub(crate) about: Vec<About>,
+    /// The questions and the answers that are about one region.
+    pub(crate) asked: Vec<About>,
     /// Features of the pictures, `[merged_patches, hidden]` each, where they were seen in advance; else empty.
     pub(crate) features: Vec<Tensor<2>>,
 }
@@ -169,19 +174,24 @@ impl Example {
             let texts = info_tokens(&encoded, &prompt);
             let texts = texts.map(|text| place(text.start)..place(text.end)).collect();
             let answers = answer_tokens(&encoded, &prompt.answers);
-            let answers = answers.map(|tokens| place(tokens.start) - 1..place(tokens.end) - 1).collect();
+            let answers = answers.map(|tokens| place(tokens.start) - 1..place(tokens.end) - 1);
+            let questions = question_tokens(&encoded, &prompt);
+            let questions = questions.map(|tokens| place(tokens.start)..place(tokens.end));
+            let turns = questions.zip(answers).map(|(question, answer)| [question, answer]).collect();
             let request = model.encode_outline(outline, &prompt.built.visuals)?;
             let example = Self {
                 request,
                 targets,
                 sights: None,
                 boxes: Vec::new(),
+                numbered: Vec::new(),
                 about: Vec::new(),
+                asked: Vec::new(),
                 features: Vec::new(),
             };
-            Ok((example, ends, texts, answers))
+            Ok((example, ends, texts, turns))
         };
-        let (mut example, ends, texts, answers) = encode().map_err(|error| item(error.into()))?;
+        let (mut example, ends, texts, turns) = encode().map_err(|error| item(error.into()))?;
         if conversation.turns.is_empty() {
             example.targets.clear();
         }
@@ -195,34 +205,36 @@ impl Example {
             for ((place, text), (id, bbox)) in ends.into_iter().zip(boxed) {
                 let words = sights.words_at(bbox, model.tokenizer()).map_err(item_error(index))?;
                 let Some(words) = words else { continue };
-                let about: Vec<u32> = words.iter().copied().chain(number(id, model).map_err(item)?).collect();
-                known.insert(id, about.clone());
-                example.about.push(About { places: text, words: about });
+                let number: Vec<u32> = number(id, model).map_err(item)?.into_iter().collect();
+                known.insert(id, [words.as_slice(), &number].concat());
+                example.numbered.push(About { places: text.clone(), words: number });
+                example.about.push(About { places: text, words: words.clone() });
                 example.boxes.push(BoxEnd { place, words, digits: hundreds(bbox) });
             }
-            example.about_answers(conversation, answers, &known);
+            example.ask(conversation, turns, &known);
         } else if is_told_without_boxes(&conversation.scene) {
             let mut known: HashMap<RegionId, Vec<u32>> = HashMap::new();
             for ((id, _), places) in conversation.scene.regions().iter().zip(texts) {
                 let words: Vec<u32> = number(id, model).map_err(item)?.into_iter().collect();
                 known.insert(id, words.clone());
-                example.about.push(About { places, words });
+                example.numbered.push(About { places, words });
             }
-            example.about_answers(conversation, answers, &known);
+            example.ask(conversation, turns, &known);
         }
         Ok(example)
     }
 
-    /// Says of each answer which region it is about.
-    fn about_answers(
+    /// Says of each question and of its answer which region they are about.
+    fn ask(
         &mut self,
         conversation: &Conversation,
-        answers: Vec<Range<usize>>,
+        turns: Vec<[Range<usize>; 2]>,
         known: &HashMap<RegionId, Vec<u32>>,
     ) {
-        for (subject, places) in conversation.subjects.iter().zip(answers) {
-            let words = subject.and_then(|id| known.get(&id)).cloned();
-            self.about.extend(words.map(|words| About { places, words }));
+        for (subject, turn) in conversation.subjects.iter().zip(turns) {
+            if let Some(words) = subject.and_then(|id| known.get(&id)) {
+                self.asked.extend(turn.map(|places| About { places, words: words.clone() }));
+            }
         }
     }
 
@@ -241,6 +253,23 @@ fn answer_tokens<'a>(
     let first = |piece: usize| starts.get(piece).copied().unwrap_or(encoded.ids().len());
     // Nothing comes before the first token, so that it cannot be predicted.
     answers.iter().map(move |pieces| first(pieces.start).max(1)..first(pieces.end).max(1))
+}
+
+/// The second half of the tokens of each question, where it has named what it is about.
+fn question_tokens<'a>(
+    encoded: &'a EncodedPrompt,
+    prompt: &'a AnsweredPrompt,
+) -> impl Iterator<Item = Range<usize>> + 'a {
+    let (pieces, starts) = (prompt.built.prompt.pieces(), encoded.piece_starts());
+    let first = move |piece: usize| starts.get(piece).copied().unwrap_or(encoded.ids().len());
+    prompt.answers.iter().map(move |answer| {
+        let is_foreign = |at: &usize| matches!(pieces[*at], Piece::Text(_, Trust::Untrusted));
+        let question = (0..answer.start).rev().find(is_foreign);
+        question.map_or(0..0, |at| {
+            let (start, end) = (first(at), first(at + 1));
+            usize::midpoint(start, end)..end
+        })
+    })
 }
 
 /// The tokens that close the boxes of the context lines, in their order, each with the tokens of the text about its box.

@@ -143,7 +143,9 @@ fn loss_and_all_gradients_equal_the_reference() {
                 targets,
                 sights: None,
                 boxes: Vec::new(),
+                numbered: Vec::new(),
                 about: Vec::new(),
+                asked: Vec::new(),
                 features: Vec::new(),
             }
         })
