@@ -13,7 +13,7 @@ use rcmu::prelude::*;
 mod support;
 
 const QUESTIONS: [&str; 3] =
-    ["What is the figurine of Felix?", "Describe the image.", "What did the owner of the duck pay?"];
+    ["Who owns the red mushroom?", "Describe the image.", "What did the owner of the duck pay?"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = support::options(&["model", "image", "regions", "max-tokens"])?;

@@ -54,13 +54,19 @@ fn the_bundled_model_sees_what_it_describes_and_reads_what_it_tells() -> Result<
     let (blind, _) = asked("blind", &model, Mode::NoPicture)?;
     let get = |report, measure, slice| value(report, measure, slice).ok_or("the measure is in the report");
 
-    // On 60 other scenes: 51 % of the figurines named by colour and kind, 2 % without their picture; 86 % of what is told
-    // about them follows from their texts; 42 % of the questions from what is seen to what is told, 1 % without the texts.
+    // On 60 other scenes: 91 % of the figurines named by colour and kind, 3 % without their picture; 98 % of what is told about
+    // them follows from their texts; all 97 questions from what is seen to what is told, 44 % without the picture; all 58 of
+    // those refused to which no text has an answer, and one of 252 others.
     let named = |report| get(report, "objects_named", "description");
-    assert!(named(&full)? > 0.3, "{:?}", named(&full));
+    assert!(named(&full)? > 0.8, "{:?}", named(&full));
     assert!(named(&blind)? < 0.15, "{:?}", named(&blind));
-    assert!(get(&full, "rcid_accuracy", "description")? > 0.65);
-    assert!(get(&full, "accuracy", "visual_to_context")? > 0.25);
+    assert!(get(&full, "rcid_accuracy", "description")? > 0.9);
+    assert!(get(&full, "citation_f1", "description")? > 0.95);
+    let told = |report| get(report, "accuracy", "visual_to_context");
+    assert!(told(&full)? > 0.9, "{:?}", told(&full));
+    assert!(told(&blind)? < 0.7, "{:?}", told(&blind));
+    assert!(get(&full, "abstention_recall", "unanswerable_visual_to_context")? > 0.9);
+    assert!(get(&full, "over_refusal", "all")? < 0.05);
     Ok(())
 }
 
