@@ -2,7 +2,7 @@
 //!
 //! # Source
 //!
-//! The gradient needs only the logarithm of each query's sum of exponentials: Dao et al., "FlashAttention" (arXiv
+//! The gradient needs only the logarithm of each query's sum of exponentials: Dao et al., "`FlashAttention`" (arXiv
 //! 2205.14135), section 3.1 and appendix B.
 
 use pulp::{Arch, Simd, WithSimd};
@@ -214,7 +214,9 @@ impl WithSimd for Forward<'_> {
                         let top = largest(scores);
                         let total = exp_all(scores, top);
                         let share = total.recip();
-                        scores.iter_mut().for_each(|score| *score *= share);
+                        for score in scores {
+                            *score *= share;
+                        }
                         hidden.fill(0.0);
                         log_sums[(sequence * heads + head) * seq + start + at] = top + total.ln();
                     }

@@ -87,7 +87,7 @@ impl Attended {
 }
 
 /// A loss over words, `[1]`, and what its gradient needs.
-fn told(logits: FlexTensor, words: Arc<[Word]>) -> (FlexTensor, Told) {
+fn told(logits: &FlexTensor, words: Arc<[Word]>) -> (FlexTensor, Told) {
     let logits = logits.to_contiguous();
     let vocab = logits.layout().shape()[1];
     let (loss, log_sums) = rows::told(values(&logits), vocab, &words);
@@ -124,7 +124,7 @@ impl FusedOps for Flex {
     }
 
     fn told(logits: FlexTensor, words: Arc<[Word]>) -> FlexTensor {
-        told(logits, words).0
+        told(&logits, words).0
     }
 }
 
@@ -218,7 +218,7 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         heads: Heads,
     ) -> FloatTensor<Self> {
         let nodes = [query.node(), key.node(), value.node()];
-        let inputs = [query, key, value, cos, sin].map(|tensor| tensor.into_primitive());
+        let inputs = [query, key, value, cos, sin].map(FloatTensor::<Self>::into_primitive);
         let attended = Attended::new(inputs, heads);
         let (out, log_sums) = attended.forward();
         match Attend.prepare::<C>(nodes).compute_bound().stateful() {
@@ -249,7 +249,7 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
 
     fn told(logits: FloatTensor<Self>, words: Arc<[Word]>) -> FloatTensor<Self> {
         let nodes = [logits.node()];
-        let (loss, state) = told(logits.into_primitive(), words);
+        let (loss, state) = told(&logits.into_primitive(), words);
         match Tell.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish(state, loss),
             OpsKind::UnTracked(prep) => prep.finish(loss),

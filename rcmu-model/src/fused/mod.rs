@@ -11,6 +11,11 @@
 //!
 //! Elsewhere (other backends, no autodiff, other number types) they decline and the callers compose burn's operations.
 
+#![allow(
+    clippy::inline_always,
+    reason = "a loop is compiled for vector units only where it is inlined into its copy"
+)]
+
 #[cfg(all(feature = "flex", feature = "train"))]
 mod attention;
 #[cfg(all(feature = "flex", feature = "train"))]
@@ -24,6 +29,7 @@ mod vectors;
 
 /// Heads of an attention over sequences of one length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "the names of the configuration")]
 pub(crate) struct Heads {
     /// Sequences.
     pub(crate) batch: usize,

@@ -18,7 +18,7 @@ fn vectorised(run: impl FnOnce()) {
     with_vectors(Run(run));
 }
 
-/// The factor of each row and the rows `x * factor * weight`.
+/// The rows `x * factor * weight`, each with its own factor.
 pub(super) fn rms_norm(x: &[f32], weight: &[f32], eps: f64) -> Vec<f32> {
     let mut out = vec![0.0; x.len()];
     vectorised(
@@ -147,7 +147,9 @@ pub(super) fn told_backward(
                     continue;
                 }
                 exp_all(row, log_sum);
-                row.iter_mut().for_each(|x| *x *= weight);
+                for x in row {
+                    *x *= weight;
+                }
             }
         },
     );
