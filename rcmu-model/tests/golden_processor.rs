@@ -287,7 +287,10 @@ fn pixel_values_are_equal_bit_for_bit() {
         }
     }
     println!("{compared} tensors equal");
-    assert!(compared > 0);
+    // The committed subset leaves these tensors out, the full data have them.
+    let held = tensors.0.keys().any(|name| name.contains("/pixel_values"));
+    assert!(held || std::env::var_os("RCMU_GOLDEN").is_none(), "full golden data have pixel values");
+    assert_eq!(compared > 0, held);
 }
 
 #[test]
