@@ -4,7 +4,8 @@
 //!
 //! Without options it shows the way in about a minute: too short to learn more than colours. An interrupted training
 //! goes on where its last checkpoint was. `--vision` names a model whose vision tower is taken in place of that of the
-//! start, `--decoder` one whose decoder layers are; `--decoder new` takes those of an untrained model of the recipe. `--until` ends early and leaves the schedule as it is.
+//! start, `--decoder` one whose decoder layers are; `--decoder new` takes those of an untrained model of the recipe.
+//! `--until` ends early and leaves the schedule as it is.
 
 mod support;
 
