@@ -285,6 +285,28 @@ fn numbers_tell_nothing_about_places() {
 }
 
 #[test]
+fn the_turns_before_do_not_tell_whom_a_training_question_is_about() -> Result<(), Error> {
+    let mut options = WorldOptions { questions: 8, ..WorldOptions::grounding(2) };
+    options.mix = Mix { told: 1, ..Mix::default() };
+    let (mut pairs, mut alike) = ([0_u32; 2], [0_u32; 2]);
+    for seed in 0..500 {
+        let numbers: Vec<_> = scene_items(seed, &options)?.samples.iter().map(|s| s.citations[0]).collect();
+        for (at, distance) in [1, 2].into_iter().enumerate() {
+            let turns = numbers.iter().zip(numbers.iter().skip(distance));
+            pairs[at] += turns.clone().count() as u32;
+            alike[at] += turns.filter(|(before, now)| before == now).count() as u32;
+        }
+    }
+
+    // Two figurines: half of some 3000 pairs, standard deviation below 1 %.
+    for (alike, pairs) in alike.into_iter().zip(pairs) {
+        let share = f64::from(alike) / f64::from(pairs);
+        assert!((0.45..=0.55).contains(&share), "{alike} of {pairs}");
+    }
+    Ok(())
+}
+
+#[test]
 fn the_cited_number_is_even_and_the_kinds_are_balanced() {
     let mut options = WorldOptions { choice_percent: 0, ..WorldOptions::rcvit() };
     options.layout.figurines = 3..=3;
