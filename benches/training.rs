@@ -44,7 +44,7 @@ impl TrainingData for Lessons {
         let turns = (0..4)
             .map(|_| Ok((question()?, "Lily owns it.[2]".into())))
             .collect::<Result<_, rcmu::core::Error>>()?;
-        Ok(Conversation { scene, turns, subjects: Vec::new(), sights: None })
+        Ok(Conversation { scene, turns, subjects: Vec::new(), named_by: Vec::new(), sights: None })
     }
 }
 

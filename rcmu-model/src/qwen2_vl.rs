@@ -1,8 +1,12 @@
+#[cfg(feature = "train")]
+use burn::tensor::Int;
 use burn::{
     module::Module,
     tensor::{DType, Device, Tensor, TensorData},
 };
 
+#[cfg(feature = "train")]
+use crate::layers::Rotary;
 use crate::{
     Error,
     config::ModelConfig,
@@ -132,6 +136,23 @@ impl Qwen2Vl {
     #[cfg(feature = "train")]
     pub(crate) fn logits_within(&self, hidden: Tensor<2>) -> Tensor<2> {
         self.logits(self.normed(hidden))
+    }
+
+    /// How well some queries of a layer fit all keys of their row, `[batch, heads, queries, seq]`.
+    ///
+    /// # Shapes
+    ///
+    /// - `hidden`: `[batch * seq, hidden]`, what the layer reads
+    /// - `places`: `[batch * queries]` of those rows, equally many for each row of the batch
+    #[cfg(feature = "train")]
+    pub(crate) fn scores(
+        &self,
+        layer: usize,
+        hidden: Tensor<2>,
+        rotary: &Rotary,
+        places: Tensor<1, Int>,
+    ) -> Tensor<4> {
+        self.model.scores(layer, hidden, rotary, places)
     }
 
     /// The last norm of the decoder alone, `[rows, hidden]` in and out.

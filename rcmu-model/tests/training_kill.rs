@@ -39,7 +39,7 @@ impl TrainingData for Greys {
         let pixels = vec![index as u8 * 36; 56 * 56 * 3];
         let scene = Scene::new(Picture::Rgb { size, pixels: pixels.into() }, size);
         let turns = vec![(Question::new("How bright?")?, format!("{index} of 6."))];
-        Ok(Conversation { scene, turns, subjects: Vec::new(), sights: None })
+        Ok(Conversation { scene, turns, subjects: Vec::new(), named_by: Vec::new(), sights: None })
     }
 }
 

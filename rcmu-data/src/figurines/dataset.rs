@@ -25,6 +25,7 @@ const MAX_QUESTIONS: usize = 256;
 const TOLD: usize = 9;
 const RECITED: usize = 10;
 const RECITED_BY_LOOK: usize = 11;
+const TOLD_NUMBERS: usize = 12;
 /// How often another question is tried in place of one that cannot be asked or was asked before.
 const TRIES: usize = 8;
 
@@ -92,6 +93,8 @@ pub struct Mix {
     pub listings: u32,
     /// Reading alone, without the picture: `Who owns [2]?`, `Which number does the figurine of the teacher have?`
     pub told: u32,
+    /// Of that only the way to the number: `Which number does the figurine of the teacher have?`
+    pub told_numbers: u32,
     /// The text of a context line word for word, by its number: `What is the information about [2]?`
     pub recited: u32,
     /// The same by what the picture shows: `What is the information about the red robot?`
@@ -109,8 +112,9 @@ pub struct Mix {
 }
 
 impl Mix {
-    /// In the order in which a draft is chosen; the last three are [`TOLD`], [`RECITED`] and [`RECITED_BY_LOOK`].
-    const fn weights(self) -> [u32; 12] {
+    /// In the order in which a draft is chosen; the last four are [`TOLD`], [`RECITED`], [`RECITED_BY_LOOK`] and
+    /// [`TOLD_NUMBERS`].
+    const fn weights(self) -> [u32; 13] {
         [
             self.corners,
             self.boxes,
@@ -124,6 +128,7 @@ impl Mix {
             self.told,
             self.recited,
             self.recited_by_look,
+            self.told_numbers,
         ]
     }
 }
@@ -148,7 +153,7 @@ pub struct WorldOptions {
     /// Whether questions name figurines by their size and place too, not only by what they show, wear and stand in.
     pub places: bool,
     /// Whether there is a picture. Without one reading is learnt alone, in half the tokens: the picture is an empty one, regions
-    /// have no boxes, and only `told` and `recited` of the mix are asked.
+    /// have no boxes, and only `told`, `told_numbers` and `recited` of the mix are asked.
     pub picture: bool,
     /// Texts of about so many random words in place of facts, so that nothing can be guessed. Only `recited` and `recited_by_look`
     /// of the mix are asked then.
@@ -344,7 +349,7 @@ fn draft(stage: &Stage, rng: &mut ChaCha8Rng, target: usize, options: &WorldOpti
     let words = if percent(rng, options.uncited_percent) { Form::Plain } else { Form::Cited };
     let form = if percent(rng, options.choice_percent) { Form::Choice } else { words };
     let asked = match kind {
-        TOLD => options.words.is_none(),
+        TOLD | TOLD_NUMBERS => options.words.is_none(),
         RECITED => true,
         RECITED_BY_LOOK => options.picture,
         _ => options.picture && options.words.is_none(),
@@ -363,6 +368,7 @@ fn draft(stage: &Stage, rng: &mut ChaCha8Rng, target: usize, options: &WorldOpti
         7 => items::unanswerable_visual_to_context(stage, rng, target, form),
         8 => items::unanswerable_context_to_visual(stage, rng, form),
         TOLD => Some(items::told(stage, rng, target)),
+        TOLD_NUMBERS => Some(items::told_number(stage, rng, target)),
         RECITED => items::recited(stage, rng, target, false),
         _ => items::recited(stage, rng, target, true),
     }

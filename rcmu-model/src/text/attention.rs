@@ -1,3 +1,5 @@
+#[cfg(feature = "train")]
+use burn::tensor::Int;
 use burn::{module::Module, tensor::Tensor};
 
 use super::kv_cache::LayerCache;
@@ -30,6 +32,30 @@ impl TextAttention {
             o_proj: Linear::load(params, &format!("{name}.o_proj"), [width, width], Bias::No)?,
             head_dim: config.head_dim(),
         })
+    }
+
+    /// How well some queries fit all keys of their row, before the softmax and without a mask.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[batch * seq, hidden]`
+    /// - `places`: `[batch * queries]` rows of `x`, equally many for each row of the batch
+    /// - output: `[batch, heads, queries, seq]`
+    #[cfg(feature = "train")]
+    pub(super) fn scores(&self, x: Tensor<2>, rotary: &Rotary, places: Tensor<1, Int>) -> Tensor<4> {
+        let [batch, seq] = rotary.tokens_per_row();
+        let (head_dim, queries) = (self.head_dim, places.dims()[0] / batch.max(1));
+        let (query, key) = (self.q_proj.forward(x.clone()), self.k_proj.forward(x));
+        let [heads, kv_heads] = [&query, &key].map(|x| x.dims()[1] / head_dim);
+        let turned = |x: Tensor<2>, count: usize| {
+            rotary.apply(x.reshape([batch, seq, count, head_dim]).swap_dims(1, 2))
+        };
+        let query = turned(query, heads).swap_dims(1, 2).reshape([batch * seq, heads * head_dim]);
+        let query = query.select(0, places).reshape([batch, queries, heads, head_dim]).swap_dims(1, 2);
+        // The heads that share keys stand next to each other.
+        let query = query.reshape([batch, kv_heads, heads / kv_heads * queries, head_dim]);
+        let scores = query.matmul(turned(key, kv_heads).swap_dims(2, 3));
+        scores.reshape([batch, heads, queries, seq]) / (head_dim as f64).sqrt()
     }
 
     /// Mixes each token with those before it.

@@ -1,3 +1,5 @@
+#[cfg(feature = "train")]
+use burn::tensor::Int;
 use burn::{module::Module, tensor::Tensor};
 
 use super::{attention::TextAttention, kv_cache::LayerCache};
@@ -31,6 +33,12 @@ impl DecoderLayer {
             )?,
             mlp: SwiGluMlp::load(params, &format!("{name}.mlp"), width, config.intermediate_size)?,
         })
+    }
+
+    /// How well some queries fit all keys of their row; see [`TextAttention::scores`].
+    #[cfg(feature = "train")]
+    pub(super) fn scores(&self, hidden: Tensor<2>, rotary: &Rotary, places: Tensor<1, Int>) -> Tensor<4> {
+        self.self_attn.scores(self.input_layernorm.forward(hidden), rotary, places)
     }
 
     /// Runs new tokens through the layer.

@@ -5,6 +5,8 @@ mod kv_cache;
 mod layer;
 mod rotary;
 
+#[cfg(feature = "train")]
+use burn::tensor::Int;
 use burn::{module::Module, tensor::Tensor};
 
 use self::layer::DecoderLayer;
@@ -70,6 +72,18 @@ impl TextModel {
         let hidden = self.norm.forward(hidden);
         seen(observer.observe(Step::TextNorm, &hidden))?;
         Some(hidden)
+    }
+
+    /// How well some queries of a layer fit all keys of their row, `[batch, heads, queries, seq]`.
+    #[cfg(feature = "train")]
+    pub(crate) fn scores(
+        &self,
+        layer: usize,
+        hidden: Tensor<2>,
+        rotary: &Rotary,
+        places: Tensor<1, Int>,
+    ) -> Tensor<4> {
+        self.layers[layer].scores(hidden, rotary, places)
     }
 
     /// The last norm alone, `[rows, hidden]` in and out.

@@ -1,19 +1,20 @@
 use std::ops::ControlFlow;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::{
     conversation::Example,
     likelihood::{ints, negative_log_likelihood},
+    matches::Matches,
     sights::SightTargets,
     student::Student,
 };
 use crate::{
     config::ModelConfig,
     fused::Word,
-    layers::{AttentionMask, Observer, Step},
+    layers::{AttentionMask, Observer, Rotary, Step},
     qwen2_vl::{Qwen2Vl, TokenBatch},
-    text::KvCache,
+    text::{KvCache, text_rotary},
     vision::PatchGrid,
 };
 
@@ -50,6 +51,8 @@ pub(crate) struct Batch {
     asked: Vec<(i32, i32, f32)>,
     /// What is asked of texts, questions and answers that are about one region.
     subjects: usize,
+    /// Tokens of questions that have to look at the same tokens of texts.
+    matches: Matches,
 }
 
 /// What the losses of a step are divided by.
@@ -63,6 +66,8 @@ pub(crate) struct Totals {
     pub(crate) boxes: usize,
     /// What is asked of texts, questions and answers that are about one region.
     pub(crate) subjects: usize,
+    /// Tokens of questions that have to look at the same tokens of texts.
+    pub(crate) matches: usize,
     /// Weight of the sights next to the answers.
     pub(crate) sight_weight: f64,
 }
@@ -76,6 +81,7 @@ impl Totals {
             totals.sights[1] += nothing;
             totals.boxes += batch.box_digits.len();
             totals.subjects += batch.subjects;
+            totals.matches += batch.matches.count();
             totals
         })
     }
@@ -104,6 +110,7 @@ impl Batch {
             about: Vec::new(),
             asked: Vec::new(),
             subjects: 0,
+            matches: Matches::default(),
         };
         let words = rows * seq;
         let mut features = words;
@@ -116,6 +123,7 @@ impl Batch {
                 axis.resize(seq, 0);
                 axis
             }));
+            batch.matches.push(&example.matches);
             batch.known.extend(example.features.iter().cloned());
             for (at, visual) in example.request.visuals.iter().enumerate() {
                 if let Some(sights) =
@@ -197,6 +205,12 @@ impl Batch {
         let logits = |rows| student.subject.logits(network.normed(rows));
         let share = totals.sight_weight / totals.subjects.max(1) as f64;
         let early = digits.clone();
+        if self.matches.count() > 0 {
+            let (layer, rotary) =
+                (Within::new(config.text.num_hidden_layers).layers[0] + 1, self.rotary(config, device));
+            let found = self.matches.loss(network, layer, early.clone(), &rotary, device);
+            all = all + found * (totals.sight_weight / totals.matches.max(1) as f64);
+        }
         for (told, hidden) in [(&self.numbered, early), (&self.about, about), (&self.asked, asked)] {
             if !told.is_empty() {
                 all = all + words(told, hidden, &logits, device) * share;
@@ -211,6 +225,16 @@ impl Batch {
             all = all + known * share;
         }
         all
+    }
+
+    /// Tables of all tokens.
+    fn rotary(&self, config: &ModelConfig, device: &Device) -> Rotary {
+        text_rotary(&self.axes(), &config.text, device, DType::F32)
+    }
+
+    /// For each row `[3][seq]`: positions in time, height, width.
+    fn axes(&self) -> Vec<[&[u32]; 3]> {
+        self.positions.iter().map(|[t, h, w]| [t.as_slice(), h, w]).collect()
     }
 
     /// The sum of the negative log-likelihoods of all tokens to predict, `[1]`.
@@ -240,8 +264,7 @@ impl Batch {
             None => words,
         };
         let mut cache = KvCache::passing(config.text.num_hidden_layers);
-        let positions = self.positions.iter().map(|[t, h, w]| [t.as_slice(), h, w]).collect();
-        let tokens = TokenBatch { embeds, positions, mask: AttentionMask::Causal };
+        let tokens = TokenBatch { embeds, positions: self.axes(), mask: AttentionMask::Causal };
         let mut within = Within::new(config.text.num_hidden_layers);
         let hidden = network.decode(tokens, config, &mut cache, &mut within);
         let hidden = hidden.expect("this observer lets the pass run to its end");

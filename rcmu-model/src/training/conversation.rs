@@ -7,6 +7,7 @@ use rcmu_prompt::{AnsweredPrompt, PromptBuilder};
 
 use super::{
     TrainError,
+    matches::Match,
     sights::{SightTargets, Sights, hundreds, item_error},
 };
 use crate::{
@@ -25,6 +26,8 @@ pub struct Conversation {
     pub turns: Vec<(Question, String)>,
     /// Which one region each answer is about, where it is about one. Only looked at where there are sights; may be empty.
     pub subjects: Vec<Option<RegionId>>,
+    /// The words of its region's text by which a question names it, where it does. Only looked at as `subjects` are.
+    pub named_by: Vec<Option<String>>,
     /// What the picture shows where, if that is to be learnt from its features.
     pub sights: Option<Sights>,
 }
@@ -44,7 +47,9 @@ impl Conversation {
             [number] => RegionId::new(*number),
             _ => None,
         };
-        Ok(Self { scene, turns, subjects: samples.iter().map(subject).collect(), sights: None })
+        let subjects: Vec<_> = samples.iter().map(subject).collect();
+        let named_by = samples.iter().zip(&subjects).map(|(sample, subject)| named_by(sample, *subject));
+        Ok(Self { scene, turns, named_by: named_by.collect(), subjects, sights: None })
     }
 
     /// The texts that a tokenizer has to know: those of the prompt, and the words of the sights, each as it is read.
@@ -84,6 +89,23 @@ impl Conversation {
         }
         Ok(builder.build_answered(answer)?)
     }
+}
+
+/// The value of one of the facts about this region that stands in the question.
+fn named_by(sample: &Sample, subject: Option<RegionId>) -> Option<String> {
+    let facts = &sample.regions.get(subject?.index())?.facts;
+    let words = |text: &str| -> Vec<String> {
+        text.split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let question = words(&sample.question);
+    let asked = |value: &&String| {
+        let value = words(value);
+        !value.is_empty() && question.windows(value.len()).any(|run| run == value)
+    };
+    facts.values().find(asked).cloned()
 }
 
 /// Where conversations come from. The same index always gives the same conversation.
@@ -151,6 +173,8 @@ pub(crate) struct Example {
     pub(crate) about: Vec<About>,
     /// The questions and the answers that are about one region.
     pub(crate) asked: Vec<About>,
+    /// Where a question names what it is about by a word of a text.
+    pub(crate) matches: Vec<Match>,
     /// Features of the pictures, `[merged_patches, hidden]` each, where they were seen in advance; else empty.
     pub(crate) features: Vec<Tensor<2>>,
 }
@@ -187,6 +211,7 @@ impl Example {
                 numbered: Vec::new(),
                 about: Vec::new(),
                 asked: Vec::new(),
+                matches: Vec::new(),
                 features: Vec::new(),
             };
             Ok((example, ends, texts, turns))
@@ -202,6 +227,9 @@ impl Example {
             let regions = conversation.scene.regions().iter();
             let boxed = regions.filter_map(|(id, region)| Some((id, region.bbox()?)));
             let mut known: HashMap<RegionId, Vec<u32>> = HashMap::new();
+            example
+                .find_matches(conversation, model, &turns, ends.iter().map(|(_, text)| text.clone()))
+                .map_err(item)?;
             for ((place, text), (id, bbox)) in ends.into_iter().zip(boxed) {
                 let words = sights.words_at(bbox, model.tokenizer()).map_err(item_error(index))?;
                 let Some(words) = words else { continue };
@@ -214,6 +242,7 @@ impl Example {
             example.ask(conversation, turns, &known);
         } else if is_told_without_boxes(&conversation.scene) {
             let mut known: HashMap<RegionId, Vec<u32>> = HashMap::new();
+            example.find_matches(conversation, model, &turns, texts.iter().cloned()).map_err(item)?;
             for ((id, _), places) in conversation.scene.regions().iter().zip(texts) {
                 let words: Vec<u32> = number(id, model).map_err(item)?.into_iter().collect();
                 known.insert(id, words.clone());
@@ -236,6 +265,31 @@ impl Example {
                 self.asked.extend(turn.map(|places| About { places, words: words.clone() }));
             }
         }
+    }
+
+    /// Finds the words by which questions name what they are about, in the texts of all regions.
+    fn find_matches(
+        &mut self,
+        conversation: &Conversation,
+        model: &Model,
+        turns: &[[Range<usize>; 2]],
+        texts: impl Iterator<Item = Range<usize>>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let texts: Vec<_> = texts.collect();
+        let known = conversation.subjects.iter().zip(&conversation.named_by).zip(turns);
+        for ((subject, value), [question, _]) in known {
+            let (Some(id), Some(value)) = (subject, value) else { continue };
+            let words = model.tokenizer().encode_text(&format!(" {value}"))?;
+            let ids = &self.request.input_ids;
+            let mut found = Match::find(ids, &words, question, &texts, id.index());
+            if found.is_empty() {
+                // A digit is a token without the space before it.
+                let words = model.tokenizer().encode_text(value)?;
+                found = Match::find(ids, &words, question, &texts, id.index());
+            }
+            self.matches.extend(found);
+        }
+        Ok(())
     }
 
     /// Tokens in all.

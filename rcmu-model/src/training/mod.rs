@@ -20,6 +20,7 @@ mod features;
 mod figurines;
 mod likelihood;
 mod lora;
+mod matches;
 mod muon;
 mod order;
 mod parameters;

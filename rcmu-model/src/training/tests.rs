@@ -69,7 +69,7 @@ impl TrainingData for Colours {
         if index.is_multiple_of(4) {
             turns.push((Question::new("Of what is it made?")?, "Of wood.".into()));
         }
-        Ok(Conversation { scene, turns, subjects: Vec::new(), sights: None })
+        Ok(Conversation { scene, turns, subjects: Vec::new(), named_by: Vec::new(), sights: None })
     }
 }
 

@@ -3,7 +3,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     Kind,
     figurines::{
-        Figurine,
+        Fact, Figurine,
         chance::{below, pick},
         items::{
             Draft, Lines, Stage, choose,
@@ -109,28 +109,48 @@ pub(crate) fn numbers(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Opt
 /// From the number of a context line to what its text tells, or back; nothing has to be seen for it.
 pub(crate) fn told(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Draft {
     let number = stage.number(target);
-    let facts: Vec<_> = stage.profiles[target].facts.iter().collect();
-    let (&fact, &value) = *pick(rng, &facts);
-    let draft = |id: String| Draft {
-        lines: Lines::Texts,
-        cited: true,
-        citations: vec![number],
-        ..Draft::plain(Kind::Grounding, STEP, id)
-    };
+    let (fact, value) = a_fact(stage, rng, target);
     if below(rng, 2) == 0 {
-        return Draft {
-            question: format!("Which number does {} have?", contextual_reference(rng, fact, value)),
-            answer: format!("It [{number}] has number {number}."),
-            accepted: vec![number.to_string()],
-            ..draft(format!("told-2/{}", fact.name()))
-        };
+        return number_of_told(stage, rng, target, fact, value);
     }
     let phrasing = pick(rng, contextual_phrasings(fact));
     Draft {
         question: phrasing.ask(&format!("[{number}]")),
         answer: phrasing.tell(value, Some(number)),
         accepted: vec![value.to_owned()],
-        ..draft(format!("told-1/{}", phrasing.id))
+        ..told_draft(number, format!("told-1/{}", phrasing.id))
+    }
+}
+
+/// From what a text tells to the number of its context line.
+pub(crate) fn told_number(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> Draft {
+    let (fact, value) = a_fact(stage, rng, target);
+    number_of_told(stage, rng, target, fact, value)
+}
+
+fn number_of_told(stage: &Stage, rng: &mut ChaCha8Rng, target: usize, fact: Fact, value: &str) -> Draft {
+    let number = stage.number(target);
+    Draft {
+        question: format!("Which number does {} have?", contextual_reference(rng, fact, value)),
+        answer: format!("It [{number}] has number {number}."),
+        accepted: vec![number.to_string()],
+        ..told_draft(number, format!("told-2/{}", fact.name()))
+    }
+}
+
+/// Something that the text about a figurine tells.
+fn a_fact(stage: &Stage, rng: &mut ChaCha8Rng, target: usize) -> (Fact, &'static str) {
+    let facts: Vec<_> = stage.profiles[target].facts.iter().collect();
+    let (&fact, &value) = *pick(rng, &facts);
+    (fact, value)
+}
+
+fn told_draft(number: u32, id: String) -> Draft {
+    Draft {
+        lines: Lines::Texts,
+        cited: true,
+        citations: vec![number],
+        ..Draft::plain(Kind::Grounding, STEP, id)
     }
 }
 

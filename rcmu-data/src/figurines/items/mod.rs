@@ -31,7 +31,7 @@ use crate::{
 pub(crate) use choices::{letter, options};
 pub(crate) use context_to_visual::{context_to_visual, unanswerable_context_to_visual};
 pub(crate) use description::description;
-pub(crate) use grounding::{boxes, coarse, listing, numbers, recited, told};
+pub(crate) use grounding::{boxes, coarse, listing, numbers, recited, told, told_number};
 pub(crate) use visual_to_context::{unanswerable_visual_to_context, visual_to_context};
 
 /// The class noun of every region: it gives nothing away.
