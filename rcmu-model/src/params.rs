@@ -5,6 +5,8 @@ use burn::{
     tensor::{DType, Device, Tensor, TensorData},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Error,
     kernels::{Packed, WeightFormat, WeightFormats},
@@ -12,10 +14,12 @@ use crate::{
 };
 
 /// The data type that the model computes in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ComputeDtype {
     /// 32-bit floats: exact, and the fast choice on CPUs.
+    #[default]
     F32,
     /// bfloat16: half the memory, for GPUs that have it.
     Bf16,

@@ -98,3 +98,55 @@ impl TextAttention {
         self.o_proj.forward(mixed.swap_dims(1, 2).reshape([rows, hidden]))
     }
 }
+
+#[cfg(all(test, feature = "flex", feature = "train"))]
+mod tests {
+    use std::path::PathBuf;
+
+    use burn::tensor::{Device, TensorData, activation::softmax};
+
+    use super::*;
+    use crate::{
+        ComputeDtype,
+        text::{KvCache, text_rotary},
+        weights::{Checkpoint, CheckpointLimits},
+    };
+
+    #[test]
+    fn scores_of_all_queries_mix_the_values_as_the_attention_does() {
+        let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/golden/tiny"));
+        let checkpoint = Checkpoint::open(&dir, &CheckpointLimits::default()).expect("the tiny model opens");
+        let config = checkpoint.config().text.clone();
+        let (device, [batch, seq]) = (Device::flex(), [2, 5]);
+        let progress = &mut |_| ();
+        let mut params = Params::new(&checkpoint, &device, ComputeDtype::F32, None, progress);
+        let attention = TextAttention::load(&mut params, "model.layers.0.self_attn", &config).expect("loads");
+        let rows: Vec<f32> =
+            (0..batch * seq * config.hidden_size).map(|at| ((at * 37 % 101) as f32 - 50.0) / 25.0).collect();
+        let x = Tensor::<2>::from_data(TensorData::new(rows, [batch * seq, config.hidden_size]), &device);
+        let positions: [&[u32]; 3] = [&[0, 1, 1, 1, 3], &[0, 1, 1, 2, 3], &[0, 1, 2, 1, 3]];
+        let rotary = text_rotary(&[positions, positions], &config, &device, x.dtype());
+
+        let mut cache = KvCache::new(&config, batch, seq, &device, x.dtype());
+        let mixed =
+            attention.forward(x.clone(), &rotary, &AttentionMask::Full, cache.layer(0), Attender::Explicit);
+        let places = Tensor::arange(0..(batch * seq) as i64, &device);
+        let weights = softmax(attention.scores(x.clone(), &rotary, places), 3);
+
+        let (heads, kv_heads, head_dim) =
+            (config.num_attention_heads, config.num_key_value_heads, config.head_dim());
+        let values = attention.v_proj.forward(x).reshape([batch, seq, kv_heads, head_dim]);
+        // Head by head, so that nothing rests on how heads are grouped but the reference's rule.
+        let by_head = (0..heads).map(|head| {
+            let kv_head = head / (heads / kv_heads);
+            let value = values.clone().slice([0..batch, 0..seq, kv_head..kv_head + 1, 0..head_dim]);
+            let weight = weights.clone().slice([0..batch, head..head + 1, 0..seq, 0..seq]);
+            weight.matmul(value.swap_dims(1, 2)).swap_dims(1, 2)
+        });
+        let all = Tensor::cat(by_head.collect(), 2).reshape([batch * seq, heads * head_dim]);
+        let difference = (attention.o_proj.forward(all) - mixed.clone()).abs().max().into_scalar::<f32>();
+
+        assert!(mixed.abs().max().into_scalar::<f32>() > 1e-2);
+        assert!(difference < 1e-5, "{difference}");
+    }
+}

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use super::{
     conversation::Example,
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::ModelConfig,
     fused::Word,
-    layers::{AttentionMask, Observer, Rotary, Step},
+    layers::{AttentionMask, Observer, Step},
     qwen2_vl::{Qwen2Vl, TokenBatch},
     text::{KvCache, text_rotary},
     vision::PatchGrid,
@@ -206,8 +206,8 @@ impl Batch {
         let share = totals.sight_weight / totals.subjects.max(1) as f64;
         let early = digits.clone();
         if self.matches.count() > 0 {
-            let (layer, rotary) =
-                (Within::new(config.text.num_hidden_layers).layers[0] + 1, self.rotary(config, device));
+            let layer = Within::new(config.text.num_hidden_layers).layers[0] + 1;
+            let rotary = text_rotary(&self.axes(), &config.text, device, network.dtype());
             let found = self.matches.loss(network, layer, early.clone(), &rotary, device);
             all = all + found * (totals.sight_weight / totals.matches.max(1) as f64);
         }
@@ -225,11 +225,6 @@ impl Batch {
             all = all + known * share;
         }
         all
-    }
-
-    /// Tables of all tokens.
-    fn rotary(&self, config: &ModelConfig, device: &Device) -> Rotary {
-        text_rotary(&self.axes(), &config.text, device, DType::F32)
     }
 
     /// For each row `[3][seq]`: positions in time, height, width.
@@ -277,7 +272,7 @@ impl Batch {
             return None;
         }
         if !self.known.is_empty() {
-            let known = Tensor::cat(self.known.clone(), 0);
+            let known = Tensor::cat(self.known.clone(), 0).cast(network.dtype());
             return Some(if device.is_autodiff() { Tensor::from_inner(known) } else { known });
         }
         let features = network.see(self.pixel_values.clone(), &self.grids, device, &mut ());

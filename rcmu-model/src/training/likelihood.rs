@@ -9,6 +9,7 @@ use crate::fused::{self, Word};
 /// - `logits`: `[rows, vocab]`
 pub(crate) fn negative_log_likelihood(logits: Tensor<2>, words: &[Word]) -> Tensor<1> {
     let device = logits.device();
+    let logits = if logits.dtype() == DType::F32 { logits } else { logits.cast(DType::F32) };
     if words.is_empty() {
         return Tensor::zeros([1], &device);
     }

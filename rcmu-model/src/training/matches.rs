@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use burn::tensor::{Bool, Device, Tensor, TensorData, activation::softmax};
+use burn::tensor::{Bool, DType, Device, Tensor, TensorData, activation::softmax};
 
 use super::likelihood::ints;
 use crate::{layers::Rotary, qwen2_vl::Qwen2Vl};
@@ -108,7 +108,8 @@ impl Matches {
         let counts = Tensor::<4>::from_data(TensorData::new(counts, [batch, 1, queries, 1]), device);
         let scores = network.scores(layer, hidden, rotary, ints(places, device));
         let [_, heads, ..] = scores.dims();
-        let scores = scores.mask_fill(hidden_keys.expand([batch, heads, queries, seq]), -1e9);
+        let scores =
+            scores.cast(DType::F32).mask_fill(hidden_keys.expand([batch, heads, queries, seq]), -1e9);
         let weight = (softmax(scores, 3) * same).sum_dim(3).mean_dim(1);
         ((weight + LEAST_WEIGHT).log() * counts).sum().neg()
     }

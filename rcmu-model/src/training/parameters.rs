@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
-    tensor::{Device, Gradients, Tensor},
+    tensor::{DType, Device, Gradients, Tensor},
 };
 
 /// One parameter of a model in training.
@@ -68,18 +68,19 @@ impl ModuleVisitor for Collector<'_> {
     }
 }
 
-/// A copy of the module that holds these values as leaves of a graph of its own.
+/// A copy of the module that holds these values, in this type, as leaves of a graph of its own.
 ///
 /// With a device that has no autodiff the copy is for inference.
-pub(crate) fn replica<M: Module>(module: M, parameters: &[Parameter], device: &Device) -> M {
+pub(crate) fn replica<M: Module>(module: M, parameters: &[Parameter], device: &Device, dtype: DType) -> M {
     let index = parameters.iter().enumerate().map(|(at, parameter)| (parameter.id, at)).collect();
-    module.map(&mut Replicator { parameters, index, device })
+    module.map(&mut Replicator { parameters, index, device, dtype })
 }
 
 struct Replicator<'a> {
     parameters: &'a [Parameter],
     index: HashMap<ParamId, usize>,
     device: &'a Device,
+    dtype: DType,
 }
 
 impl ModuleMapper for Replicator<'_> {
@@ -87,7 +88,7 @@ impl ModuleMapper for Replicator<'_> {
         let id = param.id;
         let Some(parameter) = self.index.get(&id).map(|&at| &self.parameters[at]) else { return param };
         let dims: [usize; D] = parameter.dims.as_slice().try_into().expect("the rank is that of the module");
-        let value = parameter.value.clone().reshape(dims);
+        let value = cast(parameter.value.clone().reshape(dims), self.dtype);
         let param = Param::initialized(id, value);
         if self.device.is_autodiff() {
             param.map(Tensor::from_inner).set_require_grad(parameter.trained)
@@ -97,7 +98,11 @@ impl ModuleMapper for Replicator<'_> {
     }
 }
 
-/// The gradients of the parameters, `[values]` each, in their order; `None` where there is none.
+fn cast<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if x.dtype() == dtype { x } else { x.cast(dtype) }
+}
+
+/// The gradients of the parameters, `[values]` each, in f32, in their order; `None` where there is none.
 pub(crate) fn gradients(
     module: &impl Module,
     parameters: &[Parameter],
@@ -122,7 +127,7 @@ impl ModuleVisitor for Taker<'_> {
             && let Some(gradient) = param.base().grad_remove(self.gradients)
         {
             let size = gradient.dims().iter().product::<usize>();
-            self.found[at] = Some(gradient.reshape([size]));
+            self.found[at] = Some(cast(gradient.reshape([size]), DType::F32));
         }
     }
 }

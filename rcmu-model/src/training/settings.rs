@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use crate::ComputeDtype;
 
 /// Which parts of the model stay as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +98,8 @@ pub struct TrainSettings {
     pub sight_weight: f64,
     /// Trains adapters instead of the weights.
     pub lora: Option<LoraSettings>,
+    /// What activations and gradients are computed in. The weights and the optimiser's moments are kept in f32, and so are losses.
+    pub compute: ComputeDtype,
     /// Recomputes cheap operations on the way back instead of keeping their results.
     pub gradient_checkpointing: bool,
     /// Start of the random sequences: order of the data, adapters.
@@ -129,6 +132,7 @@ impl Default for TrainSettings {
             frozen: Frozen::default(),
             sight_weight: 0.0,
             lora: None,
+            compute: ComputeDtype::F32,
             gradient_checkpointing: false,
             seed: 0,
             checkpoint_steps: 200,

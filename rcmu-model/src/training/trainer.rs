@@ -69,6 +69,14 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         settings.check()?;
         let plain = device.clone().without_autodiff();
+        if !settings.compute.is_supported(&plain) {
+            let (setting, found) = ("compute", format!("{:?}", settings.compute));
+            return Err(TrainError::Setting {
+                setting,
+                found,
+                expected: "a type that the device computes in",
+            });
+        }
         // The weights are kept in full precision whatever the activations are computed in.
         let options = LoadOptions { dtype: Some(ComputeDtype::F32), weights: None, ..options.clone() };
         let model = Model::load(start, &plain, &options, &mut |_| ())?;
@@ -213,7 +221,7 @@ impl Trainer {
         // Each worker takes the next one that nobody has: they differ in length.
         let next = AtomicUsize::new(0);
         let work = || {
-            let student = self.replica(&self.device);
+            let student = self.replica(&self.device, self.settings.compute);
             let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
             let own = places.map_while(|place| Some((place, one(&student, batches.get(place)?))));
             own.collect::<Vec<_>>()
@@ -239,7 +247,7 @@ impl Trainer {
 
     /// The model as it is now, to generate with. Adapters stay beside their weights.
     pub fn to_model(&self) -> Model {
-        let student = self.replica(&self.device.clone().without_autodiff());
+        let student = self.replica(&self.device.clone().without_autodiff(), ComputeDtype::F32);
         self.model.with_network(student.network, &format!("step {}", self.step))
     }
 
@@ -273,14 +281,19 @@ impl Trainer {
         &self.device
     }
 
-    pub(super) fn replica(&self, device: &Device) -> Student {
-        let mut student = replica(self.student.clone(), &self.parameters, device);
+    pub(super) fn replica(&self, device: &Device, dtype: ComputeDtype) -> Student {
+        let mut student = replica(self.student.clone(), &self.parameters, device, dtype.dtype());
         student.network.retie(self.model.config());
         student
     }
 
     pub(super) fn example(&self, data: &dyn TrainingData, index: u64) -> Result<Example, TrainError> {
-        let conversation = data.conversation(index).map_err(|source| TrainError::Item { index, source })?;
+        let mut conversation =
+            data.conversation(index).map_err(|source| TrainError::Item { index, source })?;
+        if self.settings.sight_weight == 0.0 && !conversation.turns.is_empty() {
+            // Nobody asks, so that its words may be more than one token.
+            conversation.sights = None;
+        }
         let mut example = Example::new(&self.model, index, &conversation)?;
         if example.len() > self.settings.max_tokens {
             let (tokens, max) = (example.len(), self.settings.max_tokens);

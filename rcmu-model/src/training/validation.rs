@@ -6,6 +6,7 @@ use super::{
     batch::{Batch, Totals},
     trainer::Trainer,
 };
+use crate::ComputeDtype;
 
 /// What a model answered to the first questions of conversations that it does not learn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Trainer {
     /// As [`Trainer::step`].
     pub fn validation_loss(&self, data: &dyn TrainingData, count: u64) -> Result<f64, TrainError> {
         let device = self.device().clone().without_autodiff();
-        let student = self.replica(&device);
+        let student = self.replica(&device, ComputeDtype::F32);
         let (mut sum, mut targets) = (0.0, 0);
         for index in 0..data.len().map_or(count, |len| len.min(count)) {
             let example = self.example(data, index)?;

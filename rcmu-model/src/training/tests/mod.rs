@@ -1,5 +1,7 @@
 //! Whole trainings on tiny models.
 
+mod precision;
+
 use std::{fs, ops::ControlFlow, path::PathBuf};
 
 use burn::tensor::Device;
@@ -146,6 +148,7 @@ fn loss_and_all_gradients_equal_the_reference() {
                 numbered: Vec::new(),
                 about: Vec::new(),
                 asked: Vec::new(),
+                matches: Vec::new(),
                 features: Vec::new(),
             }
         })
