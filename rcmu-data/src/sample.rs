@@ -95,7 +95,7 @@ pub struct SampleReference {
 /// Who or what made an item, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// The maker, such as `figurines-2` or the name of an imported file.
+    /// The maker, such as `figurines-3` or the name of an imported file.
     pub maker: String,
     /// `train`, `validation` or `test`; empty when unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -3,7 +3,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Sample,
-    figurines::{LayoutOptions, Mix, SceneSpec, Split, WorldOptions, scene_items},
+    figurines::{Colour, LayoutOptions, Mix, SceneSpec, Split, WorldOptions, scene_items},
 };
 
 /// Lessons in the figurine world, one after another: which scenes and questions a training sees when.
@@ -49,6 +49,9 @@ pub struct Part {
     pub uncited_percent: u32,
     /// Whether figurines wear something.
     pub accessories: bool,
+    /// A colour that one figurine has in every scene, where there is such a colour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub always: Option<Colour>,
     /// Whether figurines are named by their size and place too.
     pub places: bool,
     /// Whether there is a picture.
@@ -70,6 +73,7 @@ impl Default for Part {
             choice_percent: 0,
             uncited_percent: 0,
             accessories: true,
+            always: None,
             places: true,
             picture: true,
             words: None,
@@ -84,6 +88,7 @@ impl Part {
             figurines: self.figurines[0]..=self.figurines[1],
             side: self.side,
             accessories: self.accessories,
+            always: self.always,
             ..LayoutOptions::default()
         };
         WorldOptions {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The maker and its version, as it stands in provenances.
-const MAKER: &str = "figurines-2";
+const MAKER: &str = "figurines-3";
 /// Seeds of one split.
 const SEEDS: u64 = 1 << 48; // so that a seed with its split stays exact in every JSON reader
 /// The most questions about one scene.

@@ -36,6 +36,8 @@ pub struct LayoutOptions {
     pub backdrops: Vec<Backdrop>,
     /// Colours of figurines.
     pub colours: Vec<Colour>,
+    /// A colour that one figurine has in every scene, whether or not it is among `colours`.
+    pub always: Option<Colour>,
     /// Shapes of figurines.
     pub shapes: Vec<Shape>,
     /// Which pairs of shape and colour.
@@ -51,6 +53,7 @@ impl Default for LayoutOptions {
             stands: false,
             backdrops: Backdrop::ALL.to_vec(),
             colours: Colour::ALL.iter().copied().filter(|colour| *colour != Colour::Pink).collect(),
+            always: None,
             shapes: Shape::ALL.to_vec(),
             combos: Combos::All,
         }
@@ -74,7 +77,10 @@ pub fn layout(rng: &mut ChaCha8Rng, options: &LayoutOptions) -> SceneSpec {
     let most = (*options.figurines.end()).min(4);
     let fewest = (*options.figurines.start()).min(most);
     let count = fewest + below(rng, most - fewest + 1);
-    let looks = looks(rng, options, count);
+    let mut looks = looks(rng, options, count);
+    if let Some(colour) = options.always {
+        have(rng, options, colour, &mut looks);
+    }
     let mut stands = Stand::ALL.to_vec();
     shuffle(rng, &mut stands);
     // Four figurines always fit if at most one of them is large.
@@ -141,6 +147,24 @@ fn looks(rng: &mut ChaCha8Rng, options: &LayoutOptions, count: usize) -> Vec<(Sh
     pairs
 }
 
+/// Gives one of the figurines this colour, unless one has it; not one whose look is held out, where there is another.
+fn have(rng: &mut ChaCha8Rng, options: &LayoutOptions, colour: Colour, looks: &mut [(Shape, Colour)]) {
+    if looks.iter().any(|look| look.1 == colour) {
+        return;
+    }
+    let ordinary: Vec<_> = (0..looks.len()).filter(|&at| !is_held_out(looks[at].0, looks[at].1)).collect();
+    let shapes: Vec<_> = options
+        .shapes
+        .iter()
+        .filter(|&&shape| options.combos != Combos::TrainingOnly || !is_held_out(shape, colour))
+        .collect();
+    if looks.is_empty() || shapes.is_empty() {
+        return;
+    }
+    let at = if ordinary.is_empty() { 0 } else { *pick(rng, &ordinary) };
+    looks[at] = (**pick(rng, &shapes), colour);
+}
+
 /// Boxes of these widths and heights that do not touch, anywhere in the picture.
 fn places(rng: &mut ChaCha8Rng, rooms: &[[i32; 2]]) -> Vec<BBox> {
     for _ in 0..200 {
@@ -192,6 +216,24 @@ mod tests {
 
     fn scenes(options: &LayoutOptions) -> Vec<SceneSpec> {
         (0..2000).map(|seed| layout(&mut ChaCha8Rng::seed_from_u64(seed), options)).collect()
+    }
+
+    #[test]
+    fn a_colour_that_is_always_there_is_there_once() {
+        for combos in [Combos::TrainingOnly, Combos::HeldOutAtLeastOne, Combos::All] {
+            let options = LayoutOptions { always: Some(Colour::Pink), combos, ..LayoutOptions::default() };
+            for scene in scenes(&options) {
+                let is_pink = |figurine: &&Figurine| figurine.colour == Colour::Pink;
+                let pink: Vec<_> = scene.figurines.iter().filter(is_pink).collect();
+                assert_eq!(pink.len(), 1, "{scene:?}");
+                let held_out = scene.figurines.iter().any(|it| is_held_out(it.shape, it.colour));
+                match combos {
+                    Combos::TrainingOnly => assert!(!held_out, "{scene:?}"),
+                    Combos::HeldOutAtLeastOne => assert!(held_out, "{scene:?}"),
+                    Combos::All => {}
+                }
+            }
+        }
     }
 
     fn corners(figurine: &Figurine) -> [i32; 4] {
