@@ -2,11 +2,13 @@
 //!
 //! `evaluate [--dataset FILE.jsonl|figurines|rcp] [--items N] [--mode full|no-picture|no-context|no-boxes|permuted]
 //! [--model DIR | --endpoint URL --name MODEL | --predictions FILE.jsonl] [--judge URL --judge-name MODEL]
-//! [--parallel N] [--out DIR]`
+//! [--colour C] [--shard I/N] [--parallel N] [--out DIR]`
 //!
 //! Without options the bundled model answers questions about new scenes of the figurine world. A run that was cut goes
 //! on where it was. Rules judge what descriptions say, or the model at `--judge`; a judge that fails gives no score.
-//! Keys are read from the variables `RCMU_API_KEY` and `RCMU_JUDGE_KEY`.
+//! With `--colour` every scene has a figurine of that colour, and only what names it is asked. `--shard 1/2` asks a half
+//! of the items; the example `join` makes one report of all parts. Keys are read from the variables `RCMU_API_KEY` and
+//! `RCMU_JUDGE_KEY`.
 
 mod support;
 
@@ -17,25 +19,27 @@ use rcmu::{
     core::GenerateOptions,
     model::{LoadOptions, Model},
 };
-use rcmu_data::figurines::WorldOptions;
 use rcmu_eval::{
-    dataset::{Dataset, figurine_bench, figurine_scenes},
+    dataset::{Dataset, figurine_bench},
     journal,
     judge::{FactVision, GeneratorJudge, Judges},
     report::{ReportOptions, Scores},
-    run::{Answerer, Mode, Replay, Run, RunOptions},
+    run::{Answerer, Replay, Run, RunOptions, Shard},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let names = "dataset items mode model endpoint name predictions judge judge-name parallel out";
+    let names =
+        "dataset items mode colour shard model endpoint name predictions judge judge-name parallel out";
     let options = support::options(&names.split(' ').collect::<Vec<_>>())?;
     let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
     let dataset = match options.get("dataset").map_or("figurines", String::as_str) {
-        "figurines" => figurine_scenes(0, number("items", 50)?, &WorldOptions::test().simple())?,
+        "figurines" => support::scenes(number("items", 50)?, options.get("colour"))?,
         "rcp" => figurine_bench(0, number("items", 10)?)?,
         file => Dataset::open(file)?,
     };
-    let mode: Mode = options.get("mode").map_or("full", String::as_str).parse()?;
+    let out = PathBuf::from(options.get("out").map_or("target/evaluation", String::as_str));
+    fs::create_dir_all(&out)?;
+    let path = out.join("run.journal");
     let answerer: Box<dyn Answerer> = if let Some(file) = options.get("predictions") {
         Box::new(Replay::from_predictions(file)?)
     } else if let Some(remote) = support::remote(&options, "endpoint", "name", "RCMU_API_KEY")? {
@@ -44,20 +48,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         let dir = support::model(&options);
         Box::new(Model::load(dir.as_ref(), &Device::flex(), &LoadOptions::default(), &mut |_| ())?)
     };
-    let remote = support::remote(&options, "judge", "judge-name", "RCMU_JUDGE_KEY")?;
-    let judge = remote.as_ref().map(|remote| GeneratorJudge::new(remote, 0));
-    let out = PathBuf::from(options.get("out").map_or("target/evaluation", String::as_str));
-    fs::create_dir_all(&out)?;
-    let path = out.join("run.journal");
     let settings = RunOptions {
-        mode,
+        mode: options.get("mode").map_or("full", String::as_str).parse()?,
         generate: GenerateOptions::greedy(96),
         parallel: number("parallel", 1)?,
+        shard: options.get("shard").map_or(Ok(Shard::WHOLE), |text| text.parse())?,
         ..RunOptions::default()
     };
     let run = Run::new(&dataset, &*answerer, settings)?;
     let summary = run.on_progress(|progress| eprint!("\r{progress}  ")).execute(&path)?;
     eprintln!("\n{} answers, {} of them from an earlier run", summary.total, summary.resumed);
+    let remote = support::remote(&options, "judge", "judge-name", "RCMU_JUDGE_KEY")?;
+    let judge = remote.as_ref().map(|remote| GeneratorJudge::new(remote, 0));
     let judges = match &judge {
         Some(judge) => Judges { entailment: judge, vision: &FactVision },
         None => Judges::rules(),

@@ -2,11 +2,18 @@
 
 #![allow(dead_code, reason = "each example uses a part of it")]
 
-use std::collections::HashMap;
+use std::{collections::HashMap, error::Error};
 
 use rcmu::core::Scene;
-use rcmu_data::remote::{Endpoint, RemoteError};
-use rcmu_eval::run::RemoteGenerator;
+use rcmu_data::{
+    Sample,
+    figurines::{Colour, WorldOptions},
+    remote::{Endpoint, RemoteError},
+};
+use rcmu_eval::{
+    dataset::{Dataset, figurine_scenes},
+    run::RemoteGenerator,
+};
 
 /// Reads `--name value` pairs.
 pub(crate) fn options(names: &[&str]) -> Result<HashMap<String, String>, String> {
@@ -56,6 +63,19 @@ pub(crate) fn remote(
     let is_set = std::env::var_os(key).is_some();
     let endpoint = if is_set { endpoint.with_key_from_env(key)? } else { endpoint };
     RemoteGenerator::new(endpoint).map(Some)
+}
+
+/// Test scenes of the simple world; where there is a colour, those that have it and the items that name it.
+pub(crate) fn scenes(count: usize, colour: Option<&String>) -> Result<Dataset, Box<dyn Error>> {
+    let mut world = WorldOptions::test().simple();
+    let Some(word) = colour else { return Ok(figurine_scenes(0, count, &world)?) };
+    let always = Colour::ALL.iter().find(|colour| colour.word() == word);
+    world.layout.always = Some(*always.ok_or_else(|| format!("{word} is no colour of figurines"))?);
+    let all = figurine_scenes(0, count, &world)?;
+    let names_it =
+        |sample: &&Sample| [&sample.question, &sample.answer].iter().any(|text| text.contains(word));
+    let items = all.items().iter().filter(names_it).cloned().collect();
+    Ok(Dataset::new(format!("{}-{word}", all.name()), "", items)?)
 }
 
 /// The text without characters that could steer a terminal.

@@ -1,0 +1,41 @@
+//! Makes one report of an evaluation that was asked in parts: the same as that of the whole run.
+//!
+//! `join [--dataset FILE.jsonl|figurines|rcp] [--items N] [--colour C] [--out DIR] --parts DIR,DIR,...`
+//!
+//! Dataset, items and colour are those that the parts were asked with, as `evaluate --shard I/N --out DIR`.
+
+mod support;
+
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rcmu_eval::{
+    dataset::{Dataset, figurine_bench},
+    journal,
+    judge::Judges,
+    report::{ReportOptions, Scores},
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = support::options(&["dataset", "items", "colour", "out", "parts"])?;
+    let number = |default| options.get("items").map_or(Ok(default), |text| text.parse::<usize>());
+    let dataset = match options.get("dataset").map_or("figurines", String::as_str) {
+        "figurines" => support::scenes(number(50)?, options.get("colour"))?,
+        "rcp" => figurine_bench(0, number(10)?)?,
+        file => Dataset::open(file)?,
+    };
+    let parts = options.get("parts").ok_or("--parts DIR,DIR,... is needed")?;
+    let journals: Vec<_> = parts.split(',').map(|dir| Path::new(dir).join("run.journal")).collect();
+    let out = PathBuf::from(options.get("out").map_or("target/evaluation-joined", String::as_str));
+    fs::create_dir_all(&out)?;
+    let path = out.join("run.journal");
+    journal::merge(&journals, &path)?;
+    let report =
+        Scores::of(&dataset, &journal::read(&path)?, &Judges::rules())?.report(&ReportOptions::default())?;
+    report.write(&out)?;
+    println!("{}\nthe report is {}", report.headline().words(), out.join("report.html").display());
+    Ok(())
+}
