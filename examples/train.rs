@@ -1,11 +1,10 @@
-//! Trains a small Qwen2-VL of our own from nothing: a recipe in, a checkpoint out.
+//! Trains a small Qwen2-VL of our own, from nothing or from a model: a recipe in, a checkpoint out.
 //!
-//! `train [--recipe FILE] [--start DIR] [--vision DIR] [--decoder DIR] [--out DIR] [--steps N] [--until N]`
+//! `train [--recipe FILE] [--start DIR] [--out DIR] [--steps N] [--until N]`
 //!
 //! Without options it shows the way in about a minute: too short to learn more than colours. An interrupted training
-//! goes on where its last checkpoint was. `--vision` names a model whose vision tower is taken in place of that of the
-//! start, `--decoder` one whose decoder layers are; `--decoder new` takes those of an untrained model of the recipe.
-//! `--until` ends early and leaves the schedule as it is.
+//! goes on where its last checkpoint was. `--start` names the model to begin with, an untrained one of the recipe if none
+//! is named; `--until` ends early and leaves the schedule as it is.
 
 mod support;
 
@@ -26,7 +25,7 @@ use rcmu::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = support::options(&["recipe", "start", "vision", "decoder", "out", "steps", "until"])?;
+    let options = support::options(&["recipe", "start", "out", "steps", "until"])?;
     let smoke = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/figurines/smoke.json");
     let recipe = options.get("recipe").map_or(smoke, String::as_str);
     let out = PathBuf::from(options.get("out").map_or("target/train", String::as_str));
@@ -35,29 +34,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         recipe.settings.steps = steps.parse()?;
     }
     let until = options.get("until").map(|text| text.parse()).transpose()?.unwrap_or(u64::MAX);
-    let mut start = options.get("start").map_or_else(|| out.join("start"), PathBuf::from);
-    recipe.start(&start)?;
+    let start = options.get("start").map_or_else(|| out.join("start"), PathBuf::from);
+    if !options.contains_key("start") {
+        recipe.start(&start)?;
+    }
 
     let (device, checkpoints) = (Device::flex(), out.join("checkpoints"));
-    let settings = recipe.settings.clone();
-    let (vision, decoder) = (options.get("vision"), options.get("decoder"));
-    if vision.is_some() || decoder.is_some() {
-        let mut joined = Trainer::new(&start, &device, settings.clone(), &LoadOptions::default())?;
-        if let Some(vision) = vision {
-            joined.take_vision(vision.as_ref())?;
-        }
-        match decoder.map(String::as_str) {
-            Some("new") => {
-                let new = out.join("new");
-                recipe.start(&new)?;
-                joined.take_decoder(&new)?;
-            }
-            Some(decoder) => joined.take_decoder(decoder.as_ref())?,
-            None => {}
-        }
-        start = out.join("joined");
-        joined.export(&start, ComputeDtype::F32)?;
-    }
+    let (settings, steps) = (recipe.settings.clone(), recipe.settings.steps);
     let mut trainer = Trainer::resume(&start, &checkpoints, &device, settings, &LoadOptions::default())?;
     println!("{} parameters, from step {}", trainer.trained_parameters(), trainer.steps_done());
     fs::create_dir_all(&out)?;
@@ -70,11 +53,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                 broken = serde_json::to_writer(&metrics, &report).err();
                 broken = broken.take().or(metrics.write_all(b"\n").err().map(serde_json::Error::io));
                 done = report.step >= until;
-                if report.step.is_multiple_of(10) {
-                    println!("{report}");
-                }
+                let left = report.seconds * (steps - report.step) as f64 / 60.0;
+                eprint!("\r{report}, {left:.1} min left  ");
             }
-            TrainEvent::Saved(dir) => println!("saved {}", dir.display()),
+            TrainEvent::Saved(dir) => eprintln!("\nsaved {}", dir.display()),
             _ => {}
         }
         if done || broken.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
