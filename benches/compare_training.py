@@ -37,6 +37,7 @@ def conversation():
         if turn > 0:
             parts.append(("\n<|im_start|>user\n" + ask, False))
         parts.append(("Lily owns it.[2]<|im_end|>", True))
+    parts.append(("\n", False))
     return parts
 
 

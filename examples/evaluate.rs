@@ -2,7 +2,7 @@
 //!
 //! `evaluate [--dataset FILE.jsonl|figurines|rcp] [--items N] [--mode full|no-picture|no-context|no-boxes|permuted]
 //! [--model DIR | --endpoint URL --name MODEL | --predictions FILE.jsonl] [--judge URL --judge-name MODEL]
-//! [--colour C] [--shard I/N] [--parallel N] [--out DIR]`
+//! [--colour C] [--shard I/N] [--parallel N] [--shown N] [--out DIR]`
 //!
 //! Without options the bundled model answers questions about new scenes of the figurine world. A run that was cut goes
 //! on where it was. Rules judge what descriptions say, or the model at `--judge`; a judge that fails gives no score.
@@ -29,7 +29,7 @@ use rcmu_eval::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     let names =
-        "dataset items mode colour shard model endpoint name predictions judge judge-name parallel out";
+        "dataset items mode colour shard shown model endpoint name predictions judge judge-name parallel out";
     let options = support::options(&names.split(' ').collect::<Vec<_>>())?;
     let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
     let dataset = match options.get("dataset").map_or("figurines", String::as_str) {
@@ -66,7 +66,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let contents = journal::read(&path)?;
     let scores = Scores::of(&dataset, &contents, &judges)?;
-    let report = scores.report(&ReportOptions::default())?;
+    let shown = ReportOptions { shown: number("shown", 100)?, ..ReportOptions::default() };
+    let report = scores.report(&shown)?;
     report.write(&out)?;
     println!("{}\nthe report is {}", report.headline().words(), out.join("report.html").display());
     Ok(())

@@ -1,6 +1,6 @@
 //! Makes one report of an evaluation that was asked in parts: the same as that of the whole run.
 //!
-//! `join [--dataset FILE.jsonl|figurines|rcp] [--items N] [--colour C] [--out DIR] --parts DIR,DIR,...`
+//! `join [--dataset FILE.jsonl|figurines|rcp] [--items N] [--colour C] [--shown N] [--out DIR] --parts DIR,DIR,...`
 //!
 //! Dataset, items and colour are those that the parts were asked with, as `evaluate --shard I/N --out DIR`.
 
@@ -20,11 +20,11 @@ use rcmu_eval::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = support::options(&["dataset", "items", "colour", "out", "parts"])?;
-    let number = |default| options.get("items").map_or(Ok(default), |text| text.parse::<usize>());
+    let options = support::options(&["dataset", "items", "colour", "shown", "out", "parts"])?;
+    let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
     let dataset = match options.get("dataset").map_or("figurines", String::as_str) {
-        "figurines" => support::scenes(number(50)?, options.get("colour"))?,
-        "rcp" => figurine_bench(0, number(10)?)?,
+        "figurines" => support::scenes(number("items", 50)?, options.get("colour"))?,
+        "rcp" => figurine_bench(0, number("items", 10)?)?,
         file => Dataset::open(file)?,
     };
     let parts = options.get("parts").ok_or("--parts DIR,DIR,... is needed")?;
@@ -33,8 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&out)?;
     let path = out.join("run.journal");
     journal::merge(&journals, &path)?;
-    let report =
-        Scores::of(&dataset, &journal::read(&path)?, &Judges::rules())?.report(&ReportOptions::default())?;
+    let shown = ReportOptions { shown: number("shown", 100)?, ..ReportOptions::default() };
+    let report = Scores::of(&dataset, &journal::read(&path)?, &Judges::rules())?.report(&shown)?;
     report.write(&out)?;
     println!("{}\nthe report is {}", report.headline().words(), out.join("report.html").display());
     Ok(())

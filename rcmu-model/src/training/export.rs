@@ -10,7 +10,7 @@ use super::{
     parameters::Parameter,
     trainer::{Trainer, is_helper},
 };
-use crate::{LoadOptions, model::to_host, params::ComputeDtype};
+use crate::{LoadOptions, config::VisionConfig, model::to_host, params::ComputeDtype};
 
 /// Files that describe a model beside its weights.
 const COMPANIONS: [&str; 9] = [
@@ -56,7 +56,8 @@ impl Trainer {
                     values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect()
                 }
             };
-            let dims = self.published_shape(&parameter.name, parameter.dims);
+            let vision = &self.model().config().vision;
+            let dims = published_shape(&parameter.name, parameter.dims, vision);
             tensors.push((parameter.name, dims, bytes));
         }
         let format = match dtype {
@@ -108,16 +109,15 @@ impl Trainer {
         }
         Ok(())
     }
+}
 
-    /// The patch embedding is published as the kernel of a convolution.
-    fn published_shape(&self, name: &str, dims: Vec<usize>) -> Vec<usize> {
-        if name != "visual.patch_embed.proj.weight" {
-            return dims;
-        }
-        let vision = &self.model().config().vision;
-        let (channels, frames, side) = (vision.in_channels, vision.temporal_patch_size, vision.patch_size);
-        vec![dims[0], channels, frames, side, side]
+/// The patch embedding is published as the kernel of a convolution.
+pub(super) fn published_shape(name: &str, dims: Vec<usize>, vision: &VisionConfig) -> Vec<usize> {
+    if name != "visual.patch_embed.proj.weight" {
+        return dims;
     }
+    let (channels, frames, side) = (vision.in_channels, vision.temporal_patch_size, vision.patch_size);
+    vec![dims[0], channels, frames, side, side]
 }
 
 #[cfg(all(test, feature = "flex"))]

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{
     TrainError,
     checkpoint::{write_durably, write_tensors},
+    export::published_shape,
 };
 use crate::{
     config::ModelConfig,
@@ -193,7 +194,8 @@ impl Starter {
                     _ => vec![1.0; size],
                 };
                 let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                (tensor.name, tensor.shape, bytes)
+                let shape = published_shape(&tensor.name, tensor.shape, &config.vision);
+                (tensor.name, shape, bytes)
             })
             .collect();
         write_tensors(path, Dtype::F32, &tensors)
@@ -223,5 +225,20 @@ mod tests {
 
         written.expect("the settings make a model");
         assert!(model.expect("what was written loads").parameter_count() > 500_000);
+    }
+
+    #[test]
+    fn the_patch_embedding_is_written_as_it_is_published() {
+        let dir = std::env::temp_dir().join(format!("rcmu-starter-shape-{}", std::process::id()));
+
+        let written = Starter::default().write(&dir, ["a red robot"].into_iter());
+        let bytes = fs::read(dir.join("model.safetensors")).expect("it is there");
+        let _ = fs::remove_dir_all(&dir);
+
+        written.expect("the settings make a model");
+        let file = safetensors::SafeTensors::deserialize(&bytes).expect("it is whole");
+        let kernel = file.tensor("visual.patch_embed.proj.weight").expect("every model has one");
+        let Starter { vision_width, patch_size, .. } = Starter::default();
+        assert_eq!(kernel.shape(), [vision_width, 3, 2, patch_size, patch_size]);
     }
 }
