@@ -20,7 +20,6 @@ use rcmu::{
     model::{LoadOptions, Model},
 };
 use rcmu_eval::{
-    dataset::{Dataset, figurine_bench},
     journal,
     judge::{FactVision, GeneratorJudge, Judges},
     report::{ReportOptions, Scores},
@@ -32,11 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "dataset items mode colour shard shown model endpoint name predictions judge judge-name parallel out";
     let options = support::options(&names.split(' ').collect::<Vec<_>>())?;
     let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
-    let dataset = match options.get("dataset").map_or("figurines", String::as_str) {
-        "figurines" => support::scenes(number("items", 50)?, options.get("colour"))?,
-        "rcp" => figurine_bench(0, number("items", 10)?)?,
-        file => Dataset::open(file)?,
-    };
+    let dataset = support::dataset(&options)?;
     let out = PathBuf::from(options.get("out").map_or("target/evaluation", String::as_str));
     fs::create_dir_all(&out)?;
     let path = out.join("run.journal");

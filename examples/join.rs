@@ -1,4 +1,4 @@
-//! Makes one report of an evaluation that was asked in parts: the same as that of the whole run.
+//! Makes one report of an evaluation that was asked in parts, judged by rules: the same as that of the whole run.
 //!
 //! `join [--dataset FILE.jsonl|figurines|rcp] [--items N] [--colour C] [--shown N] [--out DIR] --parts DIR,DIR,...`
 //!
@@ -13,7 +13,6 @@ use std::{
 };
 
 use rcmu_eval::{
-    dataset::{Dataset, figurine_bench},
     journal,
     judge::Judges,
     report::{ReportOptions, Scores},
@@ -22,16 +21,15 @@ use rcmu_eval::{
 fn main() -> Result<(), Box<dyn Error>> {
     let options = support::options(&["dataset", "items", "colour", "shown", "out", "parts"])?;
     let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
-    let dataset = match options.get("dataset").map_or("figurines", String::as_str) {
-        "figurines" => support::scenes(number("items", 50)?, options.get("colour"))?,
-        "rcp" => figurine_bench(0, number("items", 10)?)?,
-        file => Dataset::open(file)?,
-    };
+    let dataset = support::dataset(&options)?;
     let parts = options.get("parts").ok_or("--parts DIR,DIR,... is needed")?;
     let journals: Vec<_> = parts.split(',').map(|dir| Path::new(dir).join("run.journal")).collect();
     let out = PathBuf::from(options.get("out").map_or("target/evaluation-joined", String::as_str));
     fs::create_dir_all(&out)?;
-    let path = out.join("run.journal");
+    let path = out.join("joined.journal");
+    if path.exists() {
+        fs::remove_file(&path)?;
+    }
     journal::merge(&journals, &path)?;
     let shown = ReportOptions { shown: number("shown", 100)?, ..ReportOptions::default() };
     let report = Scores::of(&dataset, &journal::read(&path)?, &Judges::rules())?.report(&shown)?;

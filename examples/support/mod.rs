@@ -11,7 +11,7 @@ use rcmu_data::{
     remote::{Endpoint, RemoteError},
 };
 use rcmu_eval::{
-    dataset::{Dataset, figurine_scenes},
+    dataset::{Dataset, figurine_bench, figurine_scenes},
     run::RemoteGenerator,
 };
 
@@ -65,15 +65,27 @@ pub(crate) fn remote(
     RemoteGenerator::new(endpoint).map(Some)
 }
 
+/// The dataset that the options name: scenes of the figurine world unless they say otherwise.
+pub(crate) fn dataset(options: &HashMap<String, String>) -> Result<Dataset, Box<dyn Error>> {
+    let items = |default| options.get("items").map_or(Ok(default), |text| text.parse::<usize>());
+    let (name, colour) = (options.get("dataset").map_or("figurines", String::as_str), options.get("colour"));
+    match (name, colour) {
+        ("figurines", _) => scenes(items(50)?, colour),
+        (_, Some(_)) => Err("--colour goes with the figurine world only".into()),
+        ("rcp", None) => Ok(figurine_bench(0, items(10)?)?),
+        (file, None) => Ok(Dataset::open(file)?),
+    }
+}
+
 /// Test scenes of the simple world; where there is a colour, those that have it and the items that name it.
-pub(crate) fn scenes(count: usize, colour: Option<&String>) -> Result<Dataset, Box<dyn Error>> {
+fn scenes(count: usize, colour: Option<&String>) -> Result<Dataset, Box<dyn Error>> {
     let mut world = WorldOptions::test().simple();
     let Some(word) = colour else { return Ok(figurine_scenes(0, count, &world)?) };
     let always = Colour::ALL.iter().find(|colour| colour.word() == word);
     world.layout.always = Some(*always.ok_or_else(|| format!("{word} is no colour of figurines"))?);
     let all = figurine_scenes(0, count, &world)?;
-    let names_it =
-        |sample: &&Sample| [&sample.question, &sample.answer].iter().any(|text| text.contains(word));
+    let says = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(|other| other == word);
+    let names_it = |sample: &&Sample| says(&sample.question) || says(&sample.answer);
     let items = all.items().iter().filter(names_it).cloned().collect();
     Ok(Dataset::new(format!("{}-{word}", all.name()), "", items)?)
 }

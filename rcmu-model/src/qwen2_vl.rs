@@ -1,12 +1,8 @@
-#[cfg(feature = "train")]
-use burn::tensor::Int;
 use burn::{
     module::Module,
     tensor::{DType, Device, Tensor, TensorData},
 };
 
-#[cfg(feature = "train")]
-use crate::layers::Rotary;
 use crate::{
     Error,
     config::ModelConfig,
@@ -149,8 +145,8 @@ impl Qwen2Vl {
         &self,
         layer: usize,
         hidden: Tensor<2>,
-        rotary: &Rotary,
-        places: Tensor<1, Int>,
+        rotary: &crate::layers::Rotary,
+        places: Tensor<1, burn::tensor::Int>,
     ) -> Tensor<4> {
         self.model.scores(layer, hidden, rotary, places)
     }

@@ -62,7 +62,12 @@ impl Weight {
                 let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
                 let len = rows.len();
                 let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [len]), (device, DType::I32));
-                weight.val().select(0, rows)
+                let (table, dtype) = (weight.val(), self.compute_dtype());
+                if dtype == DType::F32 || !device.is_autodiff() {
+                    return table.select(0, rows);
+                }
+                // A row's gradient is a sum over all its tokens, which eight bits cannot hold.
+                table.cast(DType::F32).select(0, rows).cast(dtype)
             }
             (None, Some(packed)) => {
                 let [_, width] = packed.dims();

@@ -1,5 +1,3 @@
-#[cfg(feature = "train")]
-use burn::tensor::Int;
 use burn::{module::Module, tensor::Tensor};
 
 use super::kv_cache::LayerCache;
@@ -42,7 +40,12 @@ impl TextAttention {
     /// - `places`: `[batch * queries]` rows of `x`, equally many for each row of the batch
     /// - output: `[batch, heads, queries, seq]`
     #[cfg(feature = "train")]
-    pub(super) fn scores(&self, x: Tensor<2>, rotary: &Rotary, places: Tensor<1, Int>) -> Tensor<4> {
+    pub(super) fn scores(
+        &self,
+        x: Tensor<2>,
+        rotary: &Rotary,
+        places: Tensor<1, burn::tensor::Int>,
+    ) -> Tensor<4> {
         let [batch, seq] = rotary.tokens_per_row();
         let (head_dim, queries) = (self.head_dim, places.dims()[0] / batch.max(1));
         let (query, key) = (self.q_proj.forward(x.clone()), self.k_proj.forward(x));

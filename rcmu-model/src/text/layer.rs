@@ -1,5 +1,3 @@
-#[cfg(feature = "train")]
-use burn::tensor::Int;
 use burn::{module::Module, tensor::Tensor};
 
 use super::{attention::TextAttention, kv_cache::LayerCache};
@@ -37,7 +35,12 @@ impl DecoderLayer {
 
     /// How well some queries fit all keys of their row; see [`TextAttention::scores`].
     #[cfg(feature = "train")]
-    pub(super) fn scores(&self, hidden: Tensor<2>, rotary: &Rotary, places: Tensor<1, Int>) -> Tensor<4> {
+    pub(super) fn scores(
+        &self,
+        hidden: Tensor<2>,
+        rotary: &Rotary,
+        places: Tensor<1, burn::tensor::Int>,
+    ) -> Tensor<4> {
         self.self_attn.scores(self.input_layernorm.forward(hidden), rotary, places)
     }
 

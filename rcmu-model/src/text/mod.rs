@@ -5,8 +5,6 @@ mod kv_cache;
 mod layer;
 mod rotary;
 
-#[cfg(feature = "train")]
-use burn::tensor::Int;
 use burn::{module::Module, tensor::Tensor};
 
 use self::layer::DecoderLayer;
@@ -81,7 +79,7 @@ impl TextModel {
         layer: usize,
         hidden: Tensor<2>,
         rotary: &Rotary,
-        places: Tensor<1, Int>,
+        places: Tensor<1, burn::tensor::Int>,
     ) -> Tensor<4> {
         self.layers[layer].scores(hidden, rotary, places)
     }

@@ -148,8 +148,12 @@ impl Model {
             expected_tensors(self.config()).into_iter().map(|tensor| tensor.name).collect();
         let mut parameters = parameters(&network, &names);
         fill(&mut parameters, dir)?;
-        let mut network =
-            replica(network, &parameters, &self.device().clone().without_autodiff(), DType::F32);
+        let mut network = replica(
+            network,
+            &parameters,
+            &self.device().clone().without_autodiff(),
+            self.compute_dtype().dtype(),
+        );
         network.retie(self.config());
         let name = dir.file_name().map_or_else(|| dir.to_string_lossy(), |name| name.to_string_lossy());
         Ok(self.with_network(network, &format!("adapter {name}")))

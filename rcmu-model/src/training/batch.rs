@@ -205,8 +205,9 @@ impl Batch {
         let logits = |rows| student.subject.logits(network.normed(rows));
         let share = totals.sight_weight / totals.subjects.max(1) as f64;
         let early = digits.clone();
-        if self.matches.count() > 0 {
-            let layer = Within::new(config.text.num_hidden_layers).layers[0] + 1;
+        let layer = Within::new(config.text.num_hidden_layers).layers[0] + 1;
+        // A model of one layer has no layer to look with after the first.
+        if self.matches.count() > 0 && layer < config.text.num_hidden_layers {
             let rotary = text_rotary(&self.axes(), &config.text, device, network.dtype());
             let found = self.matches.loss(network, layer, early.clone(), &rotary, device);
             all = all + found * (totals.sight_weight / totals.matches.max(1) as f64);

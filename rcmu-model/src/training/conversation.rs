@@ -225,11 +225,10 @@ impl Example {
                 SightTargets::new(sights, visual.grid, model.tokenizer()).map_err(item_error(index))?;
             example.sights = Some(targets);
             let regions = conversation.scene.regions().iter();
-            let boxed = regions.filter_map(|(id, region)| Some((id, region.bbox()?)));
+            let boxed: Vec<_> = regions.filter_map(|(id, region)| Some((id, region.bbox()?))).collect();
             let mut known: HashMap<RegionId, Vec<u32>> = HashMap::new();
-            example
-                .find_matches(conversation, model, &turns, ends.iter().map(|(_, text)| text.clone()))
-                .map_err(item)?;
+            let texts = boxed.iter().zip(&ends).map(|((id, _), (_, text))| (*id, text.clone()));
+            example.find_matches(conversation, model, &turns, texts).map_err(item)?;
             for ((place, text), (id, bbox)) in ends.into_iter().zip(boxed) {
                 let words = sights.words_at(bbox, model.tokenizer()).map_err(item_error(index))?;
                 let Some(words) = words else { continue };
@@ -242,8 +241,9 @@ impl Example {
             example.ask(conversation, turns, &known);
         } else if is_told_without_boxes(&conversation.scene) {
             let mut known: HashMap<RegionId, Vec<u32>> = HashMap::new();
+            let texts: Vec<_> = conversation.scene.regions().iter().map(|(id, _)| id).zip(texts).collect();
             example.find_matches(conversation, model, &turns, texts.iter().cloned()).map_err(item)?;
-            for ((id, _), places) in conversation.scene.regions().iter().zip(texts) {
+            for (id, places) in texts {
                 let words: Vec<u32> = number(id, model).map_err(item)?.into_iter().collect();
                 known.insert(id, words.clone());
                 example.numbered.push(About { places, words });
@@ -273,19 +273,20 @@ impl Example {
         conversation: &Conversation,
         model: &Model,
         turns: &[[Range<usize>; 2]],
-        texts: impl Iterator<Item = Range<usize>>,
+        texts: impl Iterator<Item = (RegionId, Range<usize>)>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let texts: Vec<_> = texts.collect();
+        let (ids, texts): (Vec<_>, Vec<_>) = texts.unzip();
         let known = conversation.subjects.iter().zip(&conversation.named_by).zip(turns);
         for ((subject, value), [question, _]) in known {
             let (Some(id), Some(value)) = (subject, value) else { continue };
+            let Some(subject) = ids.iter().position(|other| other == id) else { continue };
             let words = model.tokenizer().encode_text(&format!(" {value}"))?;
-            let ids = &self.request.input_ids;
-            let mut found = Match::find(ids, &words, question, &texts, id.index());
+            let tokens = &self.request.input_ids;
+            let mut found = Match::find(tokens, &words, question, &texts, subject);
             if found.is_empty() {
                 // A digit is a token without the space before it.
                 let words = model.tokenizer().encode_text(value)?;
-                found = Match::find(ids, &words, question, &texts, id.index());
+                found = Match::find(tokens, &words, question, &texts, subject);
             }
             self.matches.extend(found);
         }

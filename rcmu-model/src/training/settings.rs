@@ -99,6 +99,7 @@ pub struct TrainSettings {
     /// Trains adapters instead of the weights.
     pub lora: Option<LoraSettings>,
     /// What activations and gradients are computed in. The weights and the optimiser's moments are kept in f32, and so are losses.
+    /// Adapters need `f32`: what they change at first is too little to be told beside a weight of eight bits.
     pub compute: ComputeDtype,
     /// Recomputes cheap operations on the way back instead of keeping their results.
     pub gradient_checkpointing: bool,
@@ -182,6 +183,10 @@ impl TrainSettings {
         number("sight_weight", self.sight_weight, "0 and above", self.sight_weight >= 0.0)?;
         number("clip_norm", self.clip_norm, "above 0", self.clip_norm > 0.0)?;
         if let Some(lora) = &self.lora {
+            if self.compute != ComputeDtype::F32 {
+                let (setting, found) = ("compute", format!("{:?}", self.compute));
+                return Err(TrainError::Setting { setting, found, expected: "`f32` beside adapters" });
+            }
             whole("lora.rank", lora.rank as u64, "1..=1024", (1..=1024).contains(&lora.rank))?;
             number("lora.alpha", lora.alpha, "above 0", lora.alpha > 0.0)?;
             whole("lora.targets", lora.targets.len() as u64, "one or more names", !lora.targets.is_empty())?;

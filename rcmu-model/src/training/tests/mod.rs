@@ -1,5 +1,6 @@
 //! Whole trainings on tiny models.
 
+mod aids;
 mod precision;
 
 use std::{fs, ops::ControlFlow, path::PathBuf};
