@@ -54,7 +54,10 @@ pub(crate) fn write_picture(path: &Path, value: u8) {
 pub(crate) fn dataset(folder: &Path, items: usize) -> Dataset {
     let picture = folder.join("p.png");
     if !picture.exists() {
-        write_picture(&picture, 7);
+        // Written aside: a process that is killed here must not leave half a picture to the next one.
+        let whole = folder.join("whole.png");
+        write_picture(&whole, 7);
+        fs::rename(whole, &picture).expect("a scratch file can be renamed");
     }
     let region = |at: u16| SampleRegion {
         region: Region::new("dog", BBox::new(at, at, 500 + at, 500).ok(), format!("Dog number {at}."))
