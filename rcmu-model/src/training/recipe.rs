@@ -38,7 +38,11 @@ impl Recipe {
         let mut first = 0;
         let vocabulary = self.vocabulary.as_ref().unwrap_or(&self.curriculum);
         for lesson in &vocabulary.lessons {
-            for index in first..first + lesson.conversations.clamp(1, TOKENIZER_CONVERSATIONS) {
+            let count = match lesson.conversations {
+                0 => TOKENIZER_CONVERSATIONS, // it has no end
+                count => count.min(TOKENIZER_CONVERSATIONS),
+            };
+            for index in first..first + count {
                 let conversation: Result<Conversation, _> = TrainingData::conversation(vocabulary, index);
                 let more = conversation.and_then(|conversation| conversation.texts());
                 texts.extend(more.map_err(|source| TrainError::Item { index, source })?);
