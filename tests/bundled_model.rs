@@ -47,26 +47,44 @@ fn value(report: &Report, measure: &str, slice: &str) -> Option<f64> {
     report.rows.iter().find(|row| row.measure == measure && row.slice == slice).map(|row| row.value)
 }
 
+/// The bars are those that the model was trained for; `docs/evaluation.md` has what it reaches on 2,000 scenes.
 #[test]
-fn the_bundled_model_sees_what_it_describes_and_reads_what_it_tells() -> Result<(), Box<dyn Error>> {
+fn the_bundled_model_does_what_it_was_trained_for() -> Result<(), Box<dyn Error>> {
+    let (report, _) = asked("full", &model(None)?, Mode::Full)?;
+    let get = |measure, slice| value(&report, measure, slice).ok_or("the measure is in the report");
+
+    for (measure, slice, bar) in [
+        ("objects_named", "description", 0.85),
+        ("accuracy", "visual_to_context", 0.9),
+        ("accuracy", "context_to_visual", 0.9),
+        ("abstention_recall", "unanswerable_visual_to_context", 0.9),
+        ("abstention_recall", "unanswerable_context_to_visual", 0.9),
+        ("citation_f1", "all", 0.95),
+    ] {
+        assert!(get(measure, slice)? >= bar, "{measure} of {slice}: {}", get(measure, slice)?);
+    }
+    assert!(get("over_refusal", "all")? <= 0.05);
+    Ok(())
+}
+
+#[test]
+fn the_bundled_model_loses_what_it_should_lose() -> Result<(), Box<dyn Error>> {
     let model = model(None)?;
-    let (full, _) = asked("full", &model, Mode::Full)?;
     let (blind, _) = asked("blind", &model, Mode::NoPicture)?;
+    let (unboxed, _) = asked("unboxed", &model, Mode::NoBoxes)?;
+    let (permuted, _) = asked("permuted", &model, Mode::PermutedContexts { seed: 0 })?;
     let get = |report, measure, slice| value(report, measure, slice).ok_or("the measure is in the report");
 
-    // On 400 other scenes: 88 % of the figurines named by colour and kind (3 % of 60 scenes without their picture); 97 % of what
-    // is told about them follows from their texts; 97 % of the questions from what is seen to what is told (44 % of 60 scenes
-    // without the picture); 97 % of those refused that no text answers, and 0.7 % of others.
-    let named = |report| get(report, "objects_named", "description");
-    assert!(named(&full)? > 0.8, "{:?}", named(&full));
-    assert!(named(&blind)? < 0.15, "{:?}", named(&blind));
-    assert!(get(&full, "rcid_accuracy", "description")? > 0.9);
-    assert!(get(&full, "citation_f1", "description")? > 0.95);
-    let told = |report| get(report, "accuracy", "visual_to_context");
-    assert!(told(&full)? > 0.9, "{:?}", told(&full));
-    assert!(told(&blind)? < 0.7, "{:?}", told(&blind));
-    assert!(get(&full, "abstention_recall", "unanswerable_visual_to_context")? > 0.9);
-    assert!(get(&full, "over_refusal", "all")? < 0.05);
+    // A colour is one of eight, a kind too, and so is half of what is asked.
+    assert!(get(&blind, "accuracy", "context_to_visual")? < 0.25);
+    assert!(get(&blind, "objects_named", "description")? < 0.25);
+    // Between two and four figurines a guess is right about once in three times.
+    for report in [&blind, &unboxed] {
+        assert!(get(report, "accuracy", "visual_to_context")? < 0.7);
+    }
+    assert!(get(&unboxed, "accuracy", "context_to_visual")? < 0.7);
+    assert!(get(&permuted, "context_followed", "visual_to_context")? > 0.9);
+    assert!(get(&permuted, "accuracy", "visual_to_context")? < 0.1);
     Ok(())
 }
 
