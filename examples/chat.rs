@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example chat -- --model DIR --image FILE --regions regions.json`
 //!
-//! Questions come from the standard input, one a line; on an empty input three bundled ones are asked.
+//! Questions come from the standard input, one a line; on an empty input four bundled ones are asked.
 
 use std::error::Error;
 use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
@@ -12,8 +12,12 @@ use rcmu::prelude::*;
 
 mod support;
 
-const QUESTIONS: [&str; 3] =
-    ["Who owns the red mushroom?", "Describe the image.", "What did the owner of the duck pay?"];
+const QUESTIONS: [&str; 4] = [
+    "Who owns the red mushroom?",
+    "What does the figurine of the doctor look like?",
+    "Describe the image.",
+    "What did the owner of the duck pay?",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = support::options(&["model", "image", "regions", "max-tokens"])?;
