@@ -93,7 +93,9 @@ fn the_loss_of_matches_is_that_of_the_weights_written_out() {
         vec![Match { place: 3, same: vec![2] }],
     ];
     let mut matches = Matches::default();
-    rows.iter().for_each(|row| matches.push(row));
+    for row in &rows {
+        matches.push(row);
+    }
 
     let loss = matches.loss(network, 2, hidden.clone(), &rotary, &device).into_scalar::<f32>();
 
