@@ -97,6 +97,7 @@ fn eight_bits_leave_nearly_all_answers_as_they_are() -> Result<(), Box<dyn Error
 
     println!("{same} of {} answers are the same", exact.len());
     assert_eq!(exact.len(), packed.len());
-    assert!(same * 10 >= exact.len() * 9, "{same} of {}", exact.len());
+    // 119 of 120 where this was written; another machine's f32 products may turn one more.
+    assert!(same * 100 >= exact.len() * 98, "{same} of {}", exact.len());
     Ok(())
 }
