@@ -75,7 +75,7 @@ fn the_bundled_model_loses_what_it_should_lose() -> Result<(), Box<dyn Error>> {
     let (permuted, _) = asked("permuted", &model, Mode::PermutedContexts { seed: 0 })?;
     let get = |report, measure, slice| value(report, measure, slice).ok_or("the measure is in the report");
 
-    // A colour is one of eight, a kind too, and so is half of what is asked.
+    // A colour is one of eight, a kind too; every second question asks for both: 7 % by chance.
     assert!(get(&blind, "accuracy", "context_to_visual")? < 0.25);
     assert!(get(&blind, "objects_named", "description")? < 0.25);
     // Between two and four figurines a guess is right about once in three times.

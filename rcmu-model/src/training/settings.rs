@@ -184,7 +184,7 @@ impl TrainSettings {
         number("clip_norm", self.clip_norm, "above 0", self.clip_norm > 0.0)?;
         if let Some(lora) = &self.lora {
             if self.compute != ComputeDtype::F32 {
-                let (setting, found) = ("compute", format!("{:?}", self.compute));
+                let (setting, found) = ("compute", format!("{:?}", self.compute).to_lowercase());
                 return Err(TrainError::Setting { setting, found, expected: "`f32` beside adapters" });
             }
             whole("lora.rank", lora.rank as u64, "1..=1024", (1..=1024).contains(&lora.rank))?;
@@ -248,6 +248,13 @@ mod tests {
             TrainSettings { lora: Some(lora), ..TrainSettings::default() }.check().map_err(|e| e.to_string()),
             Err("`lora.rank` is 0, expected 1..=1024".into())
         );
+        let compute = ComputeDtype::Bf16;
+        let beside = |lora| TrainSettings { lora, compute, ..TrainSettings::default() }.check();
+        assert_eq!(
+            beside(Some(LoraSettings::default())).map_err(|e| e.to_string()),
+            Err("`compute` is bf16, expected `f32` beside adapters".into())
+        );
+        assert!(beside(None).is_ok());
         assert!(TrainSettings::default().check().is_ok());
     }
 }

@@ -70,7 +70,7 @@ impl Trainer {
         settings.check()?;
         let plain = device.clone().without_autodiff();
         if !settings.compute.is_supported(&plain) {
-            let (setting, found) = ("compute", format!("{:?}", settings.compute));
+            let (setting, found) = ("compute", format!("{:?}", settings.compute).to_lowercase());
             return Err(TrainError::Setting {
                 setting,
                 found,

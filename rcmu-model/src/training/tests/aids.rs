@@ -15,6 +15,10 @@ const LESSON: u64 = 100;
 
 /// An untrained model of the lessons, and the lessons: told questions with and without pictures.
 fn lessons(name: &str) -> (Scratch, Recipe) {
+    lessons_for(name, 6)
+}
+
+fn lessons_for(name: &str, num_hidden_layers: usize) -> (Scratch, Recipe) {
     let told = Mix { told_numbers: 1, ..Mix::default() };
     let both = Mix { context_to_visual: 1, visual_to_context: 1, ..Mix::default() };
     let part = |mix, picture| Part {
@@ -29,7 +33,7 @@ fn lessons(name: &str) -> (Scratch, Recipe) {
     let lesson = |part| Lesson { conversations: LESSON, parts: vec![part] };
     let curriculum =
         Curriculum { seed: 1, lessons: vec![lesson(part(told, false)), lesson(part(both, true))] };
-    let starter = Starter { num_hidden_layers: 6, ..Starter::default() };
+    let starter = Starter { num_hidden_layers, ..Starter::default() };
     let recipe = Recipe { starter, curriculum, vocabulary: None, settings: settings() };
     let scratch = Scratch::new(name);
     recipe.start(&scratch.0).expect("an untrained model");
@@ -147,4 +151,14 @@ fn all_that_helps_learns_in_bfloat16_too() {
         });
         assert!((losses[0] - losses[1]).abs() < losses[0] / 64.0, "{losses:?}");
     }
+}
+
+#[test]
+fn a_model_of_one_layer_learns_without_a_layer_that_looks() {
+    let (dir, recipe) = lessons_for("one-layer", 1);
+    let settings = TrainSettings { sight_weight: 0.5, ..settings() };
+    let options = LoadOptions::default();
+    let mut trainer = Trainer::new(&dir.0, &Device::flex(), settings, &options).expect("it loads");
+
+    assert!(trainer.step(&recipe.curriculum).expect("a step").loss.is_finite());
 }

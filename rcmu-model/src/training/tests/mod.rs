@@ -357,6 +357,15 @@ fn an_adapter_comes_back_from_its_files() {
     assert_ne!(answer(&adapted), answer(trained.model()));
     assert_ne!(rcmu_core::Generator::identity(&adapted), rcmu_core::Generator::identity(trained.model()));
 
+    let half = LoadOptions { dtype: Some(crate::ComputeDtype::Bf16), ..LoadOptions::default() };
+    let half = crate::Model::load(&tiny(), &Device::flex(), &half, &mut |_| ()).expect("it loads");
+    let half = half.with_adapter(&scratch.0).expect("it fits");
+    assert_eq!(
+        half.network().dtype(),
+        burn::tensor::DType::BF16,
+        "an adapter leaves the model's numbers as they are"
+    );
+
     let other = LoraSettings { rank: 3, ..lora };
     let mut other = trainer(TrainSettings { lora: Some(other), ..settings() });
     assert!(matches!(other.load_adapter(&scratch.0), Err(TrainError::Checkpoint { .. })));
