@@ -226,3 +226,27 @@ fn between_tokens(figurine: &Figurine) -> String {
 fn at_the(place: &str) -> String {
     if matches!(place, "left" | "right") { format!("on the {place}") } else { format!("at the {place}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::figurines::{Mix, WorldOptions, scene_items};
+
+    #[test]
+    fn a_number_is_asked_for_by_what_one_text_alone_tells() {
+        let mix = Mix { told_numbers: 1, ..Mix::default() };
+        let options = WorldOptions { mix, picture: false, ..WorldOptions::grounding(3) };
+        for seed in 0..300 {
+            let samples = scene_items(seed, &options).expect("three figurines have owners").samples;
+            assert!(!samples.is_empty(), "scene {seed}");
+            for sample in samples {
+                let fact = sample.provenance.prompt.strip_prefix("told-2/").expect("nothing else is asked");
+                let telling = (1..).zip(&sample.regions).filter(|(_, region)| {
+                    region.facts.get(fact).is_some_and(|value| sample.question.contains(&format!(" {value}")))
+                });
+                let numbers: Vec<u32> = telling.map(|(number, _)| number).collect();
+                assert_eq!(numbers, sample.citations, "{}", sample.question);
+                assert_eq!(sample.answer, format!("It [{0}] has number {0}.", numbers[0]));
+            }
+        }
+    }
+}
