@@ -61,8 +61,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let contents = journal::read(&path)?;
     let scores = Scores::of(&dataset, &contents, &judges)?;
-    let shown = ReportOptions { shown: number("shown", 100)?, ..ReportOptions::default() };
-    let report = scores.report(&shown)?;
+    let shown = options.get("shown").map(|text| text.parse()).transpose()?;
+    let report = scores.report(&ReportOptions { shown, ..ReportOptions::default() })?;
     report.write(&out)?;
     println!("{}\nthe report is {}", report.headline().words(), out.join("report.html").display());
     Ok(())

@@ -20,7 +20,6 @@ use rcmu_eval::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = support::options(&["dataset", "items", "colour", "shown", "out", "parts"])?;
-    let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
     let dataset = support::dataset(&options)?;
     let parts = options.get("parts").ok_or("--parts DIR,DIR,... is needed")?;
     let journals: Vec<_> = parts.split(',').map(|dir| Path::new(dir).join("run.journal")).collect();
@@ -31,7 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::remove_file(&path)?;
     }
     journal::merge(&journals, &path)?;
-    let shown = ReportOptions { shown: number("shown", 100)?, ..ReportOptions::default() };
+    let shown = options.get("shown").map(|text| text.parse()).transpose()?;
+    let shown = ReportOptions { shown, ..ReportOptions::default() };
     let report = Scores::of(&dataset, &journal::read(&path)?, &Judges::rules())?.report(&shown)?;
     report.write(&out)?;
     println!("{}\nthe report is {}", report.headline().words(), out.join("report.html").display());

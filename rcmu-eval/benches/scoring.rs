@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let read = began.elapsed();
         let began = Instant::now();
         let scores = Scores::of(&dataset, &contents, &Judges::rules())?;
-        let report = scores.report(&ReportOptions { shown: 20, ..ReportOptions::default() })?;
+        let report = scores.report(&ReportOptions { shown: Some(20), ..ReportOptions::default() })?;
         let score = began.elapsed();
         assert_eq!(report.total(), count);
         let each = (read + score).as_secs_f64() / count as f64;

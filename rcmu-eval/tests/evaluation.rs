@@ -8,7 +8,7 @@ use rcmu_core::ScriptedGenerator;
 use rcmu_data::{Kind, figurines::WorldOptions};
 use rcmu_eval::{
     Error, Outcome,
-    dataset::{Dataset, figurine_scenes},
+    dataset::{Dataset, figurine_bench, figurine_scenes},
     journal::{self, Contents},
     judge::Judges,
     metrics::BootstrapOptions,
@@ -69,17 +69,35 @@ fn right_answers_are_right_and_have_their_pictures() {
 }
 
 #[test]
-fn wrong_items_are_shown_first() {
+fn pages_show_wrong_items_first_and_files_hold_all() {
     let dataset = dataset();
     let mut answers = right(&dataset);
     let last = answers.len() - 1;
     answers[last] = "Nothing of the kind.".into();
     let contents = run("wrong", &dataset, answers, Mode::Full);
 
-    let report = report(&dataset, &contents);
+    let options = ReportOptions { shown: Some(2), ..ReportOptions::default() };
+    let report = Scores::of(&dataset, &contents, &Judges::rules()).unwrap().report(&options).unwrap();
 
-    assert_eq!(report.items[0].sample.id, dataset.items()[last].id);
-    assert_ne!(report.items[0].verdict(), Verdict::of(&report.items[1].score));
+    // Shown are the wrong item, which is the last, and the first of the right ones.
+    let [first, wrong] = [0, last].map(|at| &dataset.items()[at].id);
+    assert_eq!(report.items[last].verdict(), Verdict::Wrong);
+    let pictured: Vec<_> = report.items.iter().filter(|item| item.picture_png.is_some()).collect();
+    assert_eq!(pictured.iter().map(|item| &item.sample.id).collect::<Vec<_>>(), [first, wrong]);
+    let (page, list) = (report.to_html().unwrap(), report.to_markdown());
+    assert_eq!(page.matches("<details class=\"item ").count(), 2);
+    assert!(page.find(wrong.as_str()) < page.find(first.as_str()));
+    let items = list.split("## Items").nth(1).unwrap();
+    assert_eq!(items.lines().filter(|line| line.starts_with("| ")).count(), 1 + 2);
+    for item in dataset.items() {
+        assert_eq!(report.to_csv().matches(&format!("\n{},", item.id)).count(), 1, "{}", item.id);
+        assert_eq!(report.to_junit().matches(&format!("name=\"{}\"", item.id)).count(), 1, "{}", item.id);
+    }
+    assert_eq!(report.items.len(), dataset.items().len());
+    assert_eq!(
+        report.items.iter().map(|item| &item.sample).collect::<Vec<_>>(),
+        dataset.items().iter().collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -98,6 +116,28 @@ fn who_follows_permuted_contexts_is_seen() {
     assert_eq!(value(&blind, "context_followed", "all"), Some(0.0));
     assert_eq!(value(&reader, "context_followed", "all"), Some(1.0));
     assert!(value(&reader, "accuracy", "all") < Some(1.0));
+}
+
+#[test]
+fn rotated_questions_are_right_in_all_rotations_or_in_some() {
+    let plain = figurine_bench(3, 2).unwrap();
+    let dataset = plain.rotated().unwrap();
+    let questions = plain.items().len();
+    assert_eq!(dataset.items().len(), plain.items().iter().map(|item| item.options.len()).sum::<usize>());
+    // A guesser that always says `A` is right in one rotation of each question.
+    let guesses = vec!["A".to_owned(); dataset.items().len()];
+
+    let knows = report(&dataset, &run("knows", &dataset, right(&dataset), Mode::Full));
+    let guesser = report(&dataset, &run("guesses", &dataset, guesses, Mode::Full));
+
+    let share =
+        plain.items().iter().map(|item| 1.0 / item.options.len() as f64).sum::<f64>() / questions as f64;
+    assert_eq!(value(&knows, "rotation_accuracy", "all"), Some(1.0));
+    assert_eq!(value(&knows, "rotation_all", "all"), Some(1.0));
+    assert!((value(&guesser, "rotation_accuracy", "all").unwrap() - share).abs() < 1e-12);
+    assert_eq!(value(&guesser, "rotation_all", "all"), Some(0.0));
+    let row = knows.rows.iter().find(|row| row.measure == "rotation_all").unwrap();
+    assert_eq!(row.count, questions);
 }
 
 #[test]

@@ -116,6 +116,7 @@ fn report_of(text: &str) -> Report {
         allowed_failures: 1,
         rows: vec![row("accuracy"), row(text)],
         outcomes: count_outcomes(items.iter().map(|item| &item.score)),
+        shown: None,
         items,
     }
 }
@@ -273,8 +274,8 @@ fn json_that_is_no_report_is_an_error() {
     for end in (0..json.trim_end().len()).step_by(7) {
         assert!(matches!(Report::from_json(&json[..end]), Err(Error::ReportSyntax { .. })), "{end}");
     }
-    let newer = json.replacen("\"version\": 1", "\"version\": 2", 1);
-    assert!(matches!(Report::from_json(&newer), Err(Error::ReportVersion { found: 2, expected: 1 })));
+    let newer = json.replacen("\"version\": 2", "\"version\": 3", 1);
+    assert!(matches!(Report::from_json(&newer), Err(Error::ReportVersion { found: 3, expected: 2 })));
     let other = json.replacen("rcmu-eval-report", "other", 1);
     assert!(matches!(Report::from_json(&other), Err(Error::ReportField { field, .. }) if field == "schema"));
     let picture = json.replacen("cGxhaW4=", "cGxhaW4", 1);

@@ -78,6 +78,7 @@ fn report(allowed_failures: usize) -> Report {
         allowed_failures,
         rows: summarise(&scores, &BootstrapOptions::default()),
         outcomes: count_outcomes(&scores),
+        shown: None,
         items,
     }
 }

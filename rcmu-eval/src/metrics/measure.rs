@@ -61,6 +61,8 @@ macro_rules! measures {
 measures! {
     ACCURACY = "accuracy", Higher: "Share of right answers.";
     ACCURACY_MACRO = "accuracy_macro", Higher: "Mean over the kinds of items of their accuracy.";
+    ROTATION_ACCURACY = "rotation_accuracy", Higher: "Share of the rotations of a question's options with a right answer, mean over questions.";
+    ROTATION_ALL = "rotation_all", Higher: "Share of questions that are answered rightly in every rotation of their options.";
     EXACT_MATCH = "exact_match", Higher: "The normalised answer equals an accepted one.";
     TOKEN_F1 = "token_f1", Higher: "F1 of the words shared with the nearest accepted answer.";
     CONTAINS = "contains", Higher: "The answer says an accepted value, whatever else it says.";

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, io::Cursor};
+use std::{borrow::Cow, collections::BTreeMap, io::Cursor, sync::Arc};
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
 use rcmu_core::{FinishReason, ImageSize, Picture};
@@ -11,9 +11,9 @@ use crate::{
     journal::{Contents, DatasetIdentity, Manifest},
     judge::Judges,
     metrics::{BootstrapOptions, CitedItem, citation_rows, compare, names, summarise},
-    report::{ComparisonReport, ComparisonRow, Report, ReportItem, count_outcomes},
+    report::{self, ComparisonReport, ComparisonRow, Report, ReportItem, count_outcomes},
     run::{Mode, grey},
-    scorers::{citation_counts, score_reply},
+    scorers::{citation_counts, rotated_questions, score_reply},
 };
 
 /// The slice of all items.
@@ -26,19 +26,20 @@ pub struct ReportOptions {
     pub title: String,
     /// The most failed items with which the report still has a headline.
     pub allowed_failures: usize,
-    /// How many items are shown with their pictures; those that are wrong come first.
-    pub shown: usize,
+    /// The most items that pages show, with their pictures; all where none. Those that are wrong come first. Files for
+    /// programs hold all items.
+    pub shown: Option<usize>,
     /// How intervals are drawn.
     pub bootstrap: BootstrapOptions,
 }
 
 impl Default for ReportOptions {
-    /// `Evaluation`, no failure allowed, 100 items shown.
+    /// `Evaluation`, no failure allowed, all items shown.
     fn default() -> Self {
         Self {
             title: "Evaluation".into(),
             allowed_failures: 0,
-            shown: 100,
+            shown: None,
             bootstrap: BootstrapOptions::default(),
         }
     }
@@ -53,15 +54,16 @@ pub struct Scores<'a> {
     dataset: &'a Dataset,
     manifest: &'a Manifest,
     entries: Vec<Entry<'a>>,
+    /// The score of each entry.
+    scores: Vec<ItemScore>,
     /// Who judged texts, and what regions show.
     judges: String,
 }
 
 #[derive(Clone, Debug)]
 struct Entry<'a> {
-    sample: &'a Sample,
-    reply: Reply,
-    score: ItemScore,
+    sample: &'a Arc<Sample>,
+    reply: Cow<'a, Reply>,
 }
 
 impl<'a> Scores<'a> {
@@ -78,17 +80,18 @@ impl<'a> Scores<'a> {
         if *found != expected {
             return Err(other_dataset(found, &expected));
         }
-        let mut replies: BTreeMap<(u64, u32), &Reply> = BTreeMap::new();
+        let mut replies: BTreeMap<(u64, u32), &'a Reply> = BTreeMap::new();
         for record in &contents.records {
             replies.insert((record.place, record.repeat), &record.reply);
         }
-        let mut entries = Vec::new();
+        let (mut entries, mut scores) = (Vec::new(), Vec::new());
         for (place, sample) in (0..).zip(dataset.items()) {
             if !manifest.shard.contains(place) {
                 continue;
             }
             for repeat in 0..manifest.repeats {
-                let reply = replies.get(&(place, repeat)).map_or_else(not_asked, |reply| (*reply).clone());
+                let reply =
+                    replies.get(&(place, repeat)).map_or_else(not_asked, |reply| Cow::Borrowed(*reply));
                 let mut score = score_reply(sample, &reply, judges);
                 if let Some(followed) = followed(sample, manifest.mode, &reply, judges) {
                     score.measures.insert(names::CONTEXT_FOLLOWED.to_owned(), followed);
@@ -96,16 +99,17 @@ impl<'a> Scores<'a> {
                 if repeat > 0 {
                     score.item = format!("{}#{}", score.item, repeat + 1);
                 }
-                entries.push(Entry { sample, reply, score });
+                entries.push(Entry { sample, reply });
+                scores.push(score);
             }
         }
         let judges = format!("{}, {}", judges.entailment.identity(), judges.vision.identity());
-        Ok(Self { dataset, manifest, entries, judges })
+        Ok(Self { dataset, manifest, entries, scores, judges })
     }
 
     /// The score of each answer, in the order of the dataset.
-    pub fn items(&self) -> Vec<ItemScore> {
-        self.entries.iter().map(|entry| entry.score.clone()).collect()
+    pub fn items(&self) -> &[ItemScore] {
+        &self.scores
     }
 
     /// Sums up.
@@ -114,16 +118,18 @@ impl<'a> Scores<'a> {
     ///
     /// [`Error::Item`] naming an item to show whose picture cannot be opened.
     pub fn report(&self, options: &ReportOptions) -> Result<Report, Error> {
-        let scores = self.items();
-        let mut rows = summarise(&scores, &options.bootstrap);
-        let measured = self.entries.iter().filter(|entry| entry.score.outcome.is_measured());
-        let cited: Vec<_> = measured.filter_map(Entry::cited).collect();
-        let asked = self.entries.iter().filter(|entry| entry.sample.cited);
-        let failed = asked.filter(|entry| !entry.score.outcome.is_measured()).count();
+        let mut rows = summarise(&self.scores, &options.bootstrap);
+        rows.extend(summarise(&rotated_questions(&self.scores), &options.bootstrap));
+        let asked = || self.entries.iter().zip(&self.scores).filter(|(entry, _)| entry.sample.cited);
+        let measured = asked().filter(|(_, score)| score.outcome.is_measured());
+        let cited: Vec<_> = measured.filter_map(|(entry, score)| entry.cited(score)).collect();
+        let failed = asked().filter(|(_, score)| !score.outcome.is_measured()).count();
         rows.extend(citation_rows(&cited, failed, &options.bootstrap));
-        let mut shown: Vec<&Entry<'_>> = self.entries.iter().collect();
-        shown.sort_by_key(|entry| entry.score.measures.get(names::ACCURACY) == Some(&1.0));
-        let items = shown.into_iter().take(options.shown).map(|entry| self.shown(entry));
+        let both = self.entries.iter().zip(&self.scores);
+        let mut items: Vec<_> = both.map(|(entry, score)| self.item(entry, score)).collect();
+        for place in report::shown(&items, options.shown) {
+            items[place].picture_png = Some(self.picture(&items[place].sample)?);
+        }
         let manifest = self.manifest;
         let settings = [
             ("Journal", format!("version {}, {}", manifest.version, manifest.shard)),
@@ -140,8 +146,9 @@ impl<'a> Scores<'a> {
             settings: settings.map(|(name, value)| (name.to_owned(), value)).into(),
             allowed_failures: options.allowed_failures,
             rows,
-            outcomes: count_outcomes(&scores),
-            items: items.collect::<Result<_, Error>>()?,
+            outcomes: count_outcomes(&self.scores),
+            shown: options.shown,
+            items,
         })
     }
 
@@ -164,7 +171,7 @@ impl<'a> Scores<'a> {
                 let of = |scores: &[ItemScore]| -> Vec<ItemScore> {
                     scores.iter().filter(|score| keep(score)).cloned().collect()
                 };
-                if let Some(comparison) = compare(&of(&first), &of(&last), measure.name, options) {
+                if let Some(comparison) = compare(&of(first), &of(last), measure.name, options) {
                     rows.push(ComparisonRow { slice: slice.to_owned(), comparison });
                 }
             };
@@ -180,31 +187,36 @@ impl<'a> Scores<'a> {
         Ok(ComparisonReport { title, first: name(self), second: name(second), rows })
     }
 
-    fn shown(&self, entry: &Entry<'_>) -> Result<ReportItem, Error> {
-        let shown = self.manifest.mode.apply(entry.sample).sample.into_owned();
-        let unseen = |source| Error::Item { item: entry.sample.id.clone(), source: Box::new(source) };
+    /// The item as it was shown, without its picture.
+    fn item(&self, entry: &Entry<'_>, score: &ItemScore) -> ReportItem {
+        let shown = match self.manifest.mode.apply(entry.sample).sample {
+            Cow::Borrowed(_) => Arc::clone(entry.sample),
+            Cow::Owned(changed) => Arc::new(changed),
+        };
+        ReportItem::new(shown, None, entry.reply.clone().into_owned(), score.clone())
+    }
+
+    /// The picture of an item as a PNG file, grey where that is what was shown.
+    fn picture(&self, sample: &Sample) -> Result<Vec<u8>, Error> {
+        let unseen = |source| Error::Item { item: sample.id.clone(), source: Box::new(source) };
         let (picture, size) =
-            shown.picture.open(self.dataset.folder()).map_err(|error| unseen(error.into()))?;
+            sample.picture.open(self.dataset.folder()).map_err(|error| unseen(error.into()))?;
         let hidden = self.manifest.mode == Mode::NoPicture;
         let picture = if hidden { grey(size).map_err(unseen)? } else { picture };
-        let png = png(&picture).map_err(unseen)?;
-        Ok(ReportItem::new(shown, Some(png), entry.reply.clone(), entry.score.clone()))
+        png(&picture).map_err(unseen)
     }
 }
 
 impl Entry<'_> {
-    /// What the reply cites, if it was asked to.
-    fn cited(&self) -> Option<CitedItem> {
-        let Reply::Text { text, .. } = &self.reply else { return None };
-        if !self.sample.cited {
-            return None;
-        }
+    /// What the reply cites.
+    fn cited(&self, score: &ItemScore) -> Option<CitedItem> {
+        let Reply::Text { text, .. } = &*self.reply else { return None };
         // Only boxes in pixels depend on the size, and no count uses them.
         let size = ImageSize::new(1000, 1000).ok()?;
         let targets = Targets::new(self.sample.regions.len(), self.sample.references.len(), size);
         let answer = parse(text, targets, FinishReason::EndOfText);
         let counts = citation_counts(self.sample, &answer);
-        Some(CitedItem { cluster: self.score.cluster.clone(), counts })
+        Some(CitedItem { cluster: score.cluster.clone(), counts })
     }
 }
 
@@ -241,8 +253,8 @@ fn other_dataset(recorded: &DatasetIdentity, wanted: &DatasetIdentity) -> Error 
     Error::OtherDataset { recorded: words(recorded), wanted: words(wanted) }
 }
 
-fn not_asked() -> Reply {
-    Reply::Failed { reason: "has not been asked yet".into() }
+fn not_asked<'a>() -> Cow<'a, Reply> {
+    Cow::Owned(Reply::Failed { reason: "has not been asked yet".into() })
 }
 
 /// Whether a reply says what the permuted contexts say; `None` where that cannot be told from what the true ones say.

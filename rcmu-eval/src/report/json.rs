@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The version of the JSON form; a reader of this crate reads this one alone.
-pub const REPORT_VERSION: u32 = 1;
+pub const REPORT_VERSION: u32 = 2;
 
 const SCHEMA: &str = "rcmu-eval-report";
 

@@ -13,7 +13,7 @@ use crate::{
 const MAX_SHOWN: usize = 240;
 
 impl Report {
-    /// Writes the table, the outcomes and a list of the items as Markdown with tables.
+    /// Writes the table, the outcomes and a list of the items to show as Markdown with tables.
     ///
     /// Long texts are cut to their first 240 characters.
     pub fn to_markdown(&self) -> String {
@@ -57,7 +57,7 @@ impl Report {
     fn push_items(&self, text: &mut String) {
         text.push_str("\n## Items\n\n| item | kind | verdict | question | reply | expected | how |\n");
         text.push_str("|---|---|---|---|---|---|---|\n");
-        for item in &self.items {
+        for item in self.listed() {
             let sample = &item.sample;
             text.push_str(&table_line(&[
                 escape(&sample.id),

@@ -28,14 +28,16 @@ mod markdown;
 mod text;
 mod verdict;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use rcmu_core::{CitationTarget, FinishReason, ImageSize};
 use rcmu_data::{Kind, Sample};
 use rcmu_prompt::{Targets, parse};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ItemScore, Outcome, Reply, SummaryRow, journal::DatasetIdentity, run::Mode};
+use crate::{
+    Error, ItemScore, Outcome, Reply, SummaryRow, journal::DatasetIdentity, metrics::names, run::Mode,
+};
 
 pub use comparison::{ComparisonReport, ComparisonRow};
 pub use evaluation::{ReportOptions, Scores};
@@ -64,9 +66,11 @@ pub struct Report {
     pub allowed_failures: usize,
     /// The table; its first row is the headline.
     pub rows: Vec<SummaryRow>,
-    /// What became of all items, shown or not; see [`count_outcomes`].
+    /// What became of the items; see [`count_outcomes`].
     pub outcomes: OutcomeCounts,
-    /// The items to show: all of them, or some, or none.
+    /// The most items that pages show; all where none.
+    pub shown: Option<usize>,
+    /// All items, in the order of the dataset.
     pub items: Vec<ReportItem>,
 }
 
@@ -76,7 +80,7 @@ impl Report {
         self.outcomes.values().filter_map(|counts| counts.get(&outcome)).sum()
     }
 
-    /// How many items there are, shown or not.
+    /// How many items there are.
     pub fn total(&self) -> usize {
         self.outcomes.values().flat_map(BTreeMap::values).sum()
     }
@@ -84,6 +88,11 @@ impl Report {
     /// How many items could not be measured.
     pub fn failures(&self) -> usize {
         Outcome::ALL.iter().filter(|outcome| !outcome.is_measured()).map(|outcome| self.count(*outcome)).sum()
+    }
+
+    /// The items that pages show, in their order.
+    fn listed(&self) -> impl Iterator<Item = &ReportItem> {
+        shown(&self.items, self.shown).into_iter().map(|place| &self.items[place])
     }
 
     /// The facts above the table: model, dataset, mode and settings.
@@ -102,7 +111,7 @@ impl Report {
 
 impl Report {
     /// Writes every form of the report into a folder, which is made if it is not there: `report.html`, `report.md`,
-    /// `report.json`, `items.csv` and `junit.xml`.
+    /// `report.json`, `table.csv`, `items.csv` and `junit.xml`.
     ///
     /// # Errors
     ///
@@ -117,6 +126,7 @@ impl Report {
             ("report.html", self.to_html()?),
             ("report.md", self.to_markdown()),
             ("report.json", self.to_json()?),
+            ("table.csv", self.to_csv_table()),
             ("items.csv", self.to_csv()),
             ("junit.xml", self.to_junit()),
         ];
@@ -126,6 +136,14 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// The places of the items that pages show: first those that are not known to be right, each in the order of the dataset.
+fn shown(items: &[ReportItem], most: Option<usize>) -> Vec<usize> {
+    let mut places: Vec<_> = (0..items.len()).collect();
+    places.sort_by_key(|&place| items[place].score.measures.get(names::ACCURACY) == Some(&1.0));
+    places.truncate(most.unwrap_or(usize::MAX));
+    places
 }
 
 /// Counts what became of items, by kind.
@@ -141,7 +159,7 @@ pub fn count_outcomes<'a>(scores: impl IntoIterator<Item = &'a ItemScore>) -> Ou
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportItem {
     /// The item as it was shown to the generator.
-    pub sample: Sample,
+    pub sample: Arc<Sample>,
     /// Its picture as a PNG file; none leaves the boxes on an empty ground.
     #[serde(with = "json::picture", default, skip_serializing_if = "Option::is_none")]
     pub picture_png: Option<Vec<u8>>,
@@ -155,7 +173,13 @@ pub struct ReportItem {
 
 impl ReportItem {
     /// An item whose citations are read from the reply.
-    pub fn new(sample: Sample, picture_png: Option<Vec<u8>>, reply: Reply, score: ItemScore) -> Self {
+    pub fn new(
+        sample: impl Into<Arc<Sample>>,
+        picture_png: Option<Vec<u8>>,
+        reply: Reply,
+        score: ItemScore,
+    ) -> Self {
+        let sample = sample.into();
         let mut cited = Vec::new();
         if let Reply::Text { text, .. } = &reply {
             let answer = parse(text, targets(&sample), FinishReason::EndOfText);

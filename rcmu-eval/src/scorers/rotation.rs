@@ -1,6 +1,11 @@
+use std::collections::BTreeMap;
+
 use rcmu_data::Sample;
 
-use crate::scorers::right_option;
+use crate::{ItemScore, Outcome, metrics::names, scorers::right_option};
+
+/// Stands between the id of a question and the number of places by which its options were moved.
+const ROTATED: &str = "/rotated-";
 
 /// Options moved up by some places, the first ones to the end.
 ///
@@ -52,11 +57,12 @@ impl Rotation {
         (place % self.count + self.count - self.by) % self.count
     }
 
-    /// The sample with its options rotated and its answer the new letter; `None` when it has other options or no
-    /// right one.
+    /// The sample with its options rotated, its answer the new letter, and `/rotated-` with the number of places after its
+    /// id; `None` when it has other options or no right one.
     pub fn apply_to(self, sample: &Sample) -> Option<Sample> {
         let right = right_option(sample).filter(|_| sample.options.len() == self.count)?;
         let mut rotated = sample.clone();
+        rotated.id = format!("{}{ROTATED}{}", sample.id, self.by);
         rotated.options = self.apply(&sample.options);
         rotated.answer = char::from(b'A' + self.to_rotated(right) as u8).to_string();
         Some(rotated)
@@ -85,6 +91,54 @@ pub fn rotation_accuracy(chosen: &[Option<usize>], right: usize) -> Option<f64> 
     (!chosen.is_empty()).then(|| hits as f64 / chosen.len() as f64)
 }
 
+/// One score for each question that was asked with all rotations of its options, as
+/// [`Dataset::rotated`](crate::dataset::Dataset::rotated) makes them.
+///
+/// It has `rotation_accuracy`, the share of the rotations in which the right option was chosen ([`rotation_accuracy`]), and
+/// `rotation_all`, 1 when that are all of them. A question of which a rotation was not asked or not measured counts as failed.
+///
+/// # Examples
+///
+/// A question of three options, right in two of its rotations: `rotation_accuracy` is `2 / 3`, `rotation_all` 0.
+///
+/// # Source
+///
+/// `rotation_all` is the circular evaluation of `MMBench` (arXiv 2307.06281); `rotation_accuracy` is ours.
+pub fn rotated_questions(scores: &[ItemScore]) -> Vec<ItemScore> {
+    let mut questions: BTreeMap<String, Vec<&ItemScore>> = BTreeMap::new();
+    for score in scores {
+        if let Some(question) = question_of(&score.item) {
+            questions.entry(question).or_default().push(score);
+        }
+    }
+    let summed = questions.into_iter().filter_map(|(item, rotations)| {
+        let first = *rotations.first()?;
+        let accuracies: Option<Vec<f64>> =
+            rotations.iter().map(|score| score.measures.get(names::ACCURACY).copied()).collect();
+        let options = first.measures.get(names::CHANCE).map(|chance| (1.0 / chance).round() as usize);
+        let whole = accuracies.filter(|all| options == Some(all.len()));
+        let measures = whole.as_ref().map_or_else(BTreeMap::new, |all| {
+            let share = all.iter().sum::<f64>() / all.len() as f64;
+            let always = f64::from(u8::from(share == 1.0));
+            BTreeMap::from([
+                (names::ROTATION_ACCURACY.to_owned(), share),
+                (names::ROTATION_ALL.to_owned(), always),
+            ])
+        });
+        let outcome = if whole.is_some() { Outcome::Scored } else { Outcome::ModelFailed };
+        let (kind, cluster) = (first.kind, first.cluster.clone());
+        Some(ItemScore { item, kind, cluster, outcome, how: String::new(), measures })
+    });
+    summed.collect()
+}
+
+/// The id of the question, of which this is the id of one rotation; what follows the rotation, as of a repeat, stays.
+fn question_of(id: &str) -> Option<String> {
+    let (question, rest) = id.rsplit_once(ROTATED)?;
+    let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    (after.len() < rest.len()).then(|| format!("{question}{after}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +158,57 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn score(item: &str, accuracy: Option<f64>) -> ItemScore {
+        let measures = accuracy.map(|value| {
+            BTreeMap::from([(names::ACCURACY.to_owned(), value), (names::CHANCE.to_owned(), 1.0 / 3.0)])
+        });
+        ItemScore {
+            item: item.into(),
+            kind: rcmu_data::Kind::VisualToContext,
+            cluster: "a".into(),
+            outcome: if accuracy.is_some() { Outcome::Scored } else { Outcome::JudgeFailed },
+            how: String::new(),
+            measures: measures.unwrap_or_default(),
+        }
+    }
+
+    #[test]
+    fn a_question_is_summed_up_over_its_rotations() {
+        let scores = [
+            score("a/rotated-0", Some(1.0)),
+            score("b", Some(1.0)),
+            score("a/rotated-1", Some(0.0)),
+            score("c/rotated-0", Some(1.0)),
+            score("a/rotated-2", Some(1.0)),
+            score("c/rotated-2", Some(1.0)),
+            score("c/rotated-1", Some(1.0)),
+        ];
+
+        let questions = rotated_questions(&scores);
+
+        // (1 + 0 + 1) / 3, and 3 / 3; `b` was not rotated
+        let found: Vec<_> = questions
+            .iter()
+            .map(|q| (q.item.as_str(), q.measures["rotation_accuracy"], q.measures["rotation_all"]))
+            .collect();
+        assert_eq!(found, [("a", 2.0 / 3.0, 0.0), ("c", 1.0, 1.0)]);
+    }
+
+    #[test]
+    fn a_question_without_all_its_rotations_failed() {
+        let missing = [score("a/rotated-0", Some(1.0)), score("a/rotated-1", Some(1.0))];
+        let failed = [missing[0].clone(), missing[1].clone(), score("a/rotated-2", None)];
+
+        for scores in [missing.as_slice(), &failed] {
+            let questions = rotated_questions(scores);
+            assert_eq!((questions.len(), questions[0].outcome), (1, Outcome::ModelFailed));
+            assert!(questions[0].measures.is_empty());
+        }
+        assert_eq!(question_of("a/rotated-11#2").as_deref(), Some("a#2"));
+        assert_eq!(question_of("a/rotated-"), None);
+        assert_eq!(question_of("a"), None);
     }
 
     #[test]

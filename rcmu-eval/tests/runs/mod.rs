@@ -80,7 +80,7 @@ pub(crate) fn dataset(folder: &Path, items: usize) -> Dataset {
         answerable: true,
         provenance: Provenance::default(),
     };
-    Dataset::new("questions", folder, (0..items).map(item).collect()).expect("all ids differ")
+    Dataset::new("questions", folder, (0..items).map(item)).expect("all ids differ")
 }
 
 /// Answers with the length of the prompt and the seed; fails where the prompt says `question 5`, `15`, `25`, …

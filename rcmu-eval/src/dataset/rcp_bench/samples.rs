@@ -1,3 +1,5 @@
+use std::borrow::Borrow;
+
 use rcmu_data::{Kind, Sample};
 
 use super::{Group, RcpBench, RcpItem, RcpQuestion};
@@ -22,9 +24,9 @@ impl RcpBench {
     /// # Errors
     ///
     /// [`Error::Item`] naming a sample that is no such question: it has regions, asks for citations, or is of another kind.
-    pub fn from_samples(samples: &[Sample]) -> Result<Self, Error> {
+    pub fn from_samples(samples: &[impl Borrow<Sample>]) -> Result<Self, Error> {
         let mut items: Vec<RcpItem> = Vec::new();
-        for sample in samples {
+        for sample in samples.iter().map(Borrow::borrow) {
             let fault = |field: &str, message: &str| Error::Item {
                 item: sample.id.clone(),
                 source: Box::new(wrong(field, message).into()),

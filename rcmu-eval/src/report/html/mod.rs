@@ -110,7 +110,7 @@ struct Filter {
 }
 
 impl Report {
-    /// Writes one self-contained page: the table with intervals, plots, and every item with its picture.
+    /// Writes one self-contained page: the table with intervals, plots, and the items to show with their pictures.
     ///
     /// Pictures that several items share stand in it once.
     ///
@@ -121,7 +121,7 @@ impl Report {
         let low = if self.rows.iter().any(|row| row.value < 0.0 || row.worst < 0.0) { -1.0 } else { 0.0 };
         let mut pictures = Pictures::default();
         let items: Vec<_> =
-            self.items.iter().enumerate().map(|(at, item)| ItemView::new(item, at, &mut pictures)).collect();
+            self.listed().enumerate().map(|(at, item)| ItemView::new(item, at, &mut pictures)).collect();
         let headline = match self.headline() {
             Headline::Row(row) => Some(row_view(row, low, "")),
             Headline::Refused { .. } | Headline::Nothing => None,
