@@ -34,7 +34,7 @@ pub const fn finish_name(finish: FinishReason) -> &'static str {
     }
 }
 
-/// What became of one item. Only the first two are measured; no failure ever becomes a zero.
+/// What became of one item. The first three are measured, the two failures are not: no failure ever becomes a zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -42,7 +42,7 @@ pub enum Outcome {
     Scored,
     /// A refusal to answer, measured.
     Abstained,
-    /// A text in which no answer could be read: wrong, and counted apart.
+    /// A text in which no answer could be read: measured as wrong, and counted apart.
     Unparseable,
     /// The judge gave no verdict: not measured.
     JudgeFailed,
@@ -55,7 +55,17 @@ impl Outcome {
     pub const ALL: [Self; 5] =
         [Self::Scored, Self::Abstained, Self::Unparseable, Self::JudgeFailed, Self::ModelFailed];
 
-    /// Whether the item's measures are known.
+    /// Whether the item's measures are known: all but the two failures.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rcmu_eval::Outcome;
+    ///
+    /// let measured = Outcome::ALL.map(Outcome::is_measured);
+    ///
+    /// assert_eq!(measured, [true, true, true, false, false]);
+    /// ```
     pub const fn is_measured(self) -> bool {
         !matches!(self, Self::JudgeFailed | Self::ModelFailed)
     }
