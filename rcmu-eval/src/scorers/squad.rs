@@ -19,7 +19,8 @@ const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 /// # Source
 ///
 /// Theirs: the evaluation of `SQuAD` (arXiv 1606.05250): lower case, punctuation, articles, white space, in this
-/// order.
+/// order. One difference: an article that touches a combining sign which counts as alphabetic (U+0903) or a circled
+/// letter (U+24B6) stays, since Rust takes these for parts of words and Python does not.
 pub fn normalise(text: &str) -> String {
     let lower = text.to_lowercase();
     let kept: String = lower.chars().filter(|c| !PUNCTUATION.contains(*c)).collect();
@@ -56,7 +57,12 @@ fn tokens(text: &str) -> impl Iterator<Item = &str> {
 ///
 /// # Examples
 ///
-/// `The teacher!` and `teacher` are the same: 1.
+/// `The teacher!` and `teacher` are the same, `teacher`: 1.
+///
+/// ```
+/// assert_eq!(rcmu_eval::scorers::exact_match("The teacher!", "teacher"), 1.0);
+/// assert_eq!(rcmu_eval::scorers::exact_match("A nurse", "teacher"), 0.0);
+/// ```
 ///
 /// # Source
 ///
@@ -118,6 +124,13 @@ mod tests {
         assert_eq!(normalise("a\u{1c}b\tc"), "b c");
         // A quote that is not ASCII stays, and the article inside it goes.
         assert_eq!(normalise("“the” end"), "“ ” end");
+    }
+
+    /// The published evaluation leaves `ⓐ b` and the sign before `b`: today's result is not theirs.
+    #[test]
+    fn an_article_that_touches_a_circled_letter_stays_where_the_published_one_goes() {
+        assert_eq!(normalise("Ⓐthe b"), "ⓐthe b");
+        assert_eq!(normalise("the\u{903} b"), "the\u{903} b");
     }
 
     #[test]
