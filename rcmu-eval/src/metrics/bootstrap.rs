@@ -31,19 +31,23 @@ impl Default for BootstrapOptions {
 /// A 95 % interval of any statistic by percentiles: draws `units` numbers below `units`, with replacement, again and
 /// again, and takes the 2.5 % and 97.5 % quantiles of the statistic of these draws.
 ///
-/// Quantiles between two values are interpolated linearly. Draws whose statistic is not finite are left out. `None`
-/// for fewer than two units, or when no draw is left.
+/// With `B` statistics in ascending order, the quantile `q` is the one at place `q (B - 1)`, from 0; between two places
+/// it is interpolated linearly. Draws whose statistic is not finite are left out. `None` for fewer than two units, or
+/// when no draw is left.
 ///
 /// # Examples
 ///
-/// A statistic that always is 3 has the interval `[3, 3]`.
+/// A statistic that counts the draws, 0, 1, 2, 3 and 4: the ends are at the places `0.025 * 4 = 0.1` and
+/// `0.975 * 4 = 3.9`, where the values are `0 + 0.1 * 1` and `3 + 0.9 * 1`.
 ///
 /// ```
 /// use rcmu_eval::metrics::{BootstrapOptions, bootstrap};
 ///
-/// let interval = bootstrap(5, &BootstrapOptions::default(), |_| 3.0).expect("there are units");
+/// let options = BootstrapOptions { resamples: 5, seed: 0 };
+/// let mut count = -1.0;
+/// let interval = bootstrap(2, &options, |_| { count += 1.0; count }).expect("there are units");
 ///
-/// assert_eq!((interval.low, interval.high), (3.0, 3.0));
+/// assert!((interval.low - 0.1).abs() < 1e-12 && (interval.high - 3.9).abs() < 1e-12);
 /// ```
 ///
 /// # Source

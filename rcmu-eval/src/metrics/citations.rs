@@ -100,8 +100,22 @@ impl CitationAverages {
     ///
     /// # Examples
     ///
-    /// `{1}` for `{1}`, and `{2, 3}` for `{2}`: 2 hits of 3 cited and of 2 right; precision 2 / 3, recall 1, F1 4 /
-    /// 5.
+    /// `{1}` for `{1}`, and `{2, 3}` for `{2}`: 2 hits of 3 cited and of 2 right; precision `2 / 3`, recall `2 / 2`, F1
+    /// `2 * 2 / (3 + 2) = 0.8`; exact is 1 of 2.
+    ///
+    /// ```
+    /// use rcmu_eval::metrics::{CitationAverages, CitationCounts};
+    ///
+    /// let items = [CitationCounts::of(&[1].into(), &[1].into()), CitationCounts::of(&[2, 3].into(), &[2].into())];
+    /// let micro = CitationAverages::micro_average(&items).expect("there are answers");
+    ///
+    /// assert_eq!((micro.precision, micro.recall, micro.f1, micro.exact), (2.0 / 3.0, 1.0, 0.8, 0.5));
+    /// ```
+    ///
+    /// # Source
+    ///
+    /// Theirs: micro averaging, in C. D. Manning, P. Raghavan and H. Schütze, Introduction to Information Retrieval
+    /// (2008), section 13.6. Ours: the share of exact answers, which has no sums.
     pub fn micro_average(items: &[CitationCounts]) -> Option<Self> {
         let total = items.iter().fold(CitationCounts::default(), |sum, item| sum.add(*item));
         let (precision, recall, f1) = (total.precision(), total.recall(), total.f1());
@@ -112,7 +126,22 @@ impl CitationAverages {
     ///
     /// # Examples
     ///
-    /// The same two answers: precision `(1 + 1/2) / 2 = 0.75`, recall 1, F1 `(1 + 2/3) / 2 = 0.833333`.
+    /// The same two answers: precision `(1 + 1/2) / 2 = 0.75`, recall `(1 + 1) / 2`, F1 `(1 + 2/3) / 2 = 0.833333`,
+    /// exact `(1 + 0) / 2`.
+    ///
+    /// ```
+    /// use rcmu_eval::metrics::{CitationAverages, CitationCounts};
+    ///
+    /// let items = [CitationCounts::of(&[1].into(), &[1].into()), CitationCounts::of(&[2, 3].into(), &[2].into())];
+    /// let found = CitationAverages::macro_average(&items).expect("there are answers");
+    ///
+    /// assert_eq!((found.precision, found.recall, found.exact), (0.75, 1.0, 0.5));
+    /// assert!((found.f1 - 0.833333).abs() < 1e-6);
+    /// ```
+    ///
+    /// # Source
+    ///
+    /// Theirs: macro averaging, as above, of documents or classes. Ours: of answers.
     pub fn macro_average(items: &[CitationCounts]) -> Option<Self> {
         Some(Self {
             precision: mean(items, CitationCounts::precision)?,
@@ -142,6 +171,26 @@ pub struct CitedItem {
 /// Macro averages are ordinary means and come with [`summarise`](crate::metrics::summarise); micro averages need the
 /// counts, which scores do not have. `failed` items of which nothing is known widen no micro average: one of them may
 /// cite any number of things. Their worst and best values are therefore 0 and 1 as soon as one item failed.
+///
+/// # Examples
+///
+/// The two answers of [`CitationAverages::micro_average`] about one picture: precision `2 / 3`, from 0 to 1 as one more
+/// answer failed, and no interval of one picture.
+///
+/// ```
+/// use rcmu_eval::metrics::{BootstrapOptions, CitationCounts, CitedItem, citation_rows};
+///
+/// let item = |hits, cited, right| CitedItem { cluster: "a".into(), counts: CitationCounts { hits, cited, right } };
+/// let rows = citation_rows(&[item(1, 1, 1), item(1, 2, 1)], 1, &BootstrapOptions::default());
+///
+/// assert_eq!(rows[0].measure, "citation_precision_micro");
+/// assert_eq!((rows[0].value, rows[0].worst, rows[0].best), (2.0 / 3.0, 0.0, 1.0));
+/// assert_eq!(rows[0].interval, None);
+/// ```
+///
+/// # Source
+///
+/// Theirs: [`CitationAverages::micro_average`] and [`bootstrap`]. Ours: pictures as clusters, and the bounds.
 pub fn citation_rows(items: &[CitedItem], failed: usize, options: &BootstrapOptions) -> Vec<SummaryRow> {
     let counts: Vec<_> = items.iter().map(|item| item.counts).collect();
     let Some(micro) = CitationAverages::micro_average(&counts) else { return Vec::new() };

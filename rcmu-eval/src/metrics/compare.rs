@@ -26,8 +26,29 @@ pub struct Comparison {
 ///
 /// # Examples
 ///
-/// Two items; the second run gets both right, the first only one: the difference is `(0 + 1) / 2`, and one item is
-/// discordant, so that `McNemar`'s exact p-value is `min(1, 2 * 0.5) = 1`.
+/// Two items; the second run gets both right, the first only one: the difference is `(0 + 1) / 2 = 0.5`, and one item
+/// is discordant, so that `McNemar`'s exact p-value is `min(1, 2 * 0.5) = 1`.
+///
+/// ```
+/// use rcmu_data::Kind;
+/// use rcmu_eval::{ItemScore, Outcome, metrics::{BootstrapOptions, compare}};
+///
+/// let item = |id: &str, accuracy| ItemScore {
+///     item: id.into(),
+///     kind: Kind::VisualToContext,
+///     cluster: id.into(),
+///     outcome: Outcome::Scored,
+///     how: String::new(),
+///     measures: [("accuracy".to_owned(), accuracy)].into(),
+/// };
+/// let (first, second) = ([item("a", 1.0), item("b", 0.0)], [item("a", 1.0), item("b", 1.0)]);
+/// let found = compare(&first, &second, "accuracy", &BootstrapOptions::default()).expect("items are shared");
+///
+/// assert_eq!(found.paired.difference, 0.5);
+/// let test = found.mcnemar.expect("all values are 0 or 1");
+/// assert_eq!((test.only_first, test.only_second), (0, 1));
+/// assert!((test.exact_p - 1.0).abs() < 1e-12);
+/// ```
 ///
 /// # Source
 ///

@@ -20,7 +20,8 @@ pub struct BoxMatch {
 /// # Examples
 ///
 /// Right: one box of 100 × 100. Predicted: the same box moved right by 50, so that 5000 units are shared of
-/// `10000 + 10000 - 5000`: the intersection over union is 1 / 3. A second predicted box halves it.
+/// `10000 + 10000 - 5000`: the intersection over union is 1 / 3, and no hit. A second predicted box halves it. Moved by
+/// 20 it shares `8000 / 12000`, which is a hit, and with a second box `hits` is 1 / 2.
 ///
 /// ```
 /// use rcmu_core::BBox;
@@ -31,7 +32,10 @@ pub struct BoxMatch {
 /// let moved = BBox::new(50, 0, 150, 100)?;
 ///
 /// assert!((match_boxes(&[moved], &right).iou - 1.0 / 3.0).abs() < 1e-12);
-/// assert!((match_boxes(&[moved, BBox::new(900, 900, 999, 999)?], &right).iou - 1.0 / 6.0).abs() < 1e-12);
+/// let far = BBox::new(900, 900, 999, 999)?;
+/// assert!((match_boxes(&[moved, far], &right).iou - 1.0 / 6.0).abs() < 1e-12);
+/// assert_eq!(match_boxes(&[moved], &right).hits, 0.0);
+/// assert_eq!(match_boxes(&[BBox::new(20, 0, 120, 100)?, far], &right).hits, 0.5);
 /// # Ok(())
 /// # }
 /// ```

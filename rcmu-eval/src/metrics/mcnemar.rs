@@ -21,7 +21,8 @@ pub struct McNemar {
 /// Tests whether two runs are right equally often; only items that exactly one of them got right count.
 ///
 /// With `b = only_first`, `c = only_second`: the exact p-value is `min(1, 2 P(X ≤ min(b, c)))` for `X ~ B(b + c, ½)`;
-/// the statistic is `max(0, |b - c| - 1)² / (b + c)`. Without discordant items both p-values are 1.
+/// the statistic is `max(0, |b - c| - 1)² / (b + c)`, and its p-value `P(χ² ≥ statistic)` with one degree of freedom;
+/// `g = c / (b + c) - ½`. Without discordant items both p-values are 1.
 ///
 /// # Panics
 ///
@@ -30,13 +31,15 @@ pub struct McNemar {
 /// # Examples
 ///
 /// `b = 2`, `c = 8`: `P(X ≤ 2) = (1 + 10 + 45) / 1024`, hence `p = 112 / 1024 = 0.109375`; the statistic is
-/// `(6 - 1)² / 10 = 2.5`; `g = 8 / 10 - 0.5 = 0.3`.
+/// `(6 - 1)² / 10 = 2.5`, its p-value that of `√2.5 = 1.581139` on both sides of a standard normal distribution,
+/// `2 * 0.056923 = 0.113846`; `g = 8 / 10 - 0.5 = 0.3`.
 ///
 /// ```
 /// let test = rcmu_eval::metrics::mcnemar(2, 8);
 ///
 /// assert!((test.exact_p - 0.109375).abs() < 1e-12);
 /// assert!((test.chi_square - 2.5).abs() < 1e-12);
+/// assert!((test.chi_square_p - 0.113846).abs() < 1e-6);
 /// assert!((test.g - 0.3).abs() < 1e-12);
 /// ```
 ///

@@ -45,12 +45,14 @@ pub struct PairedDifference {
 ///
 /// With `dᵢ = secondᵢ - firstᵢ`: the difference is the mean of `dᵢ`, its interval that of
 /// [`cluster_bootstrap`](crate::metrics::cluster_bootstrap) over `dᵢ`, and `d_z = mean(d) / sd(d)` with `n - 1` in
-/// the standard deviation. `None` without items.
+/// the standard deviation. Of `B` draws let `l` be at 0 or below and `h` at 0 or above: the p-value is
+/// `min(1, 2 (min(l, h) + 1) / (B + 1))`. `None` without items.
 ///
 /// # Examples
 ///
 /// Differences 1, 0, 1, 0: the mean is 0.5, the variance `4 * 0.25 / 3 = 0.333333`, and
-/// `d_z = 0.5 / 0.577350 = 0.866025`.
+/// `d_z = 0.5 / 0.577350 = 0.866025`. Where all differences are 1, no draw of 1000 is at 0 or below: the p-value is
+/// `2 * (0 + 1) / (1000 + 1) = 0.001998`.
 ///
 /// ```
 /// use rcmu_eval::metrics::{BootstrapOptions, PairedItem, paired_bootstrap};
@@ -61,6 +63,11 @@ pub struct PairedDifference {
 ///
 /// assert_eq!(found.difference, 0.5);
 /// assert!((found.effect_size.expect("they differ") - 0.866025).abs() < 1e-6);
+///
+/// let clear = [item("a", 1.0), item("b", 1.0)];
+/// let found = paired_bootstrap(&clear, &BootstrapOptions::default()).expect("there are items");
+///
+/// assert!((found.p_value.expect("two pictures") - 0.001998).abs() < 1e-6);
 /// ```
 ///
 /// # Source
