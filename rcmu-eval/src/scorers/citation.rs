@@ -11,7 +11,13 @@ use crate::metrics::{CitationCounts, names};
 ///
 /// # Examples
 ///
-/// An answer that ends in `movie nights.[3]`, right is 3: 1 hit, 1 cited, 1 right; precision, recall and F1 are 1.
+/// An answer that ends in `movie nights.[3]`, right is 3: 1 hit, 1 cited, 1 right; precision `1 / 1`, recall `1 / 1`, F1
+/// `2 * 1 / (1 + 1) = 1`.
+///
+/// # Source
+///
+/// Theirs: what [`CitationCounts`] makes of the counts. Ours: the numbers of reference pictures, and that a number that
+/// points at nothing is cited.
 pub fn citation_counts(sample: &Sample, answer: &Answer) -> CitationCounts {
     let regions = sample.regions.len() as u64;
     let number = |target: CitationTarget| match target {

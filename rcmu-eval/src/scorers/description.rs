@@ -13,7 +13,8 @@ use crate::judge::{lower, positions};
 ///
 /// # Examples
 ///
-/// A red robot, a red robot and a blue cat; the answer says "a red robot and a blue cat": `(1 + 1) / 3`.
+/// A red robot, a red robot and a blue cat; the answer says "a red robot and a blue cat":
+/// `(min(2, 1) + min(1, 1)) / 3 = 0.666667`.
 ///
 /// # Source
 ///

@@ -25,6 +25,9 @@ pub struct OpenScore {
 
 /// Scores an answer in words against the sample's accepted wordings and its right answer without marks.
 ///
+/// With `w` over these wordings: `exact_match = max exact(answer, w)` and `token_f1 = max F1(answer, w)`; `contains` is 1
+/// when an accepted short value is said, and `accuracy` is 1 when the answer is exact, or contains one and says no rival.
+///
 /// A short value (up to six words) is *said* when its words stand in the answer one after the other without a
 /// negation up to three words before. A *rival* is what another region says or shows under the same name of a fact;
 /// it counts only where the first cited region has exactly one fact with the accepted value, and neither says nor
@@ -32,8 +35,9 @@ pub struct OpenScore {
 ///
 /// # Examples
 ///
-/// Accepted `teacher`: `The owner is a teacher.` is right, F1 with `teacher` is `2 * 1 / (3 + 1)`; `A teacher or a
-/// nurse` is wrong when another region's job is `nurse`; `She is not a teacher` is wrong.
+/// Accepted `teacher`, right answer `She is a teacher`: `The owner is a teacher.` is right and not exact; its F1 with the
+/// first is `2 * 1 / (3 + 1) = 0.5`, with the second `2 * 2 / (3 + 3) = 0.666667`, which is larger. `A teacher or a nurse`
+/// is wrong when another region's job is `nurse`; `She is not a teacher` is wrong.
 ///
 /// # Source
 ///

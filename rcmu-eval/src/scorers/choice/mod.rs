@@ -151,6 +151,14 @@ fn only(found: &BTreeSet<usize>, by: MatchedBy) -> Result<Option<Choice>, Unread
 
 /// The place of the right option of a multiple-choice sample: that of its letter, or of the option that its answer
 /// spells out. `None` when neither is there.
+///
+/// # Examples
+///
+/// Of the options `teacher` and `nurse`, the answers `B`, `b.` and `A nurse.` mean the place 1, and `C` means none.
+///
+/// # Source
+///
+/// Ours.
 pub fn right_option(sample: &Sample) -> Option<usize> {
     let letter = words(&sample.answer);
     let by_letter = match letter.as_slice() {
@@ -171,6 +179,7 @@ fn letter_index(word: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use rcmu_core::{FinishReason, ImageSize};
+    use rcmu_data::{Kind, PictureSource, Provenance};
     use rcmu_prompt::{Targets, parse};
 
     use super::*;
@@ -218,6 +227,30 @@ mod tests {
         ] {
             assert_eq!(read(text, &JOBS), Ok((index, by)), "{text}");
         }
+    }
+
+    #[test]
+    fn the_right_option_is_told_by_letter_or_by_text() {
+        let place = |answer: &str| {
+            let sample = Sample {
+                id: "a".into(),
+                picture: PictureSource::File("a.png".into()),
+                references: Vec::new(),
+                regions: Vec::new(),
+                kind: Kind::Open,
+                question: "What does she do?".into(),
+                options: vec!["teacher".into(), "nurse".into()],
+                cited: false,
+                answer: answer.into(),
+                accepted: Vec::new(),
+                citations: Vec::new(),
+                answerable: true,
+                provenance: Provenance::default(),
+            };
+            right_option(&sample)
+        };
+
+        assert_eq!(["B", "b.", "A nurse.", "C"].map(place), [Some(1), Some(1), Some(1), None]);
     }
 
     #[test]

@@ -27,6 +27,15 @@ pub(super) struct Claim {
 }
 
 /// A claim and what became of it.
+///
+/// # Examples
+///
+/// `[1]` is owned by Lily, `[2]` by Tom. `A red robot owned by Tom [1].` claims `owner: tom` of region 1, which does not
+/// entail it and contradicts it; it is swapped with region 2.
+///
+/// # Source
+///
+/// Ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JudgedClaim {
     /// The claim as `name: value`, or its words alone.

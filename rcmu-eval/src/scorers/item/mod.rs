@@ -48,8 +48,53 @@ pub fn score_reply(sample: &Sample, reply: &Reply, judges: &Judges) -> ItemScore
 /// - All: `over_refusal`, or `hallucinated_answer` and `abstention_recall`; where marks are asked for, `citation_*`,
 ///   and for descriptions and open questions `alce_*`; where the right answer names boxes, `box_*`.
 ///
+/// [`names`](crate::metrics::names) has the formula of each measure, a sum by hand and its source.
+///
 /// A judge that fails makes the item [`Outcome::JudgeFailed`]; a reply that was cancelled or ran out of time is none
 /// of the model's and makes it [`Outcome::ModelFailed`]. Both have no measures.
+///
+/// # Examples
+///
+/// `It is Lily. [2]`, where `Lily` is accepted and `[1]` right: accuracy 1; token F1 with `Lily` `2 * 1 / (3 + 1) = 0.5`;
+/// citation precision `0 / 1`.
+///
+/// ```
+/// use rcmu_core::{FinishReason, Region};
+/// use rcmu_data::{Kind, PictureSource, Provenance, Sample, SampleRegion};
+/// use rcmu_eval::{judge::Judges, scorers::score_item};
+///
+/// # fn main() -> Result<(), rcmu_core::Error> {
+/// let region = |owner: &str| -> Result<_, rcmu_core::Error> {
+///     let region = Region::new("figurine", None, "")?;
+///     Ok(SampleRegion { region, facts: [("owner".into(), owner.into())].into(), visual: [].into() })
+/// };
+/// let sample = Sample {
+///     id: "a".into(),
+///     picture: PictureSource::File("a.png".into()),
+///     references: vec![],
+///     regions: vec![region("Lily")?, region("Tom")?],
+///     kind: Kind::Open,
+///     question: "Who owns the red robot?".into(),
+///     options: vec![],
+///     cited: true,
+///     answer: "Lily.[1]".into(),
+///     accepted: vec!["Lily".into()],
+///     citations: vec![1],
+///     answerable: true,
+///     provenance: Provenance::default(),
+/// };
+///
+/// let score = score_item(&sample, "It is Lily. [2]", FinishReason::EndOfText, &Judges::rules());
+///
+/// assert_eq!((score.measures["accuracy"], score.measures["token_f1"]), (1.0, 0.5));
+/// assert_eq!(score.measures["citation_precision"], 0.0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Source
+///
+/// Ours: which measures an item has.
 pub fn score_item(sample: &Sample, reply: &str, finish: FinishReason, judges: &Judges) -> ItemScore {
     if matches!(finish, FinishReason::Cancelled | FinishReason::Deadline) {
         return failed(sample, Outcome::ModelFailed, format!("the reply was cut: {}", finish_name(finish)));

@@ -71,6 +71,10 @@ impl RcidScore {
     /// # Examples
     ///
     /// Coverage 1, accuracy 0.875, consistency 0.5: `300 / (1 + 1.142857 + 2) = 72.413793`.
+    ///
+    /// # Source
+    ///
+    /// Ours; arXiv 2508.12263 names the score.
     pub fn score(&self) -> Option<f64> {
         if self.coverage == 0.0 || self.accuracy == 0.0 || self.consistency == Some(0.0) {
             return Some(0.0);
@@ -83,7 +87,11 @@ impl RcidScore {
     ///
     /// # Examples
     ///
-    /// Consistency 1, permuted 0.25: 0.75. Words that fit every region of the class have a gap of 0.
+    /// Consistency 1, permuted 0.25: `1 - 0.25 = 0.75`. Words that fit every region of the class have a gap of 0.
+    ///
+    /// # Source
+    ///
+    /// Ours.
     pub fn bind_gap(&self) -> Option<f64> {
         Some(self.consistency? - self.permuted?)
     }
@@ -121,7 +129,9 @@ impl fmt::Display for RcidScore {
 ///
 /// # Examples
 ///
-/// Three regions named and cited; of 8 claims 7 are entailed and 1 contradicted: objects 1, accuracy `7 / 8 = 0.875`.
+/// A red robot and a blue cat, with owner and job each; `A red robot owned by Lily [1].`: objects `1 / 2`, facts
+/// `(1 / 2 + 0 / 2) / 2 = 0.25`, coverage `(0.5 + 0.25) / 2 = 0.375`; accuracy `1 / 1`, consistency `(3 / 3) / 1`; score
+/// `300 / (1 / 0.375 + 1 + 1) = 64.285714`. Sums of the other parts stand at [`names`](crate::metrics::names).
 ///
 /// # Source
 ///
