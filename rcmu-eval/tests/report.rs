@@ -1,22 +1,13 @@
-//! Reports hold hostile texts without harm, come back from their files, and look right in a browser.
+//! Reports hold hostile texts without harm and come back from their files.
 
 mod reports;
 
-use std::collections::BTreeMap;
-
-use rcmu_core::{BBox, Region};
-use rcmu_data::{Kind, PictureSource, Provenance, Sample, SampleReference, SampleRegion};
 use rcmu_eval::{
-    Error, Interval, IntervalMethod, ItemScore, Outcome, Reply, SummaryRow,
-    journal::DatasetIdentity,
-    metrics::{BootstrapOptions, compare},
-    report::{
-        ComparisonReport, ComparisonRow, Headline, Report, ReportItem, Verdict, count_outcomes, visible,
-    },
-    run::Mode,
+    Error, Outcome,
+    report::{Headline, Report, ReportItem, Verdict, visible},
 };
 
-use reports::{csv_records, skeleton};
+use reports::{comparison_of, csv_records, report_of, skeleton};
 
 /// Texts that mean something in some format or hide something.
 fn hostile() -> Vec<String> {
@@ -45,103 +36,6 @@ fn hostile() -> Vec<String> {
     texts.push("<b>".repeat(34_000));
     texts.push("\u{202e}\u{10ffff}".repeat(12_500));
     texts
-}
-
-/// A report with this text wherever a text may stand.
-fn report_of(text: &str) -> Report {
-    let short: String = text.chars().take(200).collect();
-    let info: String = text.chars().take(9000).collect();
-    let region = Region::new(format!("x{short}"), BBox::new(100, 100, 400, 500).ok(), info.as_str())
-        .expect("a label of fitting size");
-    let facts = BTreeMap::from([(text.to_owned(), text.to_owned())]);
-    let sample = Sample {
-        id: text.into(),
-        picture: PictureSource::File(text.into()),
-        references: vec![SampleReference {
-            picture: PictureSource::File(text.into()),
-            info: text.into(),
-            facts: facts.clone(),
-        }],
-        regions: vec![SampleRegion { region, facts: facts.clone(), visual: facts }],
-        kind: Kind::VisualToContext,
-        question: text.into(),
-        options: vec![text.into(), text.into()],
-        cited: true,
-        answer: text.into(),
-        accepted: vec![text.into()],
-        citations: vec![1],
-        answerable: true,
-        provenance: Provenance { maker: text.into(), ..Provenance::default() },
-    };
-    let score = |outcome, accuracy| ItemScore {
-        item: text.into(),
-        kind: Kind::VisualToContext,
-        cluster: text.into(),
-        outcome,
-        how: text.into(),
-        measures: BTreeMap::from([(text.to_owned(), 0.25), ("accuracy".to_owned(), accuracy)]),
-    };
-    let said = Reply::Text { text: text.into(), finish: text.into() };
-    let items = vec![
-        ReportItem::new(
-            sample.clone(),
-            Some(text.as_bytes().to_vec()),
-            said.clone(),
-            score(Outcome::Scored, 1.0),
-        ),
-        ReportItem::new(sample.clone(), None, said, score(Outcome::Scored, 0.0)),
-        ReportItem::new(
-            sample,
-            None,
-            Reply::Failed { reason: text.into() },
-            score(Outcome::ModelFailed, 0.0),
-        ),
-    ];
-    let row = |measure: &str| SummaryRow {
-        measure: measure.into(),
-        slice: text.into(),
-        count: 2,
-        value: 0.5,
-        interval: Some(Interval { low: 0.25, high: 0.75, method: IntervalMethod::Wilson }),
-        worst: 0.25,
-        best: 0.75,
-        chance: Some(0.25),
-    };
-    Report {
-        title: text.into(),
-        model: text.into(),
-        dataset: DatasetIdentity { name: text.into(), hash: text.into(), items: 3 },
-        mode: Mode::Full,
-        settings: vec![(text.into(), text.into())],
-        allowed_failures: 1,
-        rows: vec![row("accuracy"), row(text)],
-        outcomes: count_outcomes(items.iter().map(|item| &item.score)),
-        shown: None,
-        items,
-    }
-}
-
-fn comparison_of(text: &str) -> ComparisonReport {
-    let scores = |values: [f64; 4]| -> Vec<ItemScore> {
-        let score = |(at, value)| ItemScore {
-            item: format!("{at}"),
-            kind: Kind::Open,
-            cluster: format!("{at}"),
-            outcome: Outcome::Scored,
-            how: String::new(),
-            measures: BTreeMap::from([(text.to_owned(), value)]),
-        };
-        values.into_iter().enumerate().map(score).collect()
-    };
-    let (first, second) = (scores([0.0, 0.0, 1.0, 0.0]), scores([1.0, 1.0, 1.0, 0.0]));
-    let comparison =
-        compare(&first, &second, text, &BootstrapOptions::default()).expect("the items are shared");
-    ComparisonReport {
-        title: text.into(),
-        first: text.into(),
-        second: text.into(),
-        rows: vec![ComparisonRow { slice: text.into(), comparison }],
-    }
 }
 
 #[test]
