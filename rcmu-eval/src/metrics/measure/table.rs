@@ -101,7 +101,8 @@ measures! {
     }
     ABSTENTION_PRECISION = "abstention_precision", Higher {
         meaning: "Share of the declined questions that are unanswerable.",
-        formula: "`TP / (TP + FP)`: `TP` unanswerable questions and `FP` answerable ones were declined.",
+        formula: "`TP / (TP + FP)`: `TP` unanswerable questions and `FP` answerable ones were declined. Only where \
+                  questions of both sorts were measured.",
         example: "Of four unanswerable questions two are declined, one is answered, and to one nothing is said; of five \
                   answerable ones one is declined: `2 / (2 + 1) = 0.666667`.",
         source: "Theirs: as [`Confusion`](crate::metrics::Confusion).",
@@ -114,7 +115,7 @@ measures! {
     }
     ABSTENTION_F1 = "abstention_f1", Higher {
         meaning: "Harmonic mean of abstention precision and recall.",
-        formula: "`2 TP / (2 TP + FP + FN)`.",
+        formula: "`2 TP / (2 TP + FP + FN)`, where questions of both sorts were measured.",
         example: "The questions of [`ABSTENTION_PRECISION`]: `2 * 2 / (2 * 2 + 1 + 2) = 0.571429`.",
         source: "Theirs: as [`Confusion`](crate::metrics::Confusion).",
     }
@@ -226,7 +227,8 @@ measures! {
     RCID_COVERAGE = "rcid_coverage", Higher {
         meaning: "Share of objects and facts that the description mentions.",
         formula: "Of one item: `(objects + facts) / 2`: `objects` is the share of the regions that are mentioned, `facts` \
-                  the mean over the regions of `min(1, told / min(2, facts))`.",
+                  the mean over the regions with facts of `min(1, told / min(2, facts))`; `objects` alone where none has \
+                  any.",
         example: "Two figurines with owner and job each; `A red robot owned by Lily [1].` mentions one and tells one of \
                   its facts: objects `1 / 2`, facts `(1 / 2 + 0 / 2) / 2`, and `(0.5 + 0.25) / 2 = 0.375`.",
         source: "Ours; arXiv 2508.12263 names the part.",

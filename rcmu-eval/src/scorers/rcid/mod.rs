@@ -87,7 +87,7 @@ impl RcidScore {
     ///
     /// # Examples
     ///
-    /// Consistency 1, permuted 0.25: `1 - 0.25 = 0.75`. Words that fit every region of the class have a gap of 0.
+    /// Consistency 0.5, permuted 0.25: `0.5 - 0.25 = 0.25`. Words that fit every region of the class have a gap of 0.
     ///
     /// # Source
     ///
@@ -342,6 +342,21 @@ mod tests {
         assert_eq!((open.coverage, open.accuracy, open.consistency, open.score()), (0.125, 1.0, None, None));
         assert!(open.to_string().starts_with("RCIDScore not known (coverage 0.125"), "{open}");
         assert_eq!((nothing.coverage, nothing.consistency, nothing.score()), (0.0, None, Some(0.0)));
+    }
+
+    #[test]
+    fn the_score_is_the_harmonic_mean_and_the_gap_a_difference() {
+        let parts = RcidScore {
+            coverage: 1.0,
+            accuracy: 0.875,
+            consistency: Some(0.5),
+            permuted: Some(0.25),
+            ..score("A red robot [1].")
+        };
+
+        // 300 / (1 / 1 + 1 / 0.875 + 1 / 0.5) = 300 / 4.142857; 0.5 - 0.25.
+        assert!((parts.score().expect("all parts are known") - 72.413_793).abs() < 1e-6);
+        assert_eq!(parts.bind_gap(), Some(0.25));
     }
 
     #[test]
