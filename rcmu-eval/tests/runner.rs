@@ -216,7 +216,7 @@ fn an_item_whose_picture_is_missing_stops_the_run_by_name() {
     let scratch = Scratch::new("missing");
     let whole = dataset(&scratch.path(""), 4);
     let mut items = whole.items().to_vec();
-    items[2].picture = rcmu_data::PictureSource::File("q.png".into());
+    std::sync::Arc::make_mut(&mut items[2]).picture = rcmu_data::PictureSource::File("q.png".into());
     let dataset = Dataset::new("questions", scratch.path(""), items).unwrap();
     let path = scratch.path("run");
 

@@ -11,14 +11,14 @@ use std::collections::BTreeSet;
 use rcmu_core::{FinishReason, ImageSize, Region, ScriptedGenerator};
 use rcmu_data::{Kind, PictureSource, Provenance, Sample, SampleRegion};
 use rcmu_eval::{
-    Outcome, Reply, SummaryRow,
+    ItemScore, Outcome, Reply, SummaryRow,
     dataset::Dataset,
     journal,
     judge::Judges,
     metrics::{BootstrapOptions, CitedItem, MEASURES, citation_rows, names, summarise},
     report::{ReportOptions, Scores},
     run::{Mode, Run, RunOptions},
-    scorers::{citation_counts, cluster_of, score_reply},
+    scorers::{Rotation, citation_counts, cluster_of, rotated_questions, score_reply},
 };
 use rcmu_prompt::{Targets, parse};
 
@@ -274,10 +274,40 @@ fn permuted() -> Vec<Worked> {
     vec![(names::CONTEXT_FOLLOWED, value(&rows, "context_followed"), 1.0 / 2.0)]
 }
 
+fn rotations() -> Vec<Worked> {
+    let question = |id: &str| {
+        let mut choice = asks(id, Kind::Open, "B");
+        choice.options = ["Rome", "Oslo", "Lima"].map(String::from).to_vec();
+        choice
+    };
+    // `Oslo` is found in all rotations; of the other question the last rotation is answered wrongly.
+    let scores = |id: &str, replies: [&str; 3]| -> Vec<_> {
+        let asked = (0..3).map(|by| Rotation::new(by, 3).unwrap().apply_to(&question(id)).unwrap());
+        asked.zip(replies).map(|(item, reply)| score_reply(&item, &said(reply), &Judges::rules())).collect()
+    };
+    let (always, some) = (scores("a", ["B", "A", "C"]), scores("b", ["B", "A", "A"]));
+    let rows = |scores: &[ItemScore]| summarise(&rotated_questions(scores), &BootstrapOptions::default());
+    let both = rows(&[always, some.clone()].concat());
+    vec![
+        (names::ROTATION_ACCURACY, value(&rows(&some), "rotation_accuracy"), 2.0 / 3.0),
+        // (1 + 0) / 2
+        (names::ROTATION_ALL, value(&both, "rotation_all"), 1.0 / 2.0),
+    ]
+}
+
 #[test]
 fn every_measure_comes_to_its_sum_by_hand() {
-    let worked =
-        [answers(), abstention(), chance(), citations(), alce(), boxes(), descriptions(), permuted()];
+    let worked = [
+        answers(),
+        rotations(),
+        abstention(),
+        chance(),
+        citations(),
+        alce(),
+        boxes(),
+        descriptions(),
+        permuted(),
+    ];
     let worked: Vec<_> = worked.into_iter().flatten().collect();
 
     for (measure, found, sum) in &worked {

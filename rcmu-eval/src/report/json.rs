@@ -116,6 +116,27 @@ impl Report {
     }
 }
 
+/// Samples that a report shares with its dataset.
+pub(super) mod shared {
+    use std::sync::Arc;
+
+    use rcmu_data::Sample;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(in crate::report) fn serialize<S: Serializer>(
+        sample: &Arc<Sample>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Sample::serialize(sample, serializer)
+    }
+
+    pub(in crate::report) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Sample>, D::Error> {
+        Sample::deserialize(deserializer).map(Arc::new)
+    }
+}
+
 /// Pictures as Base64.
 pub(super) mod picture {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

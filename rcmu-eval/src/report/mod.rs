@@ -159,6 +159,7 @@ pub fn count_outcomes<'a>(scores: impl IntoIterator<Item = &'a ItemScore>) -> Ou
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportItem {
     /// The item as it was shown to the generator.
+    #[serde(with = "json::shared")]
     pub sample: Arc<Sample>,
     /// Its picture as a PNG file; none leaves the boxes on an empty ground.
     #[serde(with = "json::picture", default, skip_serializing_if = "Option::is_none")]
