@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::{Contents, read, writer::write_new};
+use super::{Contents, disk::System, read, writer::write_new};
 use crate::{Error, run::Shard};
 
 /// Copies a journal to a new file in canonical form: records in the order of the dataset, then of the repeats.
@@ -13,7 +13,7 @@ use crate::{Error, run::Shard};
 pub fn canonical(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), Error> {
     let mut contents = read(from)?;
     contents.sort();
-    write_new(to.as_ref(), &contents.manifest, contents.records.into_iter())
+    write_new(&System, to.as_ref(), contents)
 }
 
 /// Joins the finished journals of all shards of a run into one new canonical journal.
@@ -25,6 +25,11 @@ pub fn canonical(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), Err
 /// [`Error::Shards`] unless each shard is there once; [`Error::ManifestChanged`] when they differ in more than their
 /// shard; [`Error::JournalUnfinished`] when one lacks records; else as [`canonical`].
 pub fn merge<P: AsRef<Path>>(journals: &[P], to: impl AsRef<Path>) -> Result<(), Error> {
+    write_new(&System, to.as_ref(), join(journals)?)
+}
+
+/// What the shards have together, in order.
+pub(super) fn join<P: AsRef<Path>>(journals: &[P]) -> Result<Contents, Error> {
     let shards = |message: String| Error::Shards { message };
     let mut whole: Option<Contents> = None;
     let mut seen = Vec::new();
@@ -69,7 +74,7 @@ pub fn merge<P: AsRef<Path>>(journals: &[P], to: impl AsRef<Path>) -> Result<(),
         return Err(shards(format!("shard {}/{of} is missing", missing.unwrap_or(of))));
     }
     whole.sort();
-    write_new(to.as_ref(), &whole.manifest, whole.records.into_iter())
+    Ok(whole)
 }
 
 impl Contents {

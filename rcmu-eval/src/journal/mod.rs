@@ -19,6 +19,7 @@
 //! often the run was cut, however many threads asked, and into however many shards it was split ([`merge`]).
 
 mod canonical;
+mod disk;
 mod frame;
 mod key;
 mod lock;

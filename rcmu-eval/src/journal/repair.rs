@@ -5,7 +5,8 @@ use std::{
 };
 
 use super::{
-    Manifest, Record,
+    Contents, Manifest, Record,
+    disk::System,
     frame::{FRAME_HEAD, HEAD, decode_head, head},
     read,
     read::check_regular,
@@ -47,7 +48,13 @@ pub struct RepairReport {
 /// [`Error::NotAJournal`] when no good manifest is found; [`Error::File`] when a file cannot be read or written, the
 /// damaged one is over 4 GiB, or the new one is there already.
 pub fn repair(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<RepairReport, Error> {
-    let from = from.as_ref();
+    let (contents, report) = salvage(from.as_ref())?;
+    write_new(&System, to.as_ref(), contents)?;
+    Ok(report)
+}
+
+/// The good records of a damaged journal, and what else is there.
+pub(super) fn salvage(from: &Path) -> Result<(Contents, RepairReport), Error> {
     let bytes = load(from)?;
     let mut report = RepairReport::default();
     let mut manifest: Option<Manifest> = None;
@@ -72,8 +79,7 @@ pub fn repair(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<RepairRepo
     report.lose(good_until, bytes.len());
     report.kept = records.len() as u64;
     let manifest = manifest.ok_or_else(|| Error::NotAJournal { path: from.to_owned() })?;
-    write_new(to.as_ref(), &manifest, records.into_iter())?;
-    Ok(report)
+    Ok((Contents { manifest, records, torn: None }, report))
 }
 
 /// Copies a journal to a new file without the items that got no text, so that they are asked again when the copy is
@@ -83,12 +89,11 @@ pub fn repair(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<RepairRepo
 ///
 /// As [`read()`]; [`Error::File`] when `to` is there already or cannot be written.
 pub fn without_failures(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64, Error> {
-    let contents = read(from)?;
+    let mut contents = read(from)?;
     let before = contents.records.len();
-    let answered = contents.records.into_iter().filter(|record| matches!(record.reply, Reply::Text { .. }));
-    let answered: Vec<_> = answered.collect();
-    let failures = before - answered.len();
-    write_new(to.as_ref(), &contents.manifest, answered.into_iter())?;
+    contents.records.retain(|record| matches!(record.reply, Reply::Text { .. }));
+    let failures = before - contents.records.len();
+    write_new(&System, to.as_ref(), contents)?;
     Ok(failures as u64)
 }
 

@@ -1,12 +1,13 @@
 use std::{
     collections::HashMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Seek, SeekFrom, Write},
+    fs::{self, File},
+    io::{self, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use super::{
-    Manifest, Record, RecordKey, SyncPolicy, TornTail,
+    Contents, Manifest, Record, RecordKey, SyncPolicy, TornTail,
+    disk::{Disk, System},
     frame::{self, head},
     lock::Lock,
     log::{AppendError, Log},
@@ -21,7 +22,7 @@ pub struct Journal {
     path: PathBuf,
     // Dropped before the log, which holds the locked file.
     _lock: Lock,
-    log: Log<File>,
+    log: Log,
     keys: HashMap<(u64, u32), RecordKey>,
     torn: Option<TornTail>,
 }
@@ -38,14 +39,22 @@ impl Journal {
     /// belongs to another run; [`Error::JournalCorrupt`], [`Error::RecordedTwice`], [`Error::NotAJournal`],
     /// [`Error::JournalVersion`]; [`Error::File`] when it cannot be read or written.
     pub fn open(path: impl AsRef<Path>, manifest: &Manifest, policy: SyncPolicy) -> Result<Self, Error> {
-        let path = path.as_ref();
+        Self::open_on(Box::new(System), path.as_ref(), manifest, policy)
+    }
+
+    /// As [`Journal::open`], on this disk.
+    pub(super) fn open_on(
+        disk: Box<dyn Disk>,
+        path: &Path,
+        manifest: &Manifest,
+        policy: SyncPolicy,
+    ) -> Result<Self, Error> {
         let failed = |source| Error::File { path: path.to_owned(), source };
         match check_regular(path) {
             Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
             other => other?,
         }
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = options.map_err(failed)?;
+        let mut file = disk.open(path).map_err(failed)?;
         let lock = Lock::take(&file, path)?;
         let mut keys = HashMap::new();
         let scan = scan(&file, path, |record| {
@@ -57,15 +66,20 @@ impl Journal {
                 return Err(Error::ManifestChanged { path: path.to_owned(), differences });
             }
             if scan.torn.is_some() {
-                file.set_len(scan.good).and_then(|()| file.sync_all()).map_err(failed)?;
+                disk.cut(&file, scan.good).and_then(|()| disk.sync(&file)).map_err(failed)?;
             }
             file.seek(SeekFrom::Start(scan.good)).map_err(failed)?;
         } else {
-            begin(&mut file, manifest).map_err(failed)?;
-            sync_folder(path).map_err(failed)?;
+            begin(&*disk, &mut file, manifest).and_then(|()| disk.sync(&file)).map_err(failed)?;
+            disk.sync_name(path).map_err(failed)?;
         }
-        let log = Log::new(file, policy);
+        let log = Log::new(file, disk, policy);
         Ok(Self { path: path.to_owned(), _lock: lock, log, keys, torn: scan.torn })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The torn tail that was cut when the journal was opened.
@@ -101,11 +115,8 @@ impl Journal {
             return Err(Error::RecordedTwice { path, item: record.item, repeat: record.repeat });
         }
         let key = record.key;
-        let frame = frame::encode(&Entry::Record(record).to_payload());
-        let frame = frame.ok_or_else(|| Error::File {
-            path: self.path.clone(),
-            source: io::Error::new(io::ErrorKind::InvalidInput, "a record has more than 64 MiB"),
-        })?;
+        let frame = framed(&Entry::Record(record)).map_err(AppendError::Failed);
+        let frame = frame.map_err(|error| self.error(error))?;
         self.log.append(&frame).map_err(|error| self.error(error))?;
         self.keys.insert(order, key);
         Ok(())
@@ -130,18 +141,12 @@ impl Journal {
 }
 
 /// Writes head and manifest over whatever was torn there.
-fn begin(file: &mut File, manifest: &Manifest) -> io::Result<()> {
-    file.set_len(0)?;
+fn begin(disk: &dyn Disk, file: &mut File, manifest: &Manifest) -> io::Result<()> {
+    disk.cut(file, 0)?;
     file.seek(SeekFrom::Start(0))?;
-    file.write_all(&start(manifest)?)?;
-    file.sync_all()
-}
-
-/// Head and manifest.
-fn start(manifest: &Manifest) -> io::Result<Vec<u8>> {
-    let mut bytes = head().to_vec();
-    bytes.extend(framed(&Entry::Manifest(Box::new(manifest.clone())))?);
-    Ok(bytes)
+    let mut start = head().to_vec();
+    start.extend(framed(&Entry::Manifest(Box::new(manifest.clone())))?);
+    disk.write(file, &start)
 }
 
 fn framed(entry: &Entry) -> io::Result<Vec<u8>> {
@@ -149,25 +154,12 @@ fn framed(entry: &Entry) -> io::Result<Vec<u8>> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a record has more than 64 MiB"))
 }
 
-/// Makes a new name in a folder last; a system on which a folder cannot be opened does that by itself.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(not(unix)) {
-        return Ok(());
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
 /// Writes a whole journal under a new name, all at once: it is there in full or not at all.
 ///
 /// # Errors
 ///
 /// [`Error::File`] when there is such a file already, or it cannot be written.
-pub(super) fn write_new(
-    path: &Path,
-    manifest: &Manifest,
-    records: impl Iterator<Item = Record>,
-) -> Result<(), Error> {
+pub(super) fn write_new(disk: &dyn Disk, path: &Path, contents: Contents) -> Result<(), Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
@@ -176,14 +168,14 @@ pub(super) fn write_new(
         return Err(failed(io::ErrorKind::AlreadyExists.into()));
     }
     let write = || -> io::Result<()> {
-        let mut output = io::BufWriter::new(File::create(&part)?);
-        output.write_all(&start(manifest)?)?;
-        for record in records {
-            output.write_all(&framed(&Entry::Record(record))?)?;
+        let mut file = disk.open(&part)?;
+        begin(disk, &mut file, &contents.manifest)?;
+        for record in contents.records {
+            disk.write(&mut file, &framed(&Entry::Record(record))?)?;
         }
-        output.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&part, path)?;
-        sync_folder(path)
+        disk.sync(&file)?;
+        disk.rename(&part, path)?;
+        disk.sync_name(path)
     };
     write().map_err(|source| {
         let _ = fs::remove_file(&part);

@@ -112,13 +112,18 @@ impl<'a, A: Answerer + ?Sized> Run<'a, A> {
     /// Those of [`Journal::open`] and [`Journal::append`]; [`Error::ItemChanged`]; [`Error::Item`] naming an item whose
     /// picture cannot be opened or whose prompt cannot be written. What is in the journal by then stays.
     pub fn execute(&self, path: impl AsRef<Path>) -> Result<RunSummary, Error> {
-        let path = path.as_ref();
         let manifest = self.manifest();
         let journal = Journal::open(path, &manifest, self.options.sync)?;
+        self.fill(journal, &manifest)
+    }
+
+    /// Asks every item that an open journal has no answer to.
+    pub(crate) fn fill(&self, journal: Journal, manifest: &Manifest) -> Result<RunSummary, Error> {
+        let path = journal.path().to_owned();
         let (resumed, torn) = (journal.len() as u64, journal.torn());
         let places = 0..self.dataset.items().len();
         let work = Work {
-            path,
+            path: &path,
             model: &manifest.model,
             places: places.filter(|&place| self.options.shard.contains(place as u64)).collect(),
             next: AtomicUsize::new(0),
