@@ -66,13 +66,14 @@ impl Journal {
                 return Err(Error::ManifestChanged { path: path.to_owned(), differences });
             }
             if scan.torn.is_some() {
-                disk.cut(&file, scan.good).and_then(|()| disk.sync(&file)).map_err(failed)?;
+                disk.cut(&file, scan.good).map_err(failed)?;
             }
             file.seek(SeekFrom::Start(scan.good)).map_err(failed)?;
         } else {
-            begin(&*disk, &mut file, manifest).and_then(|()| disk.sync(&file)).map_err(failed)?;
-            disk.sync_name(path).map_err(failed)?;
+            begin(&*disk, &mut file, manifest).map_err(failed)?;
         }
+        // A process that was killed may have left all of it unflushed, even the name.
+        disk.sync(&file).and_then(|()| disk.sync_name(path)).map_err(failed)?;
         let log = Log::new(file, disk, policy);
         Ok(Self { path: path.to_owned(), _lock: lock, log, keys, torn: scan.torn })
     }
