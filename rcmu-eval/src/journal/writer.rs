@@ -176,7 +176,7 @@ pub(super) fn write_new(disk: &dyn Disk, path: &Path, contents: Contents) -> Res
         }
         disk.sync(&file)?;
         disk.rename(&part, path)?;
-        disk.sync_name(path)
+        disk.sync_name(path).inspect_err(|_| drop(fs::remove_file(path)))
     };
     write().map_err(|source| {
         let _ = fs::remove_file(&part);
