@@ -163,9 +163,7 @@ impl<'a, A: Answerer + ?Sized> Run<'a, A> {
         while !self.options.cancel.is_cancelled() && !work.stop.load(Ordering::Acquire) {
             let Some(&place) = work.places.get(work.next.fetch_add(1, Ordering::Relaxed)) else { return };
             if let Err(error) = self.ask(work, place) {
-                work.stop.store(true, Ordering::Release);
-                let mut state = work.state.lock().unwrap_or_else(PoisonError::into_inner);
-                state.error.get_or_insert(error);
+                work.fail(&mut work.lock(), error);
             }
         }
     }
@@ -190,7 +188,7 @@ impl<'a, A: Answerer + ?Sized> Run<'a, A> {
             let permutation = prepared.permutation.clone();
             let record =
                 Record { key, place: place as u64, item: sample.id.clone(), repeat, permutation, reply };
-            let progress = work.record(record)?;
+            let Some(progress) = work.record(record) else { return Ok(()) };
             if let Some(watcher) = &self.on_progress {
                 watcher(&progress);
             }
@@ -234,14 +232,24 @@ impl Work<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends a record and says how far the run is now.
-    fn record(&self, record: Record) -> Result<Progress, Error> {
+    /// Stops all threads; the first error is kept.
+    fn fail(&self, state: &mut State, error: Error) {
+        self.stop.store(true, Ordering::Release);
+        state.error.get_or_insert(error);
+    }
+
+    /// Appends a record and says how far the run is now; `None` once the journal takes no more.
+    fn record(&self, record: Record) -> Option<Progress> {
         let failed = matches!(record.reply, Reply::Failed { .. });
         let mut state = self.lock();
-        state.journal.append(record)?;
+        if let Err(error) = state.journal.append(record) {
+            // Before the lock is gone: the next thread finds the journal broken, and does not know why.
+            self.fail(&mut state, error);
+            return None;
+        }
         state.made += 1;
         state.failed += u64::from(failed);
-        Ok(Progress {
+        Some(Progress {
             done: self.resumed + state.made,
             total: self.total,
             resumed: self.resumed,
