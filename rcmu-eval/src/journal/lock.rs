@@ -8,7 +8,7 @@ use std::{
 use crate::Error;
 
 /// How often a lock is tried, and a number that is not there yet looked for.
-const TRIES: u32 = 20;
+const TRIES: u32 = 100; // half a second: a busy machine may need much of it to start a process
 /// How long is waited between two looks.
 const WAIT: Duration = Duration::from_millis(5);
 
