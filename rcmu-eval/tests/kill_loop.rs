@@ -1,4 +1,4 @@
-//! A run that is killed again and again ends in the journal of a run that was not.
+//! A run that is killed again and again ends in the report of a run that was not.
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
 mod runs;
@@ -6,7 +6,7 @@ mod runs;
 use std::{
     fs,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -16,98 +16,171 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 use rcmu_eval::{journal, run::RunOptions};
-use runs::{Echo, Scratch, dataset, options, run};
+use runs::{Echo, Logged, Scratch, Undisturbed, dataset, options, run, times_asked};
 
 /// The folder in which a child process has to run.
 const FOLDER: &str = "RCMU_TEST_KILL_FOLDER";
-/// Set for a child with several threads.
+/// How many threads the child has.
 const PARALLEL: &str = "RCMU_TEST_KILL_PARALLEL";
-/// How often a run is killed at least, unless the environment says otherwise by this name.
+/// How often a working run is killed, unless the environment says otherwise by this name.
 const KILLS: (&str, u64) = ("RCMU_KILLS", 200);
 /// Items of the run.
-const ITEMS: usize = 200;
+const ITEMS: u64 = 200;
+/// A child is killed after so many items at most, and some milliseconds.
+const MOST: u64 = 24;
 
 /// The child's side: runs until it is killed or done.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
-    let parallel = std::env::var(PARALLEL).map_or(1, |threads| threads.parse().unwrap());
-    let log = Some(folder.join("calls"));
-    let echo = Echo { delay: Duration::from_micros(300), log, ..Echo::new() };
-    run(&dataset(&folder, ITEMS), &echo, RunOptions { parallel, ..options() }, &folder.join("run")).unwrap();
+    let parallel = std::env::var(PARALLEL).unwrap().parse().unwrap();
+    let dataset = dataset(&folder, ITEMS as usize);
+    let echo = Echo { delay: Duration::from_micros(300), ..Echo::new() };
+    let logged = Logged { echo, log: folder.join("asked") };
+    run(&dataset, &logged, RunOptions { parallel, ..options() }, &folder.join("run")).unwrap();
 }
 
-/// Kills a run at random moments until one comes through; returns how often it was killed.
-fn kill_until_done(scratch: &Scratch, parallel: usize, seed: u64, mut longest: Duration) -> u64 {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let (mut kills, mut recorded) = (0, 0);
-    loop {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["child", "--exact", "--test-threads=1"]);
-        command.env(FOLDER, scratch.path("")).env(PARALLEL, parallel.to_string());
-        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        let wait = longest.mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX));
-        thread::sleep(wait);
-        child.kill().unwrap();
-        let status = child.wait().unwrap();
-        if status.success() {
-            return kills;
-        }
-        assert_eq!(status.code(), None, "the run itself never fails");
-        kills += 1;
-        // On a busy machine a child may need longer to begin than it was given.
-        if kills % 16 == 0 {
-            longest *= 2;
-        }
-        // What it left can always be read, once there is a whole manifest.
-        let found = match journal::read(scratch.path("run")) {
-            Ok(contents) => contents.records.len(),
-            Err(rcmu_eval::Error::NotAJournal { .. } | rcmu_eval::Error::File { .. }) => 0,
-            Err(error) => panic!("after {kills} kills: {error}"),
-        };
-        assert!(found >= recorded, "what was recorded stays");
-        recorded = found;
+/// What was seen of kills that hit a working run: its journal was there, and it had asked and recorded since it began.
+#[derive(Debug, Default)]
+struct Hits {
+    /// In each tenth of the run.
+    tenths: [u64; 10],
+    /// Those that left a torn tail.
+    torn: u64,
+    /// Items whose answers were cut, so that they were asked again.
+    asked_again: u64,
+    /// Children that were done, or that died before they had begun to work.
+    misses: u64,
+}
+
+impl Hits {
+    fn count(&self) -> u64 {
+        self.tenths.iter().sum()
+    }
+
+    /// Whether there are this many, and some in each tenth of the run.
+    fn are_enough(&self, wanted: u64) -> bool {
+        self.count() >= wanted && self.tenths.iter().all(|&kills| kills >= wanted / 40)
     }
 }
 
-/// The journal of a run that nothing happened to.
-fn undisturbed(name: &str) -> Vec<u8> {
-    let scratch = Scratch::new(name);
-    let path = scratch.path("run");
-    run(&dataset(&scratch.path(""), ITEMS), &Echo::new(), options(), &path).unwrap();
-    fs::read(path).unwrap()
+/// A run in a folder of its own that is killed at random moments.
+struct Victim<'a> {
+    scratch: &'a Scratch,
+    parallel: u64,
+    rng: ChaCha8Rng,
+}
+
+impl Victim<'_> {
+    fn spawn(&self) -> Child {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["child", "--exact", "--test-threads=1"]);
+        command.env(FOLDER, self.scratch.path("")).env(PARALLEL, self.parallel.to_string());
+        command.stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    /// How many items the children have begun so far.
+    fn begun(&self) -> u64 {
+        fs::metadata(self.scratch.path("asked")).map_or(0, |log| log.len() / Logged::LINE)
+    }
+
+    /// Kills children until one is done or there are enough hits; tells whether one is done.
+    fn kill(&mut self, hits: &mut Hits, wanted: u64) -> bool {
+        let (mut begun, mut recorded) = (0, 0);
+        while !hits.are_enough(wanted) {
+            let all = hits.count() + hits.misses;
+            assert!(all < 100 + 10 * wanted, "hardly any kill hits a working run: {hits:?}");
+            let mut child = self.spawn();
+            // Once a thread has its second item, its first is recorded; from there on, any moment is as good.
+            let until = begun + self.parallel + 1 + u64::from(self.rng.next_u32()) % MOST;
+            let done = loop {
+                if let Some(status) = child.try_wait().unwrap() {
+                    assert!(status.success(), "the run itself never fails");
+                    break true;
+                }
+                if self.begun() >= until {
+                    break false;
+                }
+                thread::sleep(Duration::from_micros(100));
+            };
+            if !done {
+                thread::sleep(Duration::from_micros(u64::from(self.rng.next_u32()) % 5000));
+                child.kill().unwrap();
+            }
+            let status = child.wait().unwrap();
+            if status.success() {
+                hits.misses += 1;
+                return true;
+            }
+            assert_eq!(status.code(), None, "the run itself never fails");
+            // What it left can always be read, and all of it was asked.
+            let contents = journal::read(self.scratch.path("run")).unwrap();
+            let (asked, found) = (self.begun() - begun, contents.records.len() as u64);
+            assert!(found > recorded, "a child that works records");
+            let again = asked - (found - recorded);
+            assert!(again <= self.parallel, "{again} answers of one child are lost");
+            if found < ITEMS {
+                hits.tenths[(found * 10 / ITEMS) as usize] += 1;
+                hits.torn += u64::from(contents.torn.is_some());
+            } else {
+                hits.misses += 1;
+            }
+            hits.asked_again += again;
+            (begun, recorded) = (begun + asked, found);
+        }
+        false
+    }
+}
+
+/// Kills runs until this many kills have hit one that worked, and checks what becomes of each run.
+fn kill_runs(name: &str, parallel: u64, wanted: u64) -> Hits {
+    let whole = Scratch::new(&format!("{name}-whole"));
+    let right = Undisturbed::new(&whole, ITEMS as usize, ITEMS as usize);
+    let mut hits = Hits::default();
+    let mut runs = 0;
+    while !hits.are_enough(wanted) {
+        let scratch = Scratch::new(name);
+        let rng = ChaCha8Rng::seed_from_u64(runs);
+        let mut victim = Victim { scratch: &scratch, parallel, rng };
+        let (before, again) = (hits.count() + hits.misses, hits.asked_again);
+        let path = scratch.path("run");
+        if !victim.kill(&mut hits, wanted) {
+            let logged = Logged::new(scratch.path("asked"));
+            run(&right.dataset, &logged, options(), &path).unwrap();
+        }
+        let place = format!("run {runs}");
+        right.check(&path, &place);
+        if parallel == 1 {
+            assert!(fs::read(&path).unwrap() == right.bytes, "{place}: one thread writes in order");
+        }
+        // Each item was asked, and no more often than its answers were cut.
+        let times = times_asked(&scratch.path("asked"));
+        assert_eq!(times.len() as u64, ITEMS, "{place}");
+        let again = hits.asked_again - again;
+        assert_eq!(times.values().sum::<u64>(), ITEMS + again, "{place}");
+        assert!(again <= parallel * (hits.count() + hits.misses - before), "{place}");
+        runs += 1;
+    }
+    println!(
+        "{} kills of a working run, {runs} runs, {parallel} threads: 0 lost, 0 double, {hits:?}",
+        hits.count()
+    );
+    hits
 }
 
 #[test]
 fn a_run_killed_at_random_moments_loses_nothing_and_asks_one_item_again_per_kill() {
-    let expected = undisturbed("kill-whole");
     let wanted = std::env::var(KILLS.0).map_or(KILLS.1, |kills| kills.parse().unwrap());
-    let (mut kills, mut runs, mut asked_again) = (0, 0, 0);
-    while kills < wanted {
-        let scratch = Scratch::new("kill");
-        let own = kill_until_done(&scratch, 1, runs, Duration::from_millis(30));
 
-        // Serially, the journal is in order already: its bytes are those of the undisturbed run.
-        assert_eq!(fs::read(scratch.path("run")).unwrap(), expected, "run {runs}");
-        let calls = fs::metadata(scratch.path("calls")).unwrap().len();
-        assert!((ITEMS as u64..=ITEMS as u64 + own).contains(&calls), "{calls} calls with {own} kills");
-        asked_again += calls - ITEMS as u64;
-        kills += own;
-        runs += 1;
-    }
-    println!("{kills} kills in {runs} runs: 0 lost, 0 double, {asked_again} asked again");
+    let hits = kill_runs("kill", 1, wanted);
+
+    assert!(hits.count() >= wanted, "{hits:?}");
+    assert!(hits.asked_again <= hits.count() + hits.misses, "{hits:?}");
 }
 
 #[test]
 fn with_many_threads_each_asks_one_item_again_per_kill() {
-    let expected = undisturbed("kill-threads-whole");
-    let scratch = Scratch::new("kill-threads");
+    let hits = kill_runs("kill-threads", 4, 20);
 
-    let kills = kill_until_done(&scratch, 4, 99, Duration::from_millis(25));
-
-    let sorted = scratch.path("sorted");
-    journal::canonical(scratch.path("run"), &sorted).unwrap();
-    assert_eq!(fs::read(sorted).unwrap(), expected);
-    let calls = fs::metadata(scratch.path("calls")).unwrap().len();
-    assert!(calls <= ITEMS as u64 + 4 * kills, "{calls} calls with {kills} kills");
+    assert!(hits.count() >= 20, "{hits:?}");
 }

@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::{
+    collections::BTreeMap,
     fs,
+    io::Write,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
@@ -15,9 +17,12 @@ use rcmu_core::{
 };
 use rcmu_data::{Kind, PictureSource, Provenance, Sample, SampleRegion};
 use rcmu_eval::{
-    Error,
+    Error, Reply,
     dataset::Dataset,
-    run::{Run, RunOptions, RunSummary},
+    journal::{self, Contents, SyncPolicy},
+    judge::Judges,
+    report::{ReportOptions, Scores},
+    run::{Answerer, Asked, Run, RunOptions, RunSummary},
 };
 
 /// A folder that is removed in the end.
@@ -63,7 +68,7 @@ pub(crate) fn dataset(folder: &Path, items: usize) -> Dataset {
         region: Region::new("dog", BBox::new(at, at, 500 + at, 500).ok(), format!("Dog number {at}."))
             .unwrap(),
         facts: [("number".into(), at.to_string())].into(),
-        visual: std::collections::BTreeMap::default(),
+        visual: BTreeMap::default(),
     };
     let item = |at: usize| Sample {
         id: format!("item-{at}"),
@@ -87,8 +92,6 @@ pub(crate) fn dataset(folder: &Path, items: usize) -> Dataset {
 pub(crate) struct Echo {
     /// How long it takes.
     pub(crate) delay: Duration,
-    /// Is told of each call before it is answered.
-    pub(crate) log: Option<PathBuf>,
     /// How many calls it got.
     pub(crate) calls: AtomicU64,
     /// Cancels this after so many calls.
@@ -97,7 +100,7 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) fn new() -> Self {
-        Self { delay: Duration::ZERO, log: None, calls: AtomicU64::new(0), cancel: None }
+        Self { delay: Duration::ZERO, calls: AtomicU64::new(0), cancel: None }
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -116,13 +119,7 @@ impl Generator for Echo {
         control: &Control,
         _on_event: &mut dyn FnMut(Event),
     ) -> Result<Generation, GenerateError> {
-        use std::io::Write;
-
         let calls = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        if let Some(log) = &self.log {
-            let mut log = fs::OpenOptions::new().create(true).append(true).open(log).expect("a scratch file");
-            log.write_all(b".").expect("one byte");
-        }
         std::thread::sleep(self.delay);
         if let Some((token, after)) = &self.cancel
             && calls >= *after
@@ -139,14 +136,96 @@ impl Generator for Echo {
     }
 }
 
+/// An [`Echo`] that tells a file of each item before it answers; what stands there outlives the process.
+pub(crate) struct Logged {
+    pub(crate) echo: Echo,
+    pub(crate) log: PathBuf,
+}
+
+impl Logged {
+    /// Bytes of one line of the log.
+    pub(crate) const LINE: u64 = 16;
+
+    pub(crate) fn new(log: PathBuf) -> Self {
+        Self { echo: Echo::new(), log }
+    }
+}
+
+impl Answerer for Logged {
+    fn identity(&self) -> String {
+        Answerer::identity(&self.echo)
+    }
+
+    fn answer(&self, asked: &Asked<'_>, control: &Control) -> Option<Reply> {
+        let line = format!("{:<15}\n", asked.sample.id);
+        let log = fs::OpenOptions::new().create(true).append(true).open(&self.log);
+        log.and_then(|mut log| log.write_all(line.as_bytes())).expect("a scratch file can be written");
+        self.echo.answer(asked, control)
+    }
+}
+
+/// How often each item was asked, by the log of a [`Logged`].
+pub(crate) fn times_asked(log: &Path) -> BTreeMap<String, u64> {
+    let mut times = BTreeMap::new();
+    for line in fs::read_to_string(log).unwrap_or_default().lines() {
+        *times.entry(line.trim_end().to_owned()).or_default() += 1;
+    }
+    times
+}
+
+/// The finished run of a dataset to which nothing happened.
+pub(crate) struct Undisturbed {
+    pub(crate) dataset: Dataset,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) contents: Contents,
+    /// How many items its report shows.
+    shown: usize,
+    report: [String; 5],
+}
+
+impl Undisturbed {
+    pub(crate) fn new(scratch: &Scratch, items: usize, shown: usize) -> Self {
+        let dataset = dataset(&scratch.path(""), items);
+        let path = scratch.path("undisturbed");
+        let sync = SyncPolicy::Batch(1000.try_into().expect("1000 is not 0"));
+        run(&dataset, &Echo::new(), RunOptions { sync, ..options() }, &path).expect("nothing happens to it");
+        let bytes = fs::read(&path).expect("it was just written");
+        let contents = journal::read(&path).expect("it was just written");
+        let report = report(&dataset, &contents, shown);
+        Self { dataset, bytes, contents, shown, report }
+    }
+
+    /// Checks that a journal has every answer once, and that its report has the same bytes in every form.
+    pub(crate) fn check(&self, path: &Path, place: &str) {
+        let contents = journal::read(path).unwrap_or_else(|error| panic!("{place}: {error}"));
+        let mut places: Vec<_> = contents.records.iter().map(|record| record.place as usize).collect();
+        places.sort_unstable();
+        let all: Vec<_> = (0..self.dataset.items().len()).collect();
+        assert!(places == all, "{place}: answers are lost or double: {places:?}");
+        let report = report(&self.dataset, &contents, self.shown);
+        assert!(report == self.report, "{place}: the report is another one");
+    }
+}
+
+/// Every form of the report.
+fn report(dataset: &Dataset, contents: &Contents, shown: usize) -> [String; 5] {
+    let options =
+        ReportOptions { shown, allowed_failures: dataset.items().len(), ..ReportOptions::default() };
+    let scores = Scores::of(dataset, contents, &Judges::rules()).expect("it is about this dataset");
+    let report = scores.report(&options).expect("the picture is there");
+    let html = report.to_html().expect("the template fits");
+    let json = report.to_json().expect("a report has text keys only");
+    [html, json, report.to_csv(), report.to_markdown(), report.to_junit()]
+}
+
 /// A run with these options.
 pub(crate) fn run(
     dataset: &Dataset,
-    echo: &Echo,
+    answerer: &impl Answerer,
     options: RunOptions,
     path: &Path,
 ) -> Result<RunSummary, Error> {
-    Run::new(dataset, echo, options)?.execute(path)
+    Run::new(dataset, answerer, options)?.execute(path)
 }
 
 /// Options with a small number of tokens.
