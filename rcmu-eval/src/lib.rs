@@ -4,6 +4,10 @@
 //! dataset ─► run (Generator, journal) ─► scorers (judge) ─► metrics ─► report
 //! ```
 
+// The unit tests share code with those in `tests/`, which name the crate.
+#[cfg(test)]
+extern crate self as rcmu_eval;
+
 pub mod dataset;
 mod error;
 mod hex;

@@ -28,6 +28,8 @@ mod manifest;
 mod read;
 mod record;
 mod repair;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use canonical::{canonical, merge};

@@ -1,0 +1,114 @@
+//! Every call that writes a copy of a journal fails once.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use super::{
+    disks::{Event, Fragile},
+    faults::{ends, is_full},
+    runs::{Echo, Scratch, Undisturbed, options, run},
+};
+use crate::{
+    Error,
+    journal::{Contents, canonical::join, read, repair::salvage, writer::write_new},
+    run::{RunOptions, Shard},
+};
+
+const ITEMS: usize = 200;
+/// Open, cut, write the manifest, write each record, flush, rename, flush the name.
+const CALLS: usize = 6 + ITEMS;
+
+/// All files of a folder.
+fn files(scratch: &Scratch) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = fs::read_dir(scratch.path("")).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+/// Lets each call fail while a copy is written, and then none; tells how many calls there are.
+fn fail_each_call(scratch: &Scratch, contents: &Contents) -> usize {
+    let copy = scratch.path("copy");
+    let before = files(scratch);
+    for fails_at in 1.. {
+        let disk = Fragile::new(Event::Fails, fails_at);
+
+        let result = write_new(&disk, &copy, contents.clone());
+
+        let made = disk.calls().made;
+        let Err(error) = result else {
+            let mut after = files(scratch);
+            assert!(after.remove(&copy).is_some() && after == before, "one file is new");
+            assert_eq!(made.len(), fails_at - 1);
+            return made.len();
+        };
+        assert!(is_full(&error, &copy), "call {fails_at}: {error:?}");
+        assert_eq!(made.len(), fails_at, "nothing is done after a failure");
+        assert!(files(scratch) == before, "call {fails_at}, {:?}: a failed copy leaves nothing", made.last());
+    }
+    unreachable!("some number is larger than that of the calls")
+}
+
+#[test]
+fn whichever_call_of_a_merge_fails_nothing_is_left_and_the_next_one_goes_through() {
+    let scratch = Scratch::new("copies-merge");
+    let right = Undisturbed::new(&scratch, ITEMS, ITEMS);
+    let shards: Vec<_> = (1..=3).map(|index| scratch.path(&format!("shard-{index}"))).collect();
+    for (index, path) in (1..).zip(&shards) {
+        let options = RunOptions { shard: Shard::new(index, 3).unwrap(), ..options() };
+        run(&right.dataset, &Echo::new(), options, path).unwrap();
+    }
+
+    let calls = fail_each_call(&scratch, &join(&shards).unwrap());
+
+    assert_eq!(calls, CALLS);
+    assert!(fs::read(scratch.path("copy")).unwrap() == right.bytes);
+    right.check(&scratch.path("copy"), "merged");
+}
+
+#[test]
+fn whichever_call_of_a_canonical_copy_fails_nothing_is_left_and_the_next_one_goes_through() {
+    let scratch = Scratch::new("copies-canonical");
+    let right = Undisturbed::new(&scratch, ITEMS, ITEMS);
+    let path = scratch.path("threads");
+    run(&right.dataset, &Echo::new(), RunOptions { parallel: 4, ..options() }, &path).unwrap();
+    let mut contents = read(&path).unwrap();
+    contents.sort();
+
+    let calls = fail_each_call(&scratch, &contents);
+
+    assert_eq!(calls, CALLS);
+    assert!(fs::read(scratch.path("copy")).unwrap() == right.bytes);
+    right.check(&scratch.path("copy"), "canonical");
+}
+
+#[test]
+fn whichever_call_of_a_repair_fails_nothing_is_left_and_the_next_one_goes_through() {
+    let scratch = Scratch::new("copies-repair");
+    let right = Undisturbed::new(&scratch, ITEMS, ITEMS);
+    let path = scratch.path("damaged");
+    let mut damaged = right.bytes.clone();
+    damaged[ends(&right.bytes)[99] + 50] ^= 1;
+    fs::write(&path, damaged).unwrap();
+    assert!(matches!(read(&path), Err(Error::JournalCorrupt { .. })));
+    let (contents, report) = salvage(&path).unwrap();
+    assert_eq!((report.kept, report.lost.len()), (ITEMS as u64 - 1, 1));
+
+    let calls = fail_each_call(&scratch, &contents);
+
+    assert_eq!(calls, CALLS - 1);
+    let copy = scratch.path("copy");
+    let summary = run(&right.dataset, &Echo::new(), options(), &copy).unwrap();
+    assert_eq!((summary.resumed, summary.made), (ITEMS as u64 - 1, 1));
+    right.check(&copy, "repaired and resumed");
+}
+
+#[test]
+fn a_copy_that_was_killed_before_is_written_anew() {
+    let scratch = Scratch::new("copies-part");
+    let right = Undisturbed::new(&scratch, 5, 5);
+    let part = scratch.path("copy.part");
+    fs::write(&part, [&right.bytes[..], b"and more than the copy has"].concat()).unwrap();
+
+    write_new(&Fragile::whole(), &scratch.path("copy"), right.contents.clone()).unwrap();
+
+    assert!(fs::read(scratch.path("copy")).unwrap() == right.bytes);
+    assert!(!part.exists());
+}

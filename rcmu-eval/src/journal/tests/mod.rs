@@ -1,0 +1,7 @@
+//! What becomes of a journal when the disk fails, or the process dies, at any single call.
+
+mod copies;
+mod disks;
+mod faults;
+#[path = "../../../tests/runs/mod.rs"]
+mod runs;
