@@ -3,5 +3,6 @@
 mod copies;
 mod disks;
 mod faults;
+mod kills;
 #[path = "../../../tests/runs/mod.rs"]
 mod runs;
