@@ -7,18 +7,24 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Once,
 };
 
+use rcmu_core::Control;
 use rcmu_eval::{
-    Error,
+    Error, Reply,
     dataset::Dataset,
     journal::{self, Journal, Manifest, SyncPolicy},
-    run::Run,
+    run::{Answerer, Asked, Run},
 };
-use runs::{Echo, Scratch, dataset, options, run};
+use runs::{Echo, Logged, Scratch, Undisturbed, dataset, options, run, times_asked};
 
 /// Names the journal that a child process has to open.
 const OPENS: &str = "RCMU_TEST_OPENS";
+/// Names the folder in which a child process has to run.
+const RUNS: &str = "RCMU_TEST_RUNS";
+/// Items of that run.
+const ITEMS: usize = 200;
 
 fn manifest(dataset: &Dataset) -> Manifest {
     Run::new(dataset, &Echo::new(), options()).unwrap().manifest()
@@ -30,19 +36,56 @@ fn child() {
     let Some(path) = std::env::var_os(OPENS).map(PathBuf::from) else { return };
     let contents = journal::read(&path).unwrap();
     let opened = Journal::open(&path, &contents.manifest, SyncPolicy::EachRecord);
-    let result = match &opened {
-        Ok(_) => "writer".to_owned(),
+    tell(opened.as_ref().map(|_| ()));
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// Says what came of opening a journal.
+fn tell(opened: Result<(), &Error>) {
+    let result = match opened {
+        Ok(()) => "writer".to_owned(),
         Err(Error::ResultsLocked { pid, .. }) => format!("locked by {pid:?}"),
         Err(error) => format!("error: {error}"),
     };
     println!("\nRESULT {result}");
     std::io::stdout().flush().unwrap();
-    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
-fn opener(path: &Path) -> Child {
+/// Says that it writes when it is first asked, and answers when its input has ended.
+struct Gate {
+    logged: Logged,
+    first: Once,
+}
+
+impl Answerer for Gate {
+    fn identity(&self) -> String {
+        self.logged.identity()
+    }
+
+    fn answer(&self, asked: &Asked<'_>, control: &Control) -> Option<Reply> {
+        self.first.call_once(|| {
+            tell(Ok(()));
+            std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        });
+        self.logged.answer(asked, control)
+    }
+}
+
+/// The child's side: runs when it is told to, and says what came of it.
+#[test]
+fn running_child() {
+    let Some(folder) = std::env::var_os(RUNS).map(PathBuf::from) else { return };
+    let gate = Gate { logged: Logged::new(folder.join("asked")), first: Once::new() };
+    let dataset = dataset(&folder, ITEMS);
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    if let Err(error) = run(&dataset, &gate, options(), &folder.join("run")) {
+        tell(Err(&error));
+    }
+}
+
+fn spawn(test: &str, variable: &str, path: &Path) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["child", "--exact", "--nocapture", "--test-threads=1"]).env(OPENS, path);
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(variable, path);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
@@ -54,6 +97,17 @@ fn result(child: &mut Child) -> String {
         .expect("the child says what came of it")
 }
 
+/// Which of the children writes; the others have been told.
+fn writer(children: &mut [Child]) -> usize {
+    let results: Vec<_> = children.iter_mut().map(result).collect();
+    let writer = results.iter().position(|result| result == "writer").expect("one process writes");
+    let locked = format!("locked by Some({})", children[writer].id());
+    for (at, result) in results.iter().enumerate() {
+        assert!(at == writer || *result == locked, "{results:?}");
+    }
+    writer
+}
+
 #[test]
 fn of_eight_processes_one_writes_and_the_others_are_told_which() {
     let scratch = Scratch::new("eight");
@@ -61,14 +115,9 @@ fn of_eight_processes_one_writes_and_the_others_are_told_which() {
     let path = scratch.path("run");
     run(&dataset, &Echo::new(), options(), &path).unwrap();
 
-    let mut children: Vec<_> = (0..8).map(|_| opener(&path)).collect();
-    let results: Vec<_> = children.iter_mut().map(result).collect();
+    let mut children: Vec<_> = (0..8).map(|_| spawn("child", OPENS, &path)).collect();
+    let writer = writer(&mut children);
 
-    let writer = results.iter().position(|result| result == "writer").expect("one process writes");
-    let locked = format!("locked by Some({})", children[writer].id());
-    for (at, result) in results.iter().enumerate() {
-        assert!(at == writer || *result == locked, "{results:?}");
-    }
     // This process is refused too, until the writer is gone, whatever way it goes.
     assert!(matches!(
         Journal::open(&path, &manifest(&dataset), SyncPolicy::EachRecord),
@@ -81,4 +130,29 @@ fn of_eight_processes_one_writes_and_the_others_are_told_which() {
         child.wait().unwrap();
     }
     assert_eq!(Journal::open(&path, &manifest(&dataset), SyncPolicy::EachRecord).unwrap().len(), 2);
+}
+
+#[test]
+fn of_eight_processes_that_begin_a_run_at_once_one_asks_and_records() {
+    let scratch = Scratch::new("eight-runs");
+    let right = Undisturbed::new(&scratch, ITEMS, ITEMS);
+    for round in 0..3 {
+        let own = Scratch::new(&format!("eight-runs-{round}"));
+        // The picture is there before they all want to write it.
+        dataset(&own.path(""), ITEMS);
+        let mut children: Vec<_> = (0..8).map(|_| spawn("running_child", RUNS, &own.path(""))).collect();
+
+        for child in &mut children {
+            child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        }
+        writer(&mut children);
+
+        for child in &mut children {
+            drop(child.stdin.take());
+            assert!(child.wait().unwrap().success());
+        }
+        right.check(&own.path("run"), &format!("round {round}"));
+        let times = times_asked(&own.path("asked"));
+        assert!(times.len() == ITEMS && times.values().all(|times| *times == 1), "round {round}");
+    }
 }
