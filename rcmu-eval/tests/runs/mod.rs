@@ -7,6 +7,7 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
+    process::ExitStatus,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -171,6 +172,14 @@ pub(crate) fn times_asked(log: &Path) -> BTreeMap<String, u64> {
         *times.entry(line.trim_end().to_owned()).or_default() += 1;
     }
     times
+}
+
+/// Whether a process ended because it was killed, and of nothing else.
+pub(crate) fn is_kill(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::process::ExitStatusExt::signal(&status) == Some(9);
+    #[cfg(not(unix))]
+    return !status.success();
 }
 
 /// The finished run of a dataset to which nothing happened.

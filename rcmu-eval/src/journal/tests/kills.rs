@@ -4,13 +4,13 @@ use std::{
     env, fs,
     io::{BufRead, BufReader},
     path::PathBuf,
-    process::{Command, ExitStatus, Stdio},
+    process::{Command, Stdio},
 };
 
 use super::{
     disks::{Event, Fragile, STOPPED},
     faults::ends,
-    runs::{Echo, Logged, Scratch, Undisturbed, dataset, options, run, times_asked},
+    runs::{Echo, Logged, Scratch, Undisturbed, dataset, is_kill, options, run, times_asked},
 };
 use crate::{
     journal::{Journal, SyncPolicy, TornTail, canonical::join, merge, writer::write_new},
@@ -64,16 +64,6 @@ fn is_killed(scratch: &Scratch, job: &str, stops: &str) -> bool {
     let status = child.wait().unwrap();
     assert!(if stopped { is_kill(status) } else { status.success() }, "{stops}: {status}");
     stopped
-}
-
-#[cfg(unix)]
-fn is_kill(status: ExitStatus) -> bool {
-    std::os::unix::process::ExitStatusExt::signal(&status) == Some(9)
-}
-
-#[cfg(not(unix))]
-fn is_kill(status: ExitStatus) -> bool {
-    !status.success()
 }
 
 /// Goes on with what a killed process left, on the real disk.
