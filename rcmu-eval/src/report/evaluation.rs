@@ -55,7 +55,7 @@ pub struct Scores<'a> {
     manifest: &'a Manifest,
     entries: Vec<Entry<'a>>,
     /// The score of each entry.
-    scores: Vec<ItemScore>,
+    items: Vec<ItemScore>,
     /// Who judged texts, and what regions show.
     judges: String,
 }
@@ -104,12 +104,12 @@ impl<'a> Scores<'a> {
             }
         }
         let judges = format!("{}, {}", judges.entailment.identity(), judges.vision.identity());
-        Ok(Self { dataset, manifest, entries, scores, judges })
+        Ok(Self { dataset, manifest, entries, items: scores, judges })
     }
 
     /// The score of each answer, in the order of the dataset.
     pub fn items(&self) -> &[ItemScore] {
-        &self.scores
+        &self.items
     }
 
     /// Sums up.
@@ -118,14 +118,14 @@ impl<'a> Scores<'a> {
     ///
     /// [`Error::Item`] naming an item to show whose picture cannot be opened.
     pub fn report(&self, options: &ReportOptions) -> Result<Report, Error> {
-        let mut rows = summarise(&self.scores, &options.bootstrap);
-        rows.extend(summarise(&rotated_questions(&self.scores), &options.bootstrap));
-        let asked = || self.entries.iter().zip(&self.scores).filter(|(entry, _)| entry.sample.cited);
+        let mut rows = summarise(&self.items, &options.bootstrap);
+        rows.extend(summarise(&rotated_questions(&self.items), &options.bootstrap));
+        let asked = || self.entries.iter().zip(&self.items).filter(|(entry, _)| entry.sample.cited);
         let measured = asked().filter(|(_, score)| score.outcome.is_measured());
         let cited: Vec<_> = measured.filter_map(|(entry, score)| entry.cited(score)).collect();
         let failed = asked().filter(|(_, score)| !score.outcome.is_measured()).count();
         rows.extend(citation_rows(&cited, failed, &options.bootstrap));
-        let both = self.entries.iter().zip(&self.scores);
+        let both = self.entries.iter().zip(&self.items);
         let mut items: Vec<_> = both.map(|(entry, score)| self.item(entry, score)).collect();
         for place in report::shown(&items, options.shown) {
             items[place].picture_png = Some(self.picture(&items[place].sample)?);
@@ -146,7 +146,7 @@ impl<'a> Scores<'a> {
             settings: settings.map(|(name, value)| (name.to_owned(), value)).into(),
             allowed_failures: options.allowed_failures,
             rows,
-            outcomes: count_outcomes(&self.scores),
+            outcomes: count_outcomes(&self.items),
             shown: options.shown,
             items,
         })

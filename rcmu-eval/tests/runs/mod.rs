@@ -218,8 +218,11 @@ impl Undisturbed {
 
 /// Every form of the report.
 fn report(dataset: &Dataset, contents: &Contents, shown: usize) -> [String; 5] {
-    let options =
-        ReportOptions { shown, allowed_failures: dataset.items().len(), ..ReportOptions::default() };
+    let options = ReportOptions {
+        shown: Some(shown),
+        allowed_failures: dataset.items().len(),
+        ..ReportOptions::default()
+    };
     let scores = Scores::of(dataset, contents, &Judges::rules()).expect("it is about this dataset");
     let report = scores.report(&options).expect("the picture is there");
     let html = report.to_html().expect("the template fits");
