@@ -1,6 +1,7 @@
 //! Compares two runs of `evaluate` over the same items.
 //!
-//! `compare [--first JOURNAL] [--second JOURNAL] [--dataset FILE.jsonl|figurines|rcp] [--items N] [--out FILE.html]`
+//! `compare [--first JOURNAL] [--second JOURNAL] [--dataset FILE.jsonl|figurines|rcp] [--items N]
+//! [--colour C] [--rotations one|all] [--out FILE.html]`
 //!
 //! The dataset is that of both runs, named as for `evaluate`. Without options it compares `target/evaluation` with a run
 //! without pictures in `target/evaluation-no-picture`.
@@ -9,23 +10,11 @@ mod support;
 
 use std::{error::Error, fs};
 
-use rcmu_data::figurines::WorldOptions;
-use rcmu_eval::{
-    dataset::{Dataset, figurine_bench, figurine_scenes},
-    journal,
-    judge::Judges,
-    metrics::BootstrapOptions,
-    report::Scores,
-};
+use rcmu_eval::{journal, judge::Judges, metrics::BootstrapOptions, report::Scores};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = support::options(&["first", "second", "dataset", "items", "out"])?;
-    let number = |default| options.get("items").map_or(Ok(default), |text| text.parse::<usize>());
-    let dataset = match options.get("dataset").map_or("figurines", String::as_str) {
-        "figurines" => figurine_scenes(0, number(50)?, &WorldOptions::test().simple())?,
-        "rcp" => figurine_bench(0, number(10)?)?,
-        file => Dataset::open(file)?,
-    };
+    let options = support::options(&["first", "second", "dataset", "items", "colour", "rotations", "out"])?;
+    let dataset = support::dataset(&options)?;
     let path = |name: &str, default: &str| options.get(name).cloned().unwrap_or_else(|| default.to_owned());
     let first = journal::read(path("first", "target/evaluation/run.journal"))?;
     let second = journal::read(path("second", "target/evaluation-no-picture/run.journal"))?;

@@ -2,12 +2,13 @@
 //!
 //! `evaluate [--dataset FILE.jsonl|figurines|rcp] [--items N] [--mode full|no-picture|no-context|no-boxes|permuted]
 //! [--model DIR | --endpoint URL --name MODEL | --predictions FILE.jsonl] [--judge URL --judge-name MODEL]
-//! [--colour C] [--shard I/N] [--parallel N] [--shown N] [--out DIR]`
+//! [--colour C] [--rotations one|all] [--shard I/N] [--parallel N] [--shown N] [--out DIR]`
 //!
 //! Without options the bundled model answers questions about new scenes of the figurine world. A run that was cut goes
 //! on where it was. Rules judge what descriptions say, or the model at `--judge`; a judge that fails gives no score.
 //! With `--colour` every scene has a figurine of that colour, and only what names it is asked. `--shard 1/2` asks a half
-//! of the items; the example `join` makes one report of all parts. Keys are read from the variables `RCMU_API_KEY` and
+//! of the items; the example `join` makes one report of all parts. `--rotations all` asks a question of several options
+//! once for each rotation of them, `--shown` is the most items that pages show. Keys are read from the variables `RCMU_API_KEY` and
 //! `RCMU_JUDGE_KEY`.
 
 mod support;
@@ -27,8 +28,7 @@ use rcmu_eval::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let names =
-        "dataset items mode colour shard shown model endpoint name predictions judge judge-name parallel out";
+    let names = "dataset items rotations mode colour shard shown model endpoint name predictions judge judge-name parallel out";
     let options = support::options(&names.split(' ').collect::<Vec<_>>())?;
     let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
     let dataset = support::dataset(&options)?;

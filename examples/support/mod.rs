@@ -69,11 +69,16 @@ pub(crate) fn remote(
 pub(crate) fn dataset(options: &HashMap<String, String>) -> Result<Dataset, Box<dyn Error>> {
     let items = |default| options.get("items").map_or(Ok(default), |text| text.parse::<usize>());
     let (name, colour) = (options.get("dataset").map_or("figurines", String::as_str), options.get("colour"));
-    match (name, colour) {
-        ("figurines", _) => scenes(items(50)?, colour),
-        (_, Some(_)) => Err("--colour goes with the figurine world only".into()),
-        ("rcp", None) => Ok(figurine_bench(0, items(10)?)?),
-        (file, None) => Ok(Dataset::open(file)?),
+    let dataset = match (name, colour) {
+        ("figurines", _) => scenes(items(50)?, colour)?,
+        (_, Some(_)) => return Err("--colour goes with the figurine world only".into()),
+        ("rcp", None) => figurine_bench(0, items(10)?)?,
+        (file, None) => Dataset::open(file)?,
+    };
+    match options.get("rotations").map(String::as_str) {
+        None | Some("one") => Ok(dataset),
+        Some("all") => Ok(dataset.rotated()?),
+        Some(_) => Err("--rotations is none of one and all".into()),
     }
 }
 
@@ -85,8 +90,8 @@ fn scenes(count: usize, colour: Option<&String>) -> Result<Dataset, Box<dyn Erro
     world.layout.always = Some(*always.ok_or_else(|| format!("{word} is no colour of figurines"))?);
     let all = figurine_scenes(0, count, &world)?;
     let says = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(|other| other == word);
-    let names_it = |sample: &&Sample| says(&sample.question) || says(&sample.answer);
-    let items = all.items().iter().filter(names_it).cloned().collect();
+    let names_it = |sample: &Sample| says(&sample.question) || says(&sample.answer);
+    let items = all.items().iter().filter(|sample| names_it(sample)).cloned();
     Ok(Dataset::new(format!("{}-{word}", all.name()), "", items)?)
 }
 

@@ -63,8 +63,9 @@ fn right_answers_are_right_and_have_their_pictures() {
     assert_eq!(value(&report, "citation_f1_micro", "all"), Some(1.0));
     assert_eq!(value(&report, "context_followed", "all"), None, "nothing was permuted");
     assert_eq!(report.total(), dataset.items().len());
-    let png = report.items[0].picture_png.as_deref().unwrap();
+    let png = &report.pictures[report.items[0].picture.unwrap()];
     assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+    assert_eq!(report.pictures.len(), 12, "items about one scene share its picture");
     assert!(report.to_html().unwrap().contains("accuracy"));
 }
 
@@ -82,7 +83,7 @@ fn pages_show_wrong_items_first_and_files_hold_all() {
     // Shown are the wrong item, which is the last, and the first of the right ones.
     let [first, wrong] = [0, last].map(|at| &dataset.items()[at].id);
     assert_eq!(report.items[last].verdict(), Verdict::Wrong);
-    let pictured: Vec<_> = report.items.iter().filter(|item| item.picture_png.is_some()).collect();
+    let pictured: Vec<_> = report.items.iter().filter(|item| item.picture.is_some()).collect();
     assert_eq!(pictured.iter().map(|item| &item.sample.id).collect::<Vec<_>>(), [first, wrong]);
     let (page, list) = (report.to_html().unwrap(), report.to_markdown());
     assert_eq!(page.matches("<details class=\"item ").count(), 2);

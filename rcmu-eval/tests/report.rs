@@ -179,6 +179,10 @@ fn json_that_is_no_report_is_an_error() {
     assert!(
         matches!(Report::from_json(&cited), Err(Error::ReportField { field, .. }) if field == "items[0].cited")
     );
+    let missing = json.replacen("\"picture\": 0", "\"picture\": 1", 1);
+    assert!(
+        matches!(Report::from_json(&missing), Err(Error::ReportField { field, .. }) if field == "items[0].picture")
+    );
     assert!(Report::from_json(&"[".repeat(100_000)).is_err());
 }
 

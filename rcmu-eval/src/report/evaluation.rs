@@ -1,4 +1,9 @@
-use std::{borrow::Cow, collections::BTreeMap, io::Cursor, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    io::Cursor,
+    sync::Arc,
+};
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
 use rcmu_core::{FinishReason, ImageSize, Picture};
@@ -84,7 +89,7 @@ impl<'a> Scores<'a> {
         for record in &contents.records {
             replies.insert((record.place, record.repeat), &record.reply);
         }
-        let (mut entries, mut scores) = (Vec::new(), Vec::new());
+        let (mut entries, mut items) = (Vec::new(), Vec::new());
         for (place, sample) in (0..).zip(dataset.items()) {
             if !manifest.shard.contains(place) {
                 continue;
@@ -100,11 +105,11 @@ impl<'a> Scores<'a> {
                     score.item = format!("{}#{}", score.item, repeat + 1);
                 }
                 entries.push(Entry { sample, reply });
-                scores.push(score);
+                items.push(score);
             }
         }
         let judges = format!("{}, {}", judges.entailment.identity(), judges.vision.identity());
-        Ok(Self { dataset, manifest, entries, items: scores, judges })
+        Ok(Self { dataset, manifest, entries, items, judges })
     }
 
     /// The score of each answer, in the order of the dataset.
@@ -127,8 +132,16 @@ impl<'a> Scores<'a> {
         rows.extend(citation_rows(&cited, failed, &options.bootstrap));
         let both = self.entries.iter().zip(&self.items);
         let mut items: Vec<_> = both.map(|(entry, score)| self.item(entry, score)).collect();
+        let mut pictures = Vec::new();
+        let mut known: HashMap<&str, usize> = HashMap::new();
         for place in report::shown(&items, options.shown) {
-            items[place].picture_png = Some(self.picture(&items[place].sample)?);
+            let item = &mut items[place];
+            let cluster = self.items[place].cluster.as_str();
+            if !known.contains_key(cluster) {
+                known.insert(cluster, pictures.len());
+                pictures.push(self.picture(&item.sample)?);
+            }
+            item.picture = known.get(cluster).copied();
         }
         let manifest = self.manifest;
         let settings = [
@@ -148,6 +161,7 @@ impl<'a> Scores<'a> {
             rows,
             outcomes: count_outcomes(&self.items),
             shown: options.shown,
+            pictures,
             items,
         })
     }

@@ -73,7 +73,7 @@ impl Report {
     /// # Errors
     ///
     /// [`Error::ReportSyntax`] for anything that is no report, [`Error::ReportVersion`] for a report of another
-    /// version, [`Error::ReportField`] naming a citation of nothing.
+    /// version, [`Error::ReportField`] naming a citation of nothing, or a picture that is not there.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let syntax = |source| Error::ReportSyntax { source };
         let Version { schema, version } = serde_json::from_str(json).map_err(syntax)?;
@@ -91,6 +91,10 @@ impl Report {
             if let Some(number) = item.cited.iter().find(|&&number| number == 0 || number as usize > most) {
                 let message = format!("{number} is none of 1..={most}");
                 return Err(Error::ReportField { field: format!("items[{at}].cited"), message });
+            }
+            if let Some(place) = item.picture.filter(|&place| place >= report.pictures.len()) {
+                let message = format!("{place} is none of the {} pictures", report.pictures.len());
+                return Err(Error::ReportField { field: format!("items[{at}].picture"), message });
             }
         }
         Ok(report)
@@ -138,27 +142,24 @@ pub(super) mod shared {
 }
 
 /// Pictures as Base64.
-pub(super) mod picture {
+pub(super) mod pictures {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     use crate::report::text::{from_base64, to_base64};
 
-    #[allow(clippy::ref_option, reason = "serde gives the field as it is")]
     pub(in crate::report) fn serialize<S: Serializer>(
-        picture: &Option<Vec<u8>>,
+        pictures: &[Vec<u8>],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        match picture {
-            Some(bytes) => serializer.serialize_some(&to_base64(bytes)),
-            None => serializer.serialize_none(),
-        }
+        serializer.collect_seq(pictures.iter().map(|picture| to_base64(picture)))
     }
 
     pub(in crate::report) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Option<Vec<u8>>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| from_base64(&text).ok_or_else(|| D::Error::custom("the picture is no Base64")))
-            .transpose()
+    ) -> Result<Vec<Vec<u8>>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let read =
+            |text: String| from_base64(&text).ok_or_else(|| D::Error::custom("a picture is no Base64"));
+        texts.into_iter().map(read).collect()
     }
 }

@@ -70,6 +70,9 @@ pub struct Report {
     pub outcomes: OutcomeCounts,
     /// The most items that pages show; all where none.
     pub shown: Option<usize>,
+    /// The pictures of the items to show as PNG files, each once.
+    #[serde(with = "json::pictures")]
+    pub pictures: Vec<Vec<u8>>,
     /// All items, in the order of the dataset.
     pub items: Vec<ReportItem>,
 }
@@ -161,9 +164,9 @@ pub struct ReportItem {
     /// The item as it was shown to the generator.
     #[serde(with = "json::shared")]
     pub sample: Arc<Sample>,
-    /// Its picture as a PNG file; none leaves the boxes on an empty ground.
-    #[serde(with = "json::picture", default, skip_serializing_if = "Option::is_none")]
-    pub picture_png: Option<Vec<u8>>,
+    /// The place of its picture in [`Report::pictures`], from 0; none leaves the boxes on an empty ground.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<usize>,
     /// What the generator said.
     pub reply: Reply,
     /// How that was scored.
@@ -176,7 +179,7 @@ impl ReportItem {
     /// An item whose citations are read from the reply.
     pub fn new(
         sample: impl Into<Arc<Sample>>,
-        picture_png: Option<Vec<u8>>,
+        picture: Option<usize>,
         reply: Reply,
         score: ItemScore,
     ) -> Self {
@@ -191,7 +194,7 @@ impl ReportItem {
                 }
             }
         }
-        Self { sample, picture_png, reply, score, cited }
+        Self { sample, picture, reply, score, cited }
     }
 
     /// Whether it was right, as far as that is known.

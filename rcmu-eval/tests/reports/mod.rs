@@ -50,12 +50,7 @@ pub(crate) fn report_of(text: &str) -> Report {
     };
     let said = Reply::Text { text: text.into(), finish: text.into() };
     let items = vec![
-        ReportItem::new(
-            sample.clone(),
-            Some(text.as_bytes().to_vec()),
-            said.clone(),
-            score(Outcome::Scored, 1.0),
-        ),
+        ReportItem::new(sample.clone(), Some(0), said.clone(), score(Outcome::Scored, 1.0)),
         ReportItem::new(sample.clone(), None, said, score(Outcome::Scored, 0.0)),
         ReportItem::new(
             sample,
@@ -84,6 +79,7 @@ pub(crate) fn report_of(text: &str) -> Report {
         rows: vec![row("accuracy"), row(text)],
         outcomes: count_outcomes(items.iter().map(|item| &item.score)),
         shown: None,
+        pictures: vec![text.as_bytes().to_vec()],
         items,
     }
 }

@@ -4,7 +4,7 @@ use rcmu_prompt::parse;
 use crate::{
     Reply,
     report::{
-        ReportItem,
+        Report, ReportItem,
         html::{
             answer::{Segment, colour, segments},
             outcome_class,
@@ -60,9 +60,9 @@ pub(super) struct TargetView {
 }
 
 impl ItemView {
-    pub(super) fn new<'a>(item: &'a ReportItem, at: usize, pictures: &mut Pictures<'a>) -> Self {
+    pub(super) fn new(report: &Report, item: &ReportItem, at: usize, pictures: &mut Pictures) -> Self {
         let (sample, score) = (&item.sample, &item.score);
-        let picture = item.picture_png.as_deref().and_then(|png| pictures.place(png));
+        let picture = item.picture.and_then(|at| pictures.place(at, report.pictures.get(at)?));
         let (width, height) = picture.map_or((1000.0, 750.0), |place| {
             let picture = &pictures.embedded[place];
             (f64::from(picture.width), f64::from(picture.height))

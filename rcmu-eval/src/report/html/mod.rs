@@ -120,8 +120,11 @@ impl Report {
     pub fn to_html(&self) -> Result<String, Error> {
         let low = if self.rows.iter().any(|row| row.value < 0.0 || row.worst < 0.0) { -1.0 } else { 0.0 };
         let mut pictures = Pictures::default();
-        let items: Vec<_> =
-            self.listed().enumerate().map(|(at, item)| ItemView::new(item, at, &mut pictures)).collect();
+        let items: Vec<_> = self
+            .listed()
+            .enumerate()
+            .map(|(at, item)| ItemView::new(self, item, at, &mut pictures))
+            .collect();
         let headline = match self.headline() {
             Headline::Row(row) => Some(row_view(row, low, "")),
             Headline::Refused { .. } | Headline::Nothing => None,

@@ -9,8 +9,9 @@ const MAX_SIDE: u32 = 16_384;
 
 /// The pictures of a page, each once.
 #[derive(Default)]
-pub(super) struct Pictures<'a> {
-    places: HashMap<&'a [u8], Option<usize>>,
+pub(super) struct Pictures {
+    /// Where those of the report stand in the page.
+    places: HashMap<usize, Option<usize>>,
     pub(super) embedded: Vec<Embedded>,
 }
 
@@ -21,11 +22,11 @@ pub(super) struct Embedded {
     pub(super) url: String,
 }
 
-impl<'a> Pictures<'a> {
-    /// The place of the picture in the page; none for what does not begin as a PNG file.
-    pub(super) fn place(&mut self, png: &'a [u8]) -> Option<usize> {
+impl Pictures {
+    /// The place in the page of the report's picture `at`, which is `png`; none for what does not begin as a PNG file.
+    pub(super) fn place(&mut self, at: usize, png: &[u8]) -> Option<usize> {
         let embedded = &mut self.embedded;
-        *self.places.entry(png).or_insert_with(|| {
+        *self.places.entry(at).or_insert_with(|| {
             let (width, height) = png_size(png)?;
             embedded.push(Embedded {
                 width,
