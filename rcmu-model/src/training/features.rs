@@ -39,7 +39,7 @@ impl FeatureStore {
     }
 
     /// How many pictures' features are kept.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "flex"))]
     pub(crate) fn len(&self) -> usize {
         self.lock().features.len()
     }

@@ -1,0 +1,67 @@
+//! Adapters: trained, merged, written, read.
+
+use super::*;
+
+#[test]
+fn adapters_change_little_memory_and_merge_exactly() {
+    let lora = LoraSettings { rank: 2, alpha: 4.0, ..LoraSettings::default() };
+    let mut trainer = trainer(TrainSettings { lora: Some(lora), ..settings() });
+    let before = weights(&trainer);
+    for _ in 0..6 {
+        trainer.step(&Colours).expect("a step");
+    }
+    for (parameter, old) in trainer.parameters.iter().zip(&before) {
+        let now = to_host(parameter.value.clone()).expect("on the host");
+        assert_eq!(now != *old, lora::is_factor(&parameter.name), "{}", parameter.name);
+    }
+    let scratch = Scratch::new("lora");
+    trainer.export(&scratch.0, crate::ComputeDtype::F32).expect("written");
+    let merged =
+        Trainer::new(&scratch.0, &Device::flex(), settings(), &LoadOptions::default()).expect("it loads");
+
+    let unmerged = trainer.validation_loss(&Colours, 6).expect("a loss");
+    let difference = (unmerged - merged.validation_loss(&Colours, 6).expect("a loss")).abs();
+
+    assert!(difference <= 1e-5, "{difference}");
+    assert!(trainer.trained_parameters() * 8 < trainer.model().parameter_count());
+}
+
+#[test]
+fn an_adapter_comes_back_from_its_files() {
+    let lora = LoraSettings { rank: 2, alpha: 4.0, ..LoraSettings::default() };
+    let mut trained = trainer(TrainSettings { lora: Some(lora.clone()), ..settings() });
+    for _ in 0..6 {
+        trained.step(&Colours).expect("a step");
+    }
+    let scratch = Scratch::new("adapter");
+    trained.export_adapter(&scratch.0).expect("written");
+
+    let mut resumed = trainer(TrainSettings { lora: Some(lora.clone()), ..settings() });
+    assert_ne!(weights(&resumed), weights(&trained));
+    resumed.load_adapter(&scratch.0).expect("it fits");
+    assert_eq!(weights(&resumed), weights(&trained));
+
+    let merged = Scratch::new("adapter-merged");
+    trained.export(&merged.0, crate::ComputeDtype::F32).expect("written");
+    let merged = crate::Model::load(&merged.0, &Device::flex(), &LoadOptions::default(), &mut |_| ())
+        .expect("what was written loads");
+    let adapted = trained.model().with_adapter(&scratch.0).expect("it fits");
+    assert_eq!(answer(&adapted), answer(&merged));
+    assert_ne!(answer(&adapted), answer(trained.model()));
+    assert_ne!(rcmu_core::Generator::identity(&adapted), rcmu_core::Generator::identity(trained.model()));
+
+    let half = LoadOptions { dtype: Some(crate::ComputeDtype::Bf16), ..LoadOptions::default() };
+    let half = crate::Model::load(&tiny(), &Device::flex(), &half, &mut |_| ()).expect("it loads");
+    let half = half.with_adapter(&scratch.0).expect("it fits");
+    assert_eq!(
+        half.network().dtype(),
+        burn::tensor::DType::BF16,
+        "an adapter leaves the model's numbers as they are"
+    );
+
+    let other = LoraSettings { rank: 3, ..lora };
+    let mut other = trainer(TrainSettings { lora: Some(other), ..settings() });
+    assert!(matches!(other.load_adapter(&scratch.0), Err(TrainError::Checkpoint { .. })));
+    fs::write(scratch.0.join("adapter_model.safetensors"), b"no tensors").expect("written");
+    assert!(matches!(trained.model().with_adapter(&scratch.0), Err(TrainError::Checkpoint { .. })));
+}
