@@ -1,6 +1,12 @@
+use std::cell::RefCell;
+
 use burn::tensor::{
-    Device, Distribution, Tensor,
+    Device, Tensor, TensorData,
     activation::{log_softmax, silu, softmax},
+};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore as _, SeedableRng as _},
 };
 
 use super::{Heads, Word, attend, rms_norm, swiglu, told};
@@ -11,8 +17,23 @@ fn device() -> Device {
     Device::flex().autodiff()
 }
 
+thread_local! {
+    /// Every test has a thread of its own, and so the same numbers in every run.
+    static NUMBERS: RefCell<ChaCha8Rng> = RefCell::new(ChaCha8Rng::seed_from_u64(1));
+}
+
+/// Numbers of mean 0 and variance 1, evenly from -√3 to √3.
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-    Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &device()).require_grad()
+    let numbers: Values = NUMBERS.with_borrow_mut(|numbers| {
+        let mut next = || f64::from(numbers.next_u32()) / f64::from(u32::MAX) * 2.0 - 1.0;
+        (0..shape.iter().product()).map(|_| (next() * 3_f64.sqrt()) as f32).collect()
+    });
+    Tensor::from_data(TensorData::new(numbers, shape), &device())
+}
+
+/// The same as inputs whose gradients are asked for.
+fn tracked<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    random(shape).require_grad()
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Values {
@@ -25,7 +46,7 @@ fn assert_same<const D: usize, const E: usize>(
     inputs: &[Tensor<E>],
     [found, expected]: [Tensor<D>; 2],
 ) {
-    let weights = Tensor::<D>::random(found.dims(), Distribution::Normal(0.0, 1.0), &device());
+    let weights = random(found.dims());
     let outcome = |out: Tensor<D>| {
         let gradients = (out.clone() * weights.clone()).sum().backward();
         let all = inputs.iter().map(|input| values(input.grad(&gradients).expect("it is tracked")));
@@ -80,9 +101,9 @@ fn attention_and_its_gradients_equal_the_composed_ones() {
         (36, 4, 4, 12, false),
     ] {
         let shape = Heads { batch: 2, seq, heads, kv_heads, head_dim, causal };
-        let rows = |heads: usize| random([2 * seq, heads * head_dim]);
+        let rows = |heads: usize| tracked([2 * seq, heads * head_dim]);
         let (query, key, value) = (rows(heads), rows(kv_heads), rows(kv_heads));
-        let angles = Tensor::<4>::random([2, 1, seq, head_dim / 2], Distribution::Default, &device()) * 6.0;
+        let angles = random([2, 1, seq, head_dim / 2]) * 3.0;
         let angles = Tensor::cat(vec![angles.clone(), angles], 3);
         let tables = [angles.clone().cos(), angles.sin()];
         let inputs = [&query, &key, &value];
@@ -91,14 +112,14 @@ fn attention_and_its_gradients_equal_the_composed_ones() {
 
         let expected = composed(inputs, tables, shape);
         // With one token the weights are 1 whatever the queries and keys are.
-        let tracked = if seq == 1 { vec![value.clone()] } else { vec![query, key, value.clone()] };
-        assert_same(&format!("{shape:?}"), &tracked, [found, expected]);
+        let asked = if seq == 1 { vec![value.clone()] } else { vec![query, key, value.clone()] };
+        assert_same(&format!("{shape:?}"), &asked, [found, expected]);
     }
 }
 
 #[test]
 fn norms_and_gates_equal_the_composed_ones() {
-    let (x, y, weight) = (random([9, 37]), random([9, 37]), random([1, 37]));
+    let (x, y, weight) = (tracked([9, 37]), tracked([9, 37]), tracked([1, 37]));
 
     let found = rms_norm(&x, &weight.clone().reshape([37]), 1e-6).expect("the device has it");
     let scale = (x.clone().square().mean_dim(1) + 1e-6).sqrt().recip();
@@ -110,7 +131,7 @@ fn norms_and_gates_equal_the_composed_ones() {
 
 #[test]
 fn the_loss_of_words_equals_the_composed_one() {
-    let logits = random([5, 70]);
+    let logits = tracked([5, 70]);
     let words: [Word; 4] = [(0, 3, 0.5), (0, 69, 0.5), (2, 0, 2.0), (4, 16, 0.25)];
 
     let found = told(&logits, &words).expect("the device has it");
