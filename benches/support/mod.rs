@@ -1,9 +1,11 @@
 //! The model that the benches run: the tiny random one, or the directory in `RCMU_BENCH_MODEL`; its weights as they compute,
 //! or in the format in `RCMU_BENCH_WEIGHTS`.
 
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
 use std::sync::OnceLock;
 
-use rcmu::{LoadOptions, Rcmu, WeightFormat};
+use rcmu::{LoadOptions, Rcmu, WeightFormat, WeightFormats};
 
 /// Loads the model once for all benches of a program, on the default device.
 pub(crate) fn model() -> &'static Rcmu {
@@ -11,14 +13,16 @@ pub(crate) fn model() -> &'static Rcmu {
     MODEL.get_or_init(|| {
         let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/golden/tiny_bf16");
         let dir = std::env::var("RCMU_BENCH_MODEL").unwrap_or_else(|_| tiny.to_owned());
-        let options = match std::env::var("RCMU_BENCH_WEIGHTS") {
-            Ok(name) => LoadOptions::default().with_weights(
-                WeightFormat::named(&name).expect("`RCMU_BENCH_WEIGHTS` is f32, bf16, q8 or q4"),
-            ),
-            Err(_) => LoadOptions::default(),
-        };
+        let options = LoadOptions::default();
+        let options = formats().map_or(options.clone(), |formats| options.with_weights(formats));
         Rcmu::load(&dir, &options).expect("`RCMU_BENCH_MODEL` names a checkpoint directory")
     })
+}
+
+/// The formats in `RCMU_BENCH_WEIGHTS`, if it is set.
+pub(crate) fn formats() -> Option<WeightFormats> {
+    let name = std::env::var("RCMU_BENCH_WEIGHTS").ok()?;
+    Some(WeightFormat::named(&name).expect("`RCMU_BENCH_WEIGHTS` is f32, bf16, q8 or q4").into())
 }
 
 /// Prints what is measured, with its size, dtype and device.

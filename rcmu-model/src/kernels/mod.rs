@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! f32 rows ─ pack ─► Packed [out, in] ─┬─ linear ─► y, few rows: each weight is read once, by every row of x
-//!                                      └─ expand ─► f32 [out, in], many rows: burn's own product follows
+//!                                      └─ product ─► y, many rows: weights are made f32 block by block, then tiles
 //! ```
 //!
 //! No `unsafe`: the loops are written so that the compiler makes vector instructions of them, and `pulp` picks the copy
@@ -19,10 +19,10 @@
 mod dot;
 mod format;
 mod pack;
+mod product;
+mod quantised;
 #[cfg(test)]
 mod tests;
-
-use std::ops::Range;
 
 use half::bf16;
 use rayon::prelude::*;
@@ -30,11 +30,12 @@ use rayon::prelude::*;
 #[cfg(all(feature = "flex", feature = "train"))]
 pub(crate) use dot::{Work, with_vectors};
 pub use format::{WeightFormat, WeightFormats};
+use quantised::Activations;
 
 /// Weights that share a scale.
 pub(crate) const GROUP: usize = 32;
-/// Rows of activations from which on expanding the weights and a blocked product is faster than inner products.
-pub(crate) const FEW_ROWS: usize = 16;
+/// The most rows of activations for which inner products are faster than tiles.
+pub(crate) const FEW_ROWS: usize = 12;
 /// Weights of a task below which sharing it out costs more than it saves.
 const TASK_WEIGHTS: usize = 1 << 15;
 
@@ -125,32 +126,39 @@ impl Packed {
         assert!(x.len().is_multiple_of(self.inputs), "activations are rows of the layer's width");
         let rows = x.len() / self.inputs;
         let block = self.block();
-        if rows == 1 {
-            let sums = dot::group_sums(x);
-            let mut y = vec![0.0; self.outputs];
-            y.par_chunks_mut(block).enumerate().for_each(|(at, y)| {
-                dot::with_vectors(Single { packed: self, first: at * block, x, sums: &sums, y });
-            });
-            return y;
-        }
         // Weight by weight first: `[out, rows]`.
         let mut columns = vec![0.0; self.outputs * rows];
-        columns.par_chunks_mut(block * rows).enumerate().for_each(|(at, columns)| {
-            let weights = &mut vec![0.0; self.inputs];
-            dot::with_vectors(Several { packed: self, first: at * block, x, weights, columns });
-        });
+        let tasks = columns.par_chunks_mut((block * rows).max(1)).enumerate();
+        let tasks = tasks.map(|(at, columns)| Task { packed: self, first: at * block, columns });
+        if let Values::Q8 { .. } | Values::Q4 { .. } = self.values {
+            let x: Vec<_> = x.chunks_exact(self.inputs).map(Activations::new).collect();
+            tasks.for_each(|task| {
+                // Of several rows, all but the first would find the weights unpacked.
+                let room = if rows > 1 { self.inputs } else { 0 };
+                quantised::with_pairs(Quantised { task, x: &x, numbers: &mut vec![0; room] });
+            });
+        } else if rows == 1 {
+            tasks.for_each(|task| dot::with_vectors(Single { task, x }));
+        } else {
+            tasks.for_each(|task| {
+                dot::with_vectors(Several { task, x, weights: &mut vec![0.0; self.inputs] });
+            });
+        }
+        if rows == 1 {
+            return columns;
+        }
         let transposed = |row: usize| columns.iter().skip(row).step_by(rows).copied();
         (0..rows).flat_map(transposed).collect()
     }
 
-    /// Neighbouring rows as f32 numbers, `[rows, in]`.
-    pub(crate) fn expand(&self, rows: Range<usize>) -> Vec<f32> {
-        let mut out = vec![0.0; rows.len() * self.inputs];
-        let block = rows.len().div_ceil(rayon::current_num_threads()).max(1);
-        out.par_chunks_mut(block * self.inputs).enumerate().for_each(|(at, out)| {
-            dot::with_vectors(Expansion { packed: self, first: rows.start + at * block, out });
-        });
-        out
+    /// `x Wᵀ` for many rows: weights are made f32 block by block.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[rows, in]`
+    /// - output: `[rows, out]`
+    pub(crate) fn product(&self, x: &[f32]) -> Vec<f32> {
+        product::product(self, x)
     }
 
     /// Some rows as f32 numbers, `[rows, in]`.
@@ -185,59 +193,78 @@ impl Packed {
     }
 }
 
-/// Some outputs for one row of activations.
-struct Single<'a> {
+/// Outputs from `first` on, `[outputs, rows]`.
+struct Task<'a> {
     packed: &'a Packed,
     first: usize,
+    columns: &'a mut [f32],
+}
+
+/// For one row of activations.
+struct Single<'a> {
+    task: Task<'a>,
     x: &'a [f32],
-    sums: &'a [f32],
-    y: &'a mut [f32],
 }
 
 impl dot::Work for Single<'_> {
     #[inline(always)]
     fn run(self) {
-        for (out, y) in (self.first..).zip(self.y) {
-            *y = dot::dot(self.packed.row(out), self.x, self.sums);
+        let Task { packed, first, columns } = self.task;
+        for (out, y) in (first..).zip(columns) {
+            *y = dot::dot(packed.row(out), self.x);
         }
     }
 }
 
-/// Some outputs for several rows of activations, `[outputs, rows]`.
+/// For several rows of activations.
 struct Several<'a> {
-    packed: &'a Packed,
-    first: usize,
+    task: Task<'a>,
     x: &'a [f32],
+    /// Room for one row of weights.
     weights: &'a mut [f32],
-    columns: &'a mut [f32],
 }
 
 impl dot::Work for Several<'_> {
     #[inline(always)]
     fn run(self) {
-        let inputs = self.packed.inputs;
-        let rows = self.x.len() / inputs;
-        for (out, column) in (self.first..).zip(self.columns.chunks_exact_mut(rows)) {
-            dot::expand(self.packed.row(out), self.weights);
-            for (y, x) in column.iter_mut().zip(self.x.chunks_exact(inputs)) {
-                *y = dot::dot(Row::F32(self.weights), x, &[]);
+        let Task { packed, first, columns } = self.task;
+        let rows = self.x.len() / packed.inputs;
+        for (out, column) in (first..).zip(columns.chunks_exact_mut(rows)) {
+            dot::expand(packed.row(out), self.weights);
+            for (y, x) in column.iter_mut().zip(self.x.chunks_exact(packed.inputs)) {
+                *y = dot::dot(Row::F32(self.weights), x);
             }
         }
     }
 }
 
-/// Some rows as f32 numbers.
-struct Expansion<'a> {
-    packed: &'a Packed,
-    first: usize,
-    out: &'a mut [f32],
+/// For rows of activations of 16 bits.
+struct Quantised<'a> {
+    task: Task<'a>,
+    x: &'a [Activations],
+    /// Room for one row of weights, or none where one row of activations is all there is.
+    numbers: &'a mut [i8],
 }
 
-impl dot::Work for Expansion<'_> {
+impl quantised::PairWork for Quantised<'_> {
     #[inline(always)]
-    fn run(self) {
-        for (row, out) in (self.first..).zip(self.out.chunks_exact_mut(self.packed.inputs)) {
-            dot::expand(self.packed.row(row), out);
+    fn run(self, pairs: impl quantised::Pairs) {
+        let Task { packed, first, columns } = self.task;
+        for (out, column) in (first..).zip(columns.chunks_exact_mut(self.x.len())) {
+            let row = match packed.row(out) {
+                Row::Q4(quants, scales) if !self.numbers.is_empty() => {
+                    quantised::unpack(quants, self.numbers);
+                    Row::Q8(self.numbers, scales)
+                }
+                row => row,
+            };
+            for (y, x) in column.iter_mut().zip(self.x) {
+                *y = match row {
+                    Row::Q8(quants, scales) => quantised::dot_q8(pairs, quants, scales, x),
+                    Row::Q4(quants, scales) => quantised::dot_q4(pairs, quants, scales, x),
+                    Row::F32(_) | Row::Bf16(_) => unreachable!("only weights of 8 and 4 bits come here"),
+                };
+            }
         }
     }
 }

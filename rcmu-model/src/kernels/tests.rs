@@ -18,7 +18,7 @@ fn numbers(count: usize, seed: u64) -> Vec<f32> {
 
 /// All weights as f32 numbers.
 fn all(packed: &Packed) -> Vec<f32> {
-    packed.expand(0..packed.dims()[0])
+    packed.rows(&(0..packed.dims()[0] as u32).collect::<Vec<_>>())
 }
 
 /// `x Wᵀ` in f64.
@@ -27,25 +27,51 @@ fn by_hand(weights: &[f32], x: &[f32], inputs: usize) -> Vec<f64> {
     x.chunks(inputs).flat_map(|x| weights.chunks(inputs).map(move |w| product(x, w))).collect()
 }
 
+/// What the layers multiply: activations of 16 bits next to integers, and those given next to floats.
+fn multiplied(packed: &Packed, x: &[f32]) -> Vec<f32> {
+    match packed.row(0) {
+        Row::F32(_) | Row::Bf16(_) => x.to_vec(),
+        Row::Q8(..) | Row::Q4(..) => Activations::new(x).values(),
+    }
+}
+
+/// Compares with the formula in f64.
+fn assert_products(what: &str, found: &[f32], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (found, expected) in found.iter().zip(expected) {
+        let error = (f64::from(*found) - expected).abs();
+        // Sums of up to 288 products of numbers below 1 in f32.
+        assert!(error < 2e-5, "{what}: {found} and {expected}");
+    }
+}
+
 #[test]
 fn layers_equal_the_formula_on_their_own_weights() {
     for (format, rows, [outputs, inputs]) in FORMATS
         .into_iter()
         .flat_map(|format| [1, 2, 7, 16].map(|rows| (format, rows)))
-        .flat_map(|(format, rows)| [[1, 32], [5, 96], [700, 160], [33, 50]].map(|dims| (format, rows, dims)))
+        .flat_map(|(format, rows)| [[1, 32], [5, 288], [700, 160], [33, 50]].map(|dims| (format, rows, dims)))
     {
         let packed = Packed::new(format, [outputs, inputs], numbers(outputs * inputs, 1));
         let x = numbers(rows * inputs, 2);
 
-        let found = packed.linear(&x);
-        let expected = by_hand(&all(&packed), &x, inputs);
+        let expected = by_hand(&all(&packed), &multiplied(&packed, &x), inputs);
+        assert_products(&format!("{format:?} {rows} × {:?}", packed.dims()), &packed.linear(&x), &expected);
+    }
+}
 
-        assert_eq!(found.len(), expected.len());
-        for (found, expected) in found.iter().zip(expected) {
-            let error = (f64::from(*found) - expected).abs();
-            // Sums of up to 160 products of numbers below 1 in f32.
-            assert!(error < 2e-5, "{format:?} {rows} × [{outputs}, {inputs}]: {found} and {expected}");
-        }
+#[test]
+fn products_of_many_rows_equal_the_formula() {
+    for (format, rows, [outputs, inputs]) in
+        FORMATS.into_iter().flat_map(|format| [1, 17, 70].map(|rows| (format, rows))).flat_map(
+            |(format, rows)| [[1, 32], [100, 288], [205, 256], [33, 50]].map(|dims| (format, rows, dims)),
+        )
+    {
+        let packed = Packed::new(format, [outputs, inputs], numbers(outputs * inputs, 7));
+        let x = numbers(rows * inputs, 8);
+
+        let expected = by_hand(&all(&packed), &x, inputs);
+        assert_products(&format!("{format:?} {rows} × {:?}", packed.dims()), &packed.product(&x), &expected);
     }
 }
 
@@ -54,9 +80,14 @@ fn vector_units_do_not_change_a_bit() {
     for format in FORMATS {
         let packed = Packed::new(format, [40, 320], numbers(40 * 320, 3));
         let x = numbers(320, 4);
-        let sums = dot::group_sums(&x);
+        let quantised = Activations::new(&x);
+        let by_row = |row: usize| match packed.row(row) {
+            Row::Q8(quants, scales) => quantised::dot_q8(quantised::Plain, quants, scales, &quantised),
+            Row::Q4(quants, scales) => quantised::dot_q4(quantised::Plain, quants, scales, &quantised),
+            floats => dot::dot(floats, &x),
+        };
 
-        let plain: Vec<u32> = (0..40).map(|row| dot::dot(packed.row(row), &x, &sums).to_bits()).collect();
+        let plain: Vec<u32> = (0..40).map(|row| by_row(row).to_bits()).collect();
         let vectors: Vec<u32> = packed.linear(&x).iter().map(|y| y.to_bits()).collect();
 
         assert_eq!(plain, vectors, "{format:?}");
@@ -116,6 +147,21 @@ proptest! {
             let back = all(&Packed::new(format, [1, GROUP], values.clone()));
             for (value, back) in values.iter().zip(back) {
                 prop_assert!((value - back).abs() <= bound, "{:?}: {} and {}", format, value, back);
+            }
+        }
+    }
+
+    #[test]
+    fn activations_move_by_half_a_step_of_sixteen_bits_at_most(
+        x in proptest::collection::vec(-1000.0_f32..1000.0, 2 * GROUP),
+    ) {
+        let values = Activations::new(&x).values();
+        for (x, values) in x.chunks(GROUP).zip(values.chunks(GROUP)) {
+            let largest = x.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+            for (x, value) in x.iter().zip(values) {
+                // Half a step, and what f32 rounds in scale, inverse and product.
+                let bound = largest / 32_767.0 / 2.0 + 4.0 * f32::EPSILON * x.abs();
+                prop_assert!((x - value).abs() <= bound, "{} and {}", x, value);
             }
         }
     }

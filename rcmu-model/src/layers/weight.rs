@@ -83,23 +83,12 @@ impl Weight {
     }
 }
 
-/// Values of a packed matrix that are made f32 at a time: 1 Mi, 4 MiB, which stay in the cache until they are used.
-const EXPANDED: usize = 1 << 20;
-
-/// `x Wᵀ` over packed weights: inner products where each weight is used a few times, expanded blocks where it is used often.
+/// `x Wᵀ` over packed weights: inner products where each weight is used a few times, tiles where it is used often.
 fn packed_product(packed: &Packed, x: Tensor<2>) -> Tensor<2> {
-    let ([rows, _], [outputs, inputs], device) = (x.dims(), packed.dims(), x.device());
-    if rows <= FEW_ROWS {
-        let x = x.into_data().try_to_vec::<f32>().expect("activations next to packed weights are f32");
-        return on_device(packed.linear(&x), [rows, outputs], &device);
-    }
-    let step = (EXPANDED / inputs).max(1);
-    let blocks = (0..outputs).step_by(step).map(|start| {
-        let block = start..outputs.min(start + step);
-        let shape = [block.len(), inputs];
-        x.clone().matmul(on_device(packed.expand(block), shape, &device).transpose())
-    });
-    Tensor::cat(blocks.collect(), 1)
+    let ([rows, _], [outputs, _], device) = (x.dims(), packed.dims(), x.device());
+    let x = x.into_data().try_to_vec::<f32>().expect("activations next to packed weights are f32");
+    let y = if rows <= FEW_ROWS { packed.linear(&x) } else { packed.product(&x) };
+    on_device(y, [rows, outputs], &device)
 }
 
 fn on_device(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {

@@ -1,0 +1,116 @@
+//! A whole answer: load, picture, prompt, 128 tokens, then a second question and a changed text, beside what the machine
+//! can read per second. One line of JSON.
+//!
+//! The model is that of the other benches (`RCMU_BENCH_MODEL`, `RCMU_BENCH_WEIGHTS`); `RCMU_BENCH_TOKENS` changes the
+//! number of new tokens. Every process loads once, so that its peak of memory is that of one format.
+
+use std::{hint::black_box, thread, time::Instant};
+
+use rcmu::{
+    WeightFormat, WeightFormats,
+    core::{Control, GenerateOptions, Question, Scene, Stats},
+    model::{Session, config::TextConfig},
+    prompt::PromptBuilder,
+};
+
+mod support;
+
+const ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
+
+fn main() {
+    let before = read_bandwidth();
+    let started = Instant::now();
+    let model = support::model().model();
+    let load = started.elapsed().as_secs_f64();
+    let new_tokens =
+        std::env::var("RCMU_BENCH_TOKENS").map_or(128, |n| n.parse().expect("a number of tokens"));
+    let mut session = model.session();
+    let scene = scene("");
+    let first = ask(&mut session, &scene, "Describe the image.", new_tokens);
+    let second = ask(&mut session, &scene, "Who owns the robot?", 1);
+    let edited = ask(&mut session, &self::scene(" She wears a hat."), "Who owns the robot?", 1);
+    let peak = peak_bytes();
+    let after = read_bandwidth();
+
+    let formats = support::formats().unwrap_or_else(|| WeightFormats::all(WeightFormat::F32));
+    let context = first.prompt_tokens as u64 + first.new_tokens as u64 / 2;
+    let bytes = bytes_per_token(&model.config().text, formats, context);
+    let tokens_per_second = first.tokens_per_second();
+    let read = tokens_per_second * bytes as f64;
+    let line = serde_json::json!({
+        "weights": format!("{formats:?}"),
+        "bandwidth_gb_s": [before / 1e9, after / 1e9],
+        "load_s": load,
+        "vision_s": first.vision_time.as_secs_f64(),
+        "prompt_tokens": first.prompt_tokens,
+        "prefill_s": first.prefill_time.as_secs_f64(),
+        "prefill_tokens_s": first.prompt_tokens as f64 / first.prefill_time.as_secs_f64(),
+        "first_token_s": first.time_to_first_token().as_secs_f64(),
+        "new_tokens": first.new_tokens,
+        "decode_tokens_s": tokens_per_second,
+        "bytes_per_token": bytes,
+        "share_of_bandwidth": read / before.midpoint(after),
+        "second_question_s": second.time_to_first_token().as_secs_f64(),
+        "second_question_reused": second.reused_tokens,
+        "edited_text_s": edited.time_to_first_token().as_secs_f64(),
+        "edited_text_reused": edited.reused_tokens,
+        "weight_bytes": model.weight_bytes(),
+        "peak_bytes": peak,
+    });
+    println!("{line}");
+}
+
+/// The bundled picture with its three regions; something is added to what the second is told.
+fn scene(added: &str) -> Scene {
+    let scene = rcmu::open(format!("{ASSETS}/scene.png")).expect("the picture opens");
+    let regions = rcmu::open_regions(format!("{ASSETS}/regions.json"), scene.clone()).expect("regions");
+    regions.regions().iter().fold(scene, |scene, (id, region)| {
+        let info = format!("{}{}", region.info(), if id.number() == 2 { added } else { "" });
+        scene.region(region.label(), region.bbox().expect("a box"), info).expect("a region")
+    })
+}
+
+fn ask(session: &mut Session, scene: &Scene, question: &str, new_tokens: u32) -> Stats {
+    let question = Question::new(question).expect("a question").with_citations();
+    let built = PromptBuilder::new(scene, &question).build().expect("a prompt");
+    let request = built.into_request(GenerateOptions::greedy(new_tokens));
+    session.generate(&request, &Control::default(), &mut |_| ()).expect("an answer").stats
+}
+
+/// Bytes that one token of decoding reads: the decoder's matrices, the head, and keys and values of the tokens before.
+fn bytes_per_token(text: &TextConfig, formats: WeightFormats, context: u64) -> u64 {
+    let [hidden, kv, inner] =
+        [text.hidden_size, text.num_key_value_heads * text.head_dim(), text.intermediate_size]
+            .map(|n| n as u64);
+    let layer = 2 * hidden * hidden + 2 * hidden * kv + 3 * hidden * inner;
+    let layers = text.num_hidden_layers as u64;
+    let cache = layers * 2 * kv * context * 4;
+    formats.decoder.bytes(layers * layer) + formats.table.bytes(hidden * text.vocab_size as u64) + cache
+}
+
+/// Bytes per second that all threads read from memory together: the median of seven passes over 1 GiB.
+fn read_bandwidth() -> f64 {
+    let values = vec![1_u64; 1 << 27];
+    let part = values.len().div_ceil(thread::available_parallelism().map_or(1, usize::from));
+    let sum = |part: &[u64]| black_box(part.iter().fold(0_u64, |sum, value| sum.wrapping_add(*value)));
+    let mut seconds: Vec<f64> = (0..7)
+        .map(|_| {
+            let started = Instant::now();
+            thread::scope(|threads| {
+                for part in values.chunks(part) {
+                    threads.spawn(move || sum(part));
+                }
+            });
+            started.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    size_of_val(values.as_slice()) as f64 / seconds[3]
+}
+
+/// The most memory that this process has held, as Linux counts it; none elsewhere.
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
+}
