@@ -154,9 +154,8 @@ mod tests {
     /// Plain attention of one query head, written out with f64 numbers.
     fn by_hand(q: &[f32], k: &[f32], v: &[f32], dim: usize, visible: usize) -> Vec<f32> {
         let scale = 1.0 / (dim as f64).sqrt();
-        let dot = |a: &[f32], b: &[f32]| {
-            a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>()
-        };
+        let dot =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
         let exps: Vec<f64> = k.chunks(dim).take(visible).map(|row| (dot(q, row) * scale).exp()).collect();
         let sum: f64 = exps.iter().sum();
         (0..dim)
@@ -182,9 +181,8 @@ mod tests {
         let device = Device::flex();
         let shapes = [[1, heads, queries, dim], [1, kv_heads, keys, dim], [1, kv_heads, keys, dim]];
         let [qs, ks, vs] = [0, 1, 2].map(|i| numbers(1000 * i, shapes[i]));
-        let [q, k, v] = [(&qs, 0), (&ks, 1), (&vs, 2)].map(|(numbers, i)| {
-            Tensor::<4>::from_data(TensorData::new(numbers.clone(), shapes[i]), &device)
-        });
+        let [q, k, v] = [(&qs, 0), (&ks, 1), (&vs, 2)]
+            .map(|(numbers, i)| Tensor::<4>::from_data(TensorData::new(numbers.clone(), shapes[i]), &device));
         let bound = rounding(dim, keys);
 
         for attender in [Attender::Fused, Attender::Explicit] {

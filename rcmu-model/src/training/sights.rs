@@ -27,7 +27,7 @@ pub struct Sights {
 pub struct Sight {
     /// Where it is.
     pub bbox: BBox,
-    /// Words for it, such as its colour and its kind; each has to be one token after a space.
+    /// Words for it, such as its colour and its kind; of a word of several tokens the first is asked for.
     pub words: Vec<String>,
 }
 
@@ -48,12 +48,10 @@ pub(crate) fn hundreds(bbox: BBox) -> [u8; 4] {
     bbox.xyxy().map(|v| (v / 100).min(9) as u8)
 }
 
-/// The one token of a word after a space.
+/// The first token of a word after a space.
 fn token(word: &str, tokenizer: &Tokenizer) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
-    match tokenizer.encode_text(&format!(" {word}"))?.as_slice() {
-        [id] => Ok(*id),
-        ids => Err(format!("the sight word `{word}` is {} tokens, not one", ids.len()).into()),
-    }
+    let ids = tokenizer.encode_text(&format!(" {word}"))?;
+    ids.first().copied().ok_or_else(|| "a sight word has no tokens".into())
 }
 
 /// Share of a merged patch that a thing has to cover.
