@@ -2,17 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use rcmu_core::ScriptedGenerator;
 use rcmu_data::{Kind, figurines::WorldOptions};
 use rcmu_eval::{
-    Error, Outcome,
+    Error, Outcome, SummaryRow,
     dataset::{Dataset, figurine_bench, figurine_scenes},
     journal::{self, Contents},
     judge::Judges,
     metrics::BootstrapOptions,
-    report::{Report, ReportOptions, Scores, Verdict},
+    report::{Report, ReportOptions, Scores, Uncompared, Verdict},
     run::{Mode, Run, RunOptions},
 };
 
@@ -179,4 +179,112 @@ fn two_runs_are_compared_item_by_item() {
     let row = comparison.rows.iter().find(|row| row.slice == Kind::VisualToContext.name()).unwrap();
     assert_eq!((row.comparison.paired.first, row.comparison.paired.second), (0.0, 1.0));
     assert!(comparison.to_markdown().contains("accuracy"));
+}
+
+/// A report with few draws.
+fn quick() -> ReportOptions {
+    ReportOptions { bootstrap: BootstrapOptions { resamples: 20, seed: 0 }, ..ReportOptions::default() }
+}
+
+/// Measure and slice of every row.
+fn keys<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeSet<(String, String)> {
+    rows.into_iter().map(|(measure, slice)| (measure.to_owned(), slice.to_owned())).collect()
+}
+
+#[test]
+fn every_row_of_either_table_is_compared_or_said_not_to_be() {
+    let dataset = dataset();
+    let answers = right(&dataset);
+    let half = answers.iter().enumerate();
+    let half = half.map(|(at, answer)| if at % 2 == 0 { answer.clone() } else { "Nobody [9].".into() });
+    let plain = run("plain", &dataset, half.collect(), Mode::Full);
+    let permuted = run("permuted", &dataset, answers, Mode::PermutedContexts { seed: 1 });
+    let judges = Judges::rules();
+    let first = Scores::of(&dataset, &plain, &judges).unwrap();
+    let second = Scores::of(&dataset, &permuted, &judges).unwrap();
+
+    let comparison = first.compare(&second, &BootstrapOptions { resamples: 20, seed: 0 }).unwrap();
+
+    let table =
+        |scores: &Scores<'_>| scores.report(&ReportOptions { shown: Some(0), ..quick() }).unwrap().rows;
+    let (one, other) = (table(&first), table(&second));
+    let tables = keys(one.iter().chain(&other).map(|row| (row.measure.as_str(), row.slice.as_str())));
+    let compared =
+        keys(comparison.rows.iter().map(|row| (row.comparison.measure.as_str(), row.slice.as_str())));
+    let others = keys(comparison.uncompared.iter().map(|row| (row.measure.as_str(), row.slice.as_str())));
+    assert_eq!(tables, &compared | &others);
+    assert!(compared.is_disjoint(&others));
+    for measure in
+        ["accuracy_macro", "abstention_f1", "bind_gap", "citation_f1_micro", "citation_invalid_micro"]
+    {
+        assert!(compared.contains(&(measure.into(), "all".into())), "{measure}");
+    }
+    let of = |rows: &[SummaryRow]| keys(rows.iter().map(|row| (row.measure.as_str(), row.slice.as_str())));
+    assert_eq!(others, &of(&one) ^ &of(&other), "what both tables have is compared");
+    let row = comparison.uncompared.iter().find(|row| row.measure == "context_followed").unwrap();
+    assert_eq!((row.why, row.first), (Uncompared::OnlySecond, 0));
+    // A row over all that both measured has the values of the tables; one that declines can be compared on some alone.
+    for row in &comparison.rows {
+        let value = |rows: &[SummaryRow]| {
+            let mut same = rows.iter();
+            same.find(|own| (&own.measure, &own.slice) == (&row.comparison.measure, &row.slice)).cloned()
+        };
+        let (own, theirs) = (value(&one).unwrap(), value(&other).unwrap());
+        let paired = &row.comparison.paired;
+        assert_eq!(paired.count + row.comparison.only_in_first, own.count, "{row:?}");
+        assert_eq!(paired.count + row.comparison.only_in_second, theirs.count, "{row:?}");
+        if row.comparison.only_in_first == 0 {
+            assert!((paired.first - own.value).abs() < 1e-12, "{row:?}");
+        }
+        if row.comparison.only_in_second == 0 {
+            assert!((paired.second - theirs.value).abs() < 1e-12, "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn runs_that_share_no_item_are_compared_on_nothing() {
+    let dataset = dataset();
+    let whole = run("whole", &dataset, right(&dataset), Mode::Full);
+    let (mut head, mut tail) = (whole.clone(), whole);
+    tail.records = head.records.split_off(dataset.items().len() / 2);
+    let judges = Judges::rules();
+    let first = Scores::of(&dataset, &head, &judges).unwrap();
+    let second = Scores::of(&dataset, &tail, &judges).unwrap();
+
+    let comparison = first.compare(&second, &BootstrapOptions::default()).unwrap();
+
+    assert_eq!(comparison.rows, []);
+    let accuracy = comparison.uncompared.iter().find(|row| row.measure == "accuracy" && row.slice == "all");
+    assert_eq!(accuracy.map(|row| row.why), Some(Uncompared::NothingShared));
+    assert!(comparison.to_markdown().contains("it has no value over the items that both runs measured"));
+}
+
+#[test]
+fn citations_of_nothing_are_in_the_table_with_their_denominators() {
+    let dataset = dataset();
+    let cites = dataset.items().len() - 1;
+    // Every answer cites 1, which is there, and a third of them 99 besides; the last one cites nothing.
+    let replies = (0..=cites).map(|at| match at {
+        _ if at == cites => "Nobody.".into(),
+        _ if at % 3 == 0 => "Somebody [1], [99].".into(),
+        _ => "Somebody [1].".into(),
+    });
+
+    let report = report(&dataset, &run("nothing", &dataset, replies.collect(), Mode::Full));
+
+    // `n` answers cite both: each has 1 / 2, and together they cite `cites + n` numbers.
+    let n = cites.div_ceil(3) as f64;
+    let of = |measure: &str| {
+        let row = report.rows.iter().find(|row| row.measure == measure && row.slice == "all").unwrap();
+        (row.value, row.count)
+    };
+    let (share, count) = of("citation_invalid");
+    assert!((share - n / 2.0 / cites as f64).abs() < 1e-12 && count == cites);
+    let (share, count) = of("citation_invalid_micro");
+    assert!((share - n / (cites as f64 + n)).abs() < 1e-12 && count == cites);
+    assert_eq!(report.items[0].invalid, [99]);
+    for text in [report.to_markdown().replace('\\', ""), report.to_csv_table(), report.to_html().unwrap()] {
+        assert!(text.contains("citation_invalid_micro"));
+    }
 }

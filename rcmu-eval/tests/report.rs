@@ -4,7 +4,7 @@ mod reports;
 
 use rcmu_eval::{
     Error, Outcome,
-    report::{Headline, Report, ReportItem, Verdict, visible},
+    report::{ComparisonReport, Headline, Report, ReportItem, Verdict, visible},
 };
 
 use reports::{comparison_of, csv_records, report_of, skeleton};
@@ -90,7 +90,10 @@ fn junit_is_well_formed_and_says_what_the_texts_say() {
 fn csv_has_the_same_columns_for_all_and_no_formulas() {
     for text in hostile() {
         let report = report_of(&text);
-        for (csv, lines, columns) in [(report.to_csv(), 4, 12), (report.to_csv_table(), 3, 10)] {
+        let comparison = comparison_of(&text).to_csv();
+        for (csv, lines, columns) in
+            [(report.to_csv(), 4, 13), (report.to_csv_table(), 3, 10), (comparison, 3, 20)]
+        {
             let records = csv_records(&csv);
 
             assert_eq!(records.len(), lines, "{text:.60}");
@@ -139,6 +142,13 @@ fn json_comes_back_and_holds_nothing_raw() {
         assert!(!json.contains(['<', '>', '&', '\'']));
         assert_eq!(visible(&json), json);
         assert_eq!(Report::from_json(&json).unwrap(), report, "{text:.60}");
+
+        let comparison = comparison_of(&text);
+        let json = comparison.to_json().unwrap();
+        assert!(!json.contains(['<', '>', '&', '\'']) && visible(&json) == json);
+        let back = ComparisonReport::from_json(&json).unwrap();
+        assert_eq!(back.uncompared, comparison.uncompared, "{text:.60}");
+        assert_eq!(back.to_markdown(), comparison.to_markdown(), "{text:.60}");
     }
 }
 
@@ -184,6 +194,38 @@ fn json_that_is_no_report_is_an_error() {
         matches!(Report::from_json(&missing), Err(Error::ReportField { field, .. }) if field == "items[0].picture")
     );
     assert!(Report::from_json(&"[".repeat(100_000)).is_err());
+    let invalid = report_of("[7]").to_json().unwrap();
+    let inverted = invalid.replacen("\"invalid\": [\n          7", "\"invalid\": [\n          2", 1);
+    assert_ne!(inverted, invalid, "7 is cited and points at nothing");
+    assert!(
+        matches!(Report::from_json(&inverted), Err(Error::ReportField { field, .. }) if field == "items[0].invalid")
+    );
+}
+
+#[test]
+fn json_that_is_no_comparison_is_an_error() {
+    let comparison = comparison_of("plain");
+    let json = comparison.to_json().unwrap();
+
+    for end in (0..json.trim_end().len()).step_by(7) {
+        assert!(
+            matches!(ComparisonReport::from_json(&json[..end]), Err(Error::ReportSyntax { .. })),
+            "{end}"
+        );
+    }
+    let newer = json.replacen("\"version\": 1", "\"version\": 2", 1);
+    assert!(matches!(
+        ComparisonReport::from_json(&newer),
+        Err(Error::ReportVersion { found: 2, expected: 1 })
+    ));
+    let report = report_of("plain").to_json().unwrap();
+    assert!(
+        matches!(ComparisonReport::from_json(&report), Err(Error::ReportField { field, .. }) if field == "schema")
+    );
+    let mut comparison = comparison;
+    comparison.rows[0].comparison.paired.difference = f64::NAN;
+    assert!(matches!(comparison.to_json(), Err(Error::ReportField { field, .. }) if field == "rows[0]"));
+    assert!(comparison.to_html().is_ok());
 }
 
 #[test]
@@ -227,6 +269,12 @@ fn items_know_what_they_cite_and_whether_they_are_right() {
 
     // One region and one reference picture: 7 is nothing.
     assert_eq!(item.cited, [2, 1]);
+    assert_eq!(item.invalid, [7]);
+    let items = csv_records(&report.to_csv());
+    let column = items[0].iter().position(|name| name == "invalid").unwrap();
+    assert_eq!((items[1][column].as_str(), items[3][column].as_str()), ("7", ""));
+    assert!(report.to_html().unwrap().contains("<p class=\"note invalid\">Cites what is not there: 7</p>"));
+    assert!(report.to_json().unwrap().contains("\"invalid\": ["));
     assert_eq!(report.items[2].cited, Vec::<u32>::new(), "a reason to fail cites nothing");
     let verdicts: Vec<_> = report.items.iter().map(ReportItem::verdict).collect();
     assert_eq!(verdicts, [Verdict::Right, Verdict::Wrong, Verdict::Failed]);
@@ -235,9 +283,32 @@ fn items_know_what_they_cite_and_whether_they_are_right() {
 
 #[test]
 fn comparisons_say_which_run_is_better() {
-    // Differences 1, 1, 0, 0: the mean is 50 points; two discordant items, both won: p = 2 * 0.25.
-    let markdown = comparison_of("accuracy").to_markdown();
+    // Differences 1, 1, 0, 0: the mean is 50 points; two discordant items, both won: p = 2 * 0.25, g = 2 / 2 - 0.5, and
+    // d_z = 0.5 / √(4 * 0.25 / 3) = 0.866025.
+    let comparison = comparison_of("accuracy");
+    let (markdown, page) = (comparison.to_markdown(), comparison.to_html().unwrap());
 
     assert!(markdown.contains("| accuracy | accuracy | 4 | 0 | 25.0 | 75.0 | **+50.0** |"), "{markdown}");
-    assert!(markdown.contains("| 0.500 | "), "{markdown}");
+    assert!(markdown.contains("| 0 \\: 2 | 0.500 | 0.50 | 0.87 |"), "{markdown}");
+    assert!(markdown.contains("| accuracy | accuracy | 4 | 0 | the second run has not measured it |"));
+    for cell in ["4</td>", "+50.0</td>", "0 : 2</td>", "0.500</td>", "0.50</td>", "0.87</td>"] {
+        assert!(page.contains(&format!(">{cell}")), "{cell}");
+    }
+    assert!(page.contains("<td>the second run has not measured it</td>"));
+
+    let records = csv_records(&comparison.to_csv());
+    let cell = |line: usize, name: &str| {
+        let column = records[0].iter().position(|head| head == name).unwrap();
+        records[line][column].as_str()
+    };
+    assert_eq!(
+        ["pairs", "first", "second", "difference"].map(|name| cell(1, name)),
+        ["4", "0.25", "0.75", "0.5"]
+    );
+    let test = ["only_first_right", "only_second_right", "g"].map(|name| cell(1, name));
+    assert_eq!(test, ["0", "2", "0.5"]);
+    assert!((cell(1, "mcnemar_p").parse::<f64>().unwrap() - 0.5).abs() < 1e-12);
+    assert!((cell(1, "d_z").parse::<f64>().unwrap() - 0.866025).abs() < 1e-6);
+    let left_out = ["pairs", "only_in_first", "difference", "not_compared"].map(|name| cell(2, name));
+    assert_eq!(left_out, ["0", "4", "", "the second run has not measured it"]);
 }

@@ -15,10 +15,10 @@ use rcmu_eval::{
     dataset::Dataset,
     journal,
     judge::Judges,
-    metrics::{BootstrapOptions, CitedItem, MEASURES, citation_rows, names, summarise},
+    metrics::{BootstrapOptions, CitedItem, MEASURES, citation_rows, invalid_citation_row, names, summarise},
     report::{ReportOptions, Scores},
     run::{Mode, Run, RunOptions},
-    scorers::{Rotation, citation_counts, cluster_of, rotated_questions, score_reply},
+    scorers::{Rotation, citation_counts, cluster_of, invalid_citations, rotated_questions, score_reply},
 };
 use rcmu_prompt::{Targets, parse};
 
@@ -180,6 +180,28 @@ fn citations() -> Vec<Worked> {
     ]
 }
 
+fn invalid() -> Vec<Worked> {
+    let says = |id, reply: &str| (sample(id, Kind::Open, vec![region(&[], &[]); 2]), said(reply));
+    let items = [says("a", "Lily [1], Tom [9]."), says("b", "Lily [1]."), says("c", "Lily.")];
+    let rows = rows(&items);
+    let size = ImageSize::new(1000, 1000).unwrap();
+    let counted = items.each_ref().map(|(sample, reply)| {
+        let Reply::Text { text, .. } = reply else { panic!("all are texts") };
+        let answer = parse(text, Targets::new(2, 0, size), FinishReason::EndOfText);
+        (cluster_of(sample), invalid_citations(&answer))
+    });
+    let counted = counted.each_ref().map(|(cluster, counts)| (cluster.as_str(), *counts));
+    let micro = invalid_citation_row(&counted, 0, &BootstrapOptions::default()).unwrap();
+    let row = rows.iter().find(|row| row.measure == "citation_invalid" && row.slice == "all").unwrap();
+    assert_eq!((row.count, micro.count), (2, 2), "an answer that cites nothing is in no denominator");
+    vec![
+        // (1 / 2 + 0 / 1) / 2.
+        (names::CITATION_INVALID, row.value, 0.25),
+        // (1 + 0) / (2 + 1).
+        (names::CITATION_INVALID_MICRO, micro.value, 1.0 / 3.0),
+    ]
+}
+
 fn alce() -> Vec<Worked> {
     let regions = vec![
         region(&[("name", "Lily"), ("job", "teacher")], &[]),
@@ -303,6 +325,7 @@ fn every_measure_comes_to_its_sum_by_hand() {
         abstention(),
         chance(),
         citations(),
+        invalid(),
         alce(),
         boxes(),
         descriptions(),

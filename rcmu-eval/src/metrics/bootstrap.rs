@@ -59,8 +59,12 @@ pub fn bootstrap(
     options: &BootstrapOptions,
     mut statistic: impl FnMut(&[u32]) -> f64,
 ) -> Option<Interval> {
-    let values = draws(units, options, &mut statistic);
-    let (low, high) = (quantile(&values, 0.025)?, quantile(&values, 0.975)?);
+    percentiles(&draws(units, options, &mut statistic))
+}
+
+/// The interval of statistics in ascending order.
+pub(super) fn percentiles(ascending: &[f64]) -> Option<Interval> {
+    let (low, high) = (quantile(ascending, 0.025)?, quantile(ascending, 0.975)?);
     Some(Interval { low, high, method: IntervalMethod::ClusterBootstrap })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ItemScore ─┬─ summary (binary, wilson, bootstrap) ─► SummaryRow
-//!            └─ compare (mcnemar, paired)           ─► Comparison of two runs
+//!            └─ compare (mcnemar, paired, counts)   ─► Comparison of two runs
 //! ```
 //!
 //! Every metric states its formula, an example that can be checked by hand, its source, and whether the definition is
@@ -14,10 +14,12 @@ mod binary;
 mod bootstrap;
 mod citations;
 mod compare;
+mod invalid;
 mod iou;
 mod mcnemar;
 mod measure;
 mod paired;
+mod paired_counts;
 mod power;
 mod summary;
 mod wilson;
@@ -25,11 +27,14 @@ mod wilson;
 pub use binary::Confusion;
 pub use bootstrap::{BootstrapOptions, bootstrap, cluster_bootstrap};
 pub use citations::{CitationAverages, CitationCounts, CitedItem, citation_rows};
+pub(crate) use compare::{CitedAnswer, Side, compare_row};
 pub use compare::{Comparison, compare};
+pub use invalid::{InvalidCitations, invalid_citation_row};
 pub use iou::{BoxMatch, match_boxes};
 pub use mcnemar::{McNemar, mcnemar};
 pub use measure::{Better, MEASURES, Measure, names};
 pub use paired::{PairedDifference, PairedItem, paired_bootstrap};
+pub use paired_counts::{PairedCounts, paired_counts};
 pub use power::{paired_sample_size, unpaired_sample_size};
 pub use summary::summarise;
 pub use wilson::wilson;

@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Interval,
     metrics::{
         BootstrapOptions,
-        bootstrap::{bootstrap, cluster_sums, draws},
+        bootstrap::{cluster_sums, draws, percentiles},
         ordered_sum,
     },
 };
@@ -21,15 +21,15 @@ pub struct PairedItem<'a> {
 }
 
 /// By how much the second of two runs is better.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairedDifference {
     /// Items that both runs measured.
     pub count: usize,
-    /// Mean of the first run.
+    /// Mean of the first run; the ratio of its sums in [`paired_counts`](crate::metrics::paired_counts).
     pub first: f64,
-    /// Mean of the second run.
+    /// That of the second run.
     pub second: f64,
-    /// Mean of second minus first.
+    /// Second minus first.
     pub difference: f64,
     /// Its interval; none for fewer than two pictures.
     pub interval: Option<Interval>,
@@ -37,7 +37,7 @@ pub struct PairedDifference {
     /// draw added; none for fewer than two pictures.
     pub p_value: Option<f64>,
     /// Effect size: the mean difference in standard deviations of the differences (Cohen's `d_z`); none when all
-    /// differences are equal.
+    /// differences are equal, and for ratios of sums, of which no item has one of its own.
     pub effect_size: Option<f64>,
 }
 
@@ -90,31 +90,25 @@ pub fn paired_bootstrap(items: &[PairedItem], options: &BootstrapOptions) -> Opt
         let (sum, count) = drawn.fold((0.0, 0.0), |(sum, count), (s, n)| (sum + s, count + n));
         sum / count
     };
-    let interval = bootstrap(clusters.len(), options, &mut statistic);
     let values = draws(clusters.len(), options, &mut statistic);
-    let p_value = (!values.is_empty()).then(|| {
-        let share = |side: &dyn Fn(f64) -> bool| {
-            (values.iter().filter(|&&value| side(value)).count() + 1) as f64 / (values.len() + 1) as f64
-        };
-        (2.0 * share(&|value| value <= 0.0).min(share(&|value| value >= 0.0))).min(1.0)
-    });
     Some(PairedDifference {
         count: items.len(),
         first: mean(&|item| item.first),
         second: mean(&|item| item.second),
         difference,
-        interval,
-        p_value,
+        interval: percentiles(&values),
+        p_value: p_value(&values),
         effect_size: (deviation > 0.0).then(|| difference / deviation),
     })
 }
 
-/// Items by name, for joining two runs.
-pub(super) fn by_name<'a, T>(
-    items: impl IntoIterator<Item = &'a T>,
-    name: impl Fn(&'a T) -> &'a str,
-) -> BTreeMap<&'a str, &'a T> {
-    items.into_iter().map(|item| (name(item), item)).collect()
+/// The two-sided p-value of drawn differences, in ascending order; none without draws.
+pub(super) fn p_value(drawn: &[f64]) -> Option<f64> {
+    let share = |side: &dyn Fn(f64) -> bool| {
+        (drawn.iter().filter(|&&value| side(value)).count() + 1) as f64 / (drawn.len() + 1) as f64
+    };
+    let p = 2.0 * share(&|value| value <= 0.0).min(share(&|value| value >= 0.0));
+    (!drawn.is_empty()).then_some(p.min(1.0))
 }
 
 #[cfg(test)]

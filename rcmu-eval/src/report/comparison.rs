@@ -1,9 +1,13 @@
+use std::path::Path;
+
 use askama::Template;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
     metrics::{Better, Comparison, Measure},
     report::{
+        files,
         html::{DifferencePlot, Head},
         markdown::{escape, table_line},
         text::{interval_words, p_words, percent, points},
@@ -11,8 +15,8 @@ use crate::{
     },
 };
 
-/// Two runs compared, for people.
-#[derive(Clone, Debug, PartialEq)]
+/// Two runs compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonReport {
     /// Its heading.
     pub title: String,
@@ -22,15 +26,56 @@ pub struct ComparisonReport {
     pub second: String,
     /// The table.
     pub rows: Vec<ComparisonRow>,
+    /// The rows of either run's table that are not compared.
+    pub uncompared: Vec<UncomparedRow>,
 }
 
 /// One measure over one slice of the items that both runs measured.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonRow {
     /// Which items: the name of a kind, or `all`.
     pub slice: String,
     /// What was found.
     pub comparison: Comparison,
+}
+
+/// A row of either run's table that is not compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UncomparedRow {
+    /// The measure.
+    pub measure: String,
+    /// Which items: the name of a kind, or `all`.
+    pub slice: String,
+    /// How many items the row of the first run is about; 0 where it has none.
+    pub first: usize,
+    /// How many items the row of the second run is about; 0 where it has none.
+    pub second: usize,
+    /// Why it is not compared.
+    pub why: Uncompared,
+}
+
+/// Why a row is not compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Uncompared {
+    /// The second run has no such row.
+    OnlyFirst,
+    /// The first run has no such row.
+    OnlySecond,
+    /// Both have it, and it has no value over the items that both measured.
+    NothingShared,
+}
+
+impl Uncompared {
+    /// The reason as a sentence without its end.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::OnlyFirst => "the second run has not measured it",
+            Self::OnlySecond => "the first run has not measured it",
+            Self::NothingShared => "it has no value over the items that both runs measured",
+        }
+    }
 }
 
 #[derive(Template)]
@@ -41,6 +86,15 @@ struct Page {
     second: String,
     most: String,
     rows: Vec<RowView>,
+    uncompared: Vec<UncomparedView>,
+}
+
+struct UncomparedView {
+    measure: String,
+    slice: String,
+    first: usize,
+    second: usize,
+    why: &'static str,
 }
 
 struct RowView {
@@ -54,7 +108,9 @@ struct RowView {
     difference: String,
     interval: String,
     p: String,
+    discordant: String,
     mcnemar: String,
+    g: String,
     effect: String,
     verdict: &'static str,
     class: &'static str,
@@ -71,8 +127,8 @@ impl ComparisonReport {
             text.push_str(&table_line(&[name.into(), escape(run)]));
         }
         text.push_str("\nValues in percent, differences in percentage points, second minus first.\n\n");
-        text.push_str("| measure | slice | items | left out | first | second | difference | 95 % interval | p | McNemar's p | effect size | verdict |\n");
-        text.push_str("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n");
+        text.push_str("| measure | slice | pairs | left out | first | second | difference | 95 % interval | p | only first : only second right | McNemar's p | Cohen's g | Cohen's d_z | verdict |\n");
+        text.push_str("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n");
         for row in self.views(self.most()) {
             text.push_str(&table_line(&[
                 escape(&row.measure),
@@ -84,12 +140,48 @@ impl ComparisonReport {
                 format!("**{}**", row.difference),
                 row.interval,
                 escape(&row.p),
+                escape(&row.discordant),
                 escape(&row.mcnemar),
+                row.g,
                 row.effect,
                 row.verdict.to_owned(),
             ]));
         }
+        if !self.uncompared.is_empty() {
+            text.push_str(
+                "\n## Not compared\n\n| measure | slice | items of first | items of second | why |\n",
+            );
+            text.push_str("|---|---|--:|--:|---|\n");
+        }
+        for row in &self.uncompared {
+            text.push_str(&table_line(&[
+                escape(&row.measure),
+                escape(&row.slice),
+                row.first.to_string(),
+                row.second.to_string(),
+                row.why.words().to_owned(),
+            ]));
+        }
         text
+    }
+
+    /// Writes every form of the comparison into a folder, which is made if it is not there: `comparison.html`,
+    /// `comparison.md`, `comparison.json` and `comparison.csv`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] naming what cannot be written; else as [`ComparisonReport::to_html`] and
+    /// [`ComparisonReport::to_json`].
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        files::write(
+            folder,
+            &[
+                ("comparison.html", self.to_html()?),
+                ("comparison.md", self.to_markdown()),
+                ("comparison.json", self.to_json()?),
+                ("comparison.csv", self.to_csv()),
+            ],
+        )
     }
 
     /// Writes one self-contained page that forbids itself scripts and the network.
@@ -105,6 +197,7 @@ impl ComparisonReport {
             second: visible(&self.second),
             most: percent(most),
             rows: self.views(most),
+            uncompared: self.uncompared.iter().map(uncompared_view).collect(),
         };
         page.render().map_err(|source| Error::ReportPage { source })
     }
@@ -124,11 +217,22 @@ impl ComparisonReport {
     }
 }
 
+fn uncompared_view(row: &UncomparedRow) -> UncomparedView {
+    UncomparedView {
+        measure: visible(&row.measure),
+        slice: visible(&row.slice),
+        first: row.first,
+        second: row.second,
+        why: row.why.words(),
+    }
+}
+
 fn view(row: &ComparisonRow, most: f64) -> RowView {
     let (found, paired) = (&row.comparison, &row.comparison.paired);
     let measure = Measure::find(&found.measure);
     let none = || "–".to_owned();
-    let (verdict, class) = verdict(found, measure.map(|measure| measure.better));
+    let (verdict, class) = verdict(found);
+    let effect = |effect: f64| format!("{effect:.2}").replace('-', "\u{2212}");
     RowView {
         measure: visible(&found.measure),
         slice: visible(&row.slice),
@@ -140,10 +244,12 @@ fn view(row: &ComparisonRow, most: f64) -> RowView {
         difference: points(paired.difference),
         interval: paired.interval.map_or_else(none, |interval| interval_words(&interval)),
         p: paired.p_value.map_or_else(none, p_words),
+        discordant: found
+            .mcnemar
+            .map_or_else(none, |test| format!("{} : {}", test.only_first, test.only_second)),
         mcnemar: found.mcnemar.map_or_else(none, |test| p_words(test.exact_p)),
-        effect: paired
-            .effect_size
-            .map_or_else(none, |effect| format!("{effect:.2}").replace('-', "\u{2212}")),
+        g: found.mcnemar.map_or_else(none, |test| effect(test.g)),
+        effect: paired.effect_size.map_or_else(none, effect),
         verdict,
         class,
         plot: DifferencePlot::new(paired.difference, paired.interval, most),
@@ -151,7 +257,8 @@ fn view(row: &ComparisonRow, most: f64) -> RowView {
 }
 
 /// What the interval says: it leaves out 0, or it does not.
-fn verdict(found: &Comparison, better: Option<Better>) -> (&'static str, &'static str) {
+pub(super) fn verdict(found: &Comparison) -> (&'static str, &'static str) {
+    let better = Measure::find(&found.measure).map(|measure| measure.better);
     let sign = match found.paired.interval {
         Some(interval) if interval.low > 0.0 => 1,
         Some(interval) if interval.high < 0.0 => -1,

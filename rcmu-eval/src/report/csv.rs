@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use crate::report::{Report, text::method_words, visible};
+use crate::report::{ComparisonReport, Report, comparison::verdict, text::method_words, visible};
 
 impl Report {
     /// Writes one line per item, with a column per measure (RFC 4180, lines end in CR LF).
@@ -9,7 +9,8 @@ impl Report {
     pub fn to_csv(&self) -> String {
         let measures: BTreeSet<_> = self.items.iter().flat_map(|item| item.score.measures.keys()).collect();
         let mut head: Vec<_> = [
-            "item", "kind", "cluster", "outcome", "verdict", "question", "reply", "expected", "cited", "how",
+            "item", "kind", "cluster", "outcome", "verdict", "question", "reply", "expected", "cited",
+            "invalid", "how",
         ]
         .map(str::to_owned)
         .into();
@@ -18,6 +19,7 @@ impl Report {
         for item in &self.items {
             let (sample, score) = (&item.sample, &item.score);
             let cited: Vec<_> = item.cited.iter().map(ToString::to_string).collect();
+            let invalid: Vec<_> = item.invalid.iter().map(ToString::to_string).collect();
             let outcome = super::outcome_words(score.outcome);
             let mut cells = vec![
                 cell(&sample.id),
@@ -29,6 +31,7 @@ impl Report {
                 cell(item.said()),
                 cell(&sample.answer),
                 cell(&cited.join(" ")),
+                cell(&invalid.join(" ")),
                 cell(&score.how),
             ];
             cells.extend(measures.iter().map(|name| number(score.measures.get(*name).copied())));
@@ -54,6 +57,69 @@ impl Report {
                 number(Some(row.best)),
                 number(row.chance),
             ]));
+        }
+        csv
+    }
+}
+
+impl ComparisonReport {
+    /// Writes one line per row, then one per row that is not compared and why, in the form of [`Report::to_csv`].
+    pub fn to_csv(&self) -> String {
+        let head = [
+            "measure",
+            "slice",
+            "pairs",
+            "only_in_first",
+            "only_in_second",
+            "first",
+            "second",
+            "difference",
+            "low",
+            "high",
+            "p",
+            "only_first_right",
+            "only_second_right",
+            "mcnemar_p",
+            "chi_square",
+            "chi_square_p",
+            "g",
+            "d_z",
+            "verdict",
+            "not_compared",
+        ];
+        let mut csv = line(&head.map(str::to_owned));
+        for row in &self.rows {
+            let (found, paired, test) = (&row.comparison, &row.comparison.paired, row.comparison.mcnemar);
+            let count = |count: Option<usize>| count.map_or(String::new(), |count| count.to_string());
+            csv.push_str(&line(&[
+                cell(&found.measure),
+                cell(&row.slice),
+                paired.count.to_string(),
+                found.only_in_first.to_string(),
+                found.only_in_second.to_string(),
+                number(Some(paired.first)),
+                number(Some(paired.second)),
+                number(Some(paired.difference)),
+                number(paired.interval.map(|interval| interval.low)),
+                number(paired.interval.map(|interval| interval.high)),
+                number(paired.p_value),
+                count(test.map(|test| test.only_first)),
+                count(test.map(|test| test.only_second)),
+                number(test.map(|test| test.exact_p)),
+                number(test.map(|test| test.chi_square)),
+                number(test.map(|test| test.chi_square_p)),
+                number(test.map(|test| test.g)),
+                number(paired.effect_size),
+                verdict(found).0.to_owned(),
+                String::new(),
+            ]));
+        }
+        for row in &self.uncompared {
+            let mut cells = vec![String::new(); head.len()];
+            (cells[0], cells[1]) = (cell(&row.measure), cell(&row.slice));
+            (cells[2], cells[3], cells[4]) = ("0".into(), row.first.to_string(), row.second.to_string());
+            row.why.words().clone_into(&mut cells[head.len() - 1]);
+            csv.push_str(&line(&cells));
         }
         csv
     }

@@ -7,22 +7,24 @@ use std::{
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
 use rcmu_core::{FinishReason, ImageSize, Picture};
-use rcmu_data::{Kind, Sample};
+use rcmu_data::Sample;
 use rcmu_prompt::{Targets, parse};
 
 use crate::{
-    Error, ItemScore, Reply,
+    Error, ItemScore, Reply, SummaryRow,
     dataset::Dataset,
     journal::{Contents, DatasetIdentity, Manifest},
     judge::Judges,
-    metrics::{BootstrapOptions, CitedItem, citation_rows, compare, names, summarise},
-    report::{self, ComparisonReport, ComparisonRow, Report, ReportItem, count_outcomes},
+    metrics::{
+        BootstrapOptions, CitedAnswer, CitedItem, citation_rows, invalid_citation_row, names, summarise,
+    },
+    report::{
+        self, ComparisonReport, Report, ReportItem, count_outcomes,
+        pairing::{self, compare_tables},
+    },
     run::{Mode, grey},
-    scorers::{citation_counts, rotated_questions, score_reply},
+    scorers::{citation_counts, invalid_citations, rotated_questions, score_reply},
 };
-
-/// The slice of all items.
-const ALL: &str = "all";
 
 /// How a report is made of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,13 +125,7 @@ impl<'a> Scores<'a> {
     ///
     /// [`Error::Item`] naming an item to show whose picture cannot be opened.
     pub fn report(&self, options: &ReportOptions) -> Result<Report, Error> {
-        let mut rows = summarise(&self.items, &options.bootstrap);
-        rows.extend(summarise(&rotated_questions(&self.items), &options.bootstrap));
-        let asked = || self.entries.iter().zip(&self.items).filter(|(entry, _)| entry.sample.cited);
-        let measured = asked().filter(|(_, score)| score.outcome.is_measured());
-        let cited: Vec<_> = measured.filter_map(|(entry, score)| entry.cited(score)).collect();
-        let failed = asked().filter(|(_, score)| !score.outcome.is_measured()).count();
-        rows.extend(citation_rows(&cited, failed, &options.bootstrap));
+        let rows = self.rows(&self.cited(), &options.bootstrap);
         let both = self.entries.iter().zip(&self.items);
         let mut items: Vec<_> = both.map(|(entry, score)| self.item(entry, score)).collect();
         let mut pictures = Vec::new();
@@ -166,7 +162,30 @@ impl<'a> Scores<'a> {
         })
     }
 
-    /// Compares a second run over the same items with this one, on each measure over all items and over each kind.
+    /// The table.
+    fn rows(&self, cited: &[CitedAnswer<'_>], options: &BootstrapOptions) -> Vec<SummaryRow> {
+        let mut rows = summarise(&self.items, options);
+        rows.extend(summarise(&rotated_questions(&self.items), options));
+        let failed =
+            || self.entries.iter().zip(&self.items).filter(|(_, score)| !score.outcome.is_measured());
+        let asked = cited.iter().filter(|answer| answer.asked);
+        let asked: Vec<_> = asked
+            .map(|answer| CitedItem { cluster: answer.cluster.to_owned(), counts: answer.counts })
+            .collect();
+        rows.extend(citation_rows(&asked, failed().filter(|(entry, _)| entry.sample.cited).count(), options));
+        let all: Vec<_> = cited.iter().map(|answer| (answer.cluster, answer.invalid)).collect();
+        rows.extend(invalid_citation_row(&all, failed().count(), options));
+        rows
+    }
+
+    /// What each measured answer cites.
+    fn cited(&self) -> Vec<CitedAnswer<'_>> {
+        let measured = self.entries.iter().zip(&self.items).filter(|(_, score)| score.outcome.is_measured());
+        measured.filter_map(|(entry, score)| entry.cited(score)).collect()
+    }
+
+    /// Compares a second run over the same items with this one, on every row that both of their tables have; of every other
+    /// row it tells why it is not compared.
     ///
     /// The second run may have another model, other settings or another mode.
     ///
@@ -178,27 +197,20 @@ impl<'a> Scores<'a> {
         if one != other {
             return Err(other_dataset(other, one));
         }
-        let (first, last) = (self.items(), second.items());
-        let mut rows = Vec::new();
-        for measure in crate::metrics::MEASURES {
-            let mut add = |slice: &str, keep: &dyn Fn(&ItemScore) -> bool| {
-                let of = |scores: &[ItemScore]| -> Vec<ItemScore> {
-                    scores.iter().filter(|score| keep(score)).cloned().collect()
-                };
-                if let Some(comparison) = compare(&of(first), &of(last), measure.name, options) {
-                    rows.push(ComparisonRow { slice: slice.to_owned(), comparison });
-                }
-            };
-            add(ALL, &|_| true);
-            if measure.name == names::ACCURACY {
-                for kind in Kind::ALL {
-                    add(kind.name(), &|score| score.kind == kind);
-                }
-            }
-        }
+        let cited = [self.cited(), second.cited()];
+        let rotated = [self, second].map(|run| rotated_questions(&run.items));
+        let no_draws = BootstrapOptions { resamples: 0, ..*options };
+        let tables = [self.rows(&cited[0], &no_draws), second.rows(&cited[1], &no_draws)];
+        let runs = [(0, self), (1, second)].map(|(at, run)| pairing::Run {
+            answers: &run.items,
+            rotated: &rotated[at],
+            cited: &cited[at],
+            rows: &tables[at],
+        });
+        let (rows, uncompared) = compare_tables(&runs[0], &runs[1], options);
         let name = |run: &Self| format!("{}, {:?}", run.manifest.model, run.manifest.mode);
         let title = format!("Comparison on {}", one.name);
-        Ok(ComparisonReport { title, first: name(self), second: name(second), rows })
+        Ok(ComparisonReport { title, first: name(self), second: name(second), rows, uncompared })
     }
 
     /// The item as it was shown, without its picture.
@@ -223,14 +235,19 @@ impl<'a> Scores<'a> {
 
 impl Entry<'_> {
     /// What the reply cites.
-    fn cited(&self, score: &ItemScore) -> Option<CitedItem> {
+    fn cited<'s>(&self, score: &'s ItemScore) -> Option<CitedAnswer<'s>> {
         let Reply::Text { text, .. } = &*self.reply else { return None };
         // Only boxes in pixels depend on the size, and no count uses them.
         let size = ImageSize::new(1000, 1000).ok()?;
         let targets = Targets::new(self.sample.regions.len(), self.sample.references.len(), size);
         let answer = parse(text, targets, FinishReason::EndOfText);
-        let counts = citation_counts(self.sample, &answer);
-        Some(CitedItem { cluster: score.cluster.clone(), counts })
+        Some(CitedAnswer {
+            item: &score.item,
+            cluster: &score.cluster,
+            asked: self.sample.cited,
+            counts: citation_counts(self.sample, &answer),
+            invalid: invalid_citations(&answer),
+        })
     }
 }
 

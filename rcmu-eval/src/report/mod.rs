@@ -11,7 +11,10 @@
 //!         ├─ to_junit
 //!         └─ write        all of them into a folder
 //! Comparison ─► ComparisonReport ─┬─ to_html
-//!                                 └─ to_markdown
+//!                                 ├─ to_json ◄──► from_json
+//!                                 ├─ to_csv
+//!                                 ├─ to_markdown
+//!                                 └─ write        all of them into a folder
 //! ```
 //!
 //! Replies, labels and texts are hostile: every writer escapes for its format, and [`visible`] has shown characters
@@ -20,15 +23,21 @@
 mod comparison;
 mod csv;
 mod evaluation;
+mod files;
 mod headline;
 mod html;
 mod json;
 mod junit;
 mod markdown;
+mod pairing;
 mod text;
 mod verdict;
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 
 use rcmu_core::{CitationTarget, FinishReason, ImageSize};
 use rcmu_data::{Kind, Sample};
@@ -39,10 +48,10 @@ use crate::{
     Error, ItemScore, Outcome, Reply, SummaryRow, journal::DatasetIdentity, metrics::names, run::Mode,
 };
 
-pub use comparison::{ComparisonReport, ComparisonRow};
+pub use comparison::{ComparisonReport, ComparisonRow, Uncompared, UncomparedRow};
 pub use evaluation::{ReportOptions, Scores};
 pub use headline::Headline;
-pub use json::REPORT_VERSION;
+pub use json::{COMPARISON_VERSION, REPORT_VERSION};
 pub use text::visible;
 pub use verdict::Verdict;
 
@@ -120,24 +129,17 @@ impl Report {
     ///
     /// [`Error::File`] naming what cannot be written; else as [`Report::to_html`] and [`Report::to_json`].
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::File { path, source }
-        };
-        fs::create_dir_all(folder).map_err(at(folder))?;
-        let files = [
-            ("report.html", self.to_html()?),
-            ("report.md", self.to_markdown()),
-            ("report.json", self.to_json()?),
-            ("table.csv", self.to_csv_table()),
-            ("items.csv", self.to_csv()),
-            ("junit.xml", self.to_junit()),
-        ];
-        for (name, text) in files {
-            let path = folder.join(name);
-            fs::write(&path, text).map_err(at(&path))?;
-        }
-        Ok(())
+        files::write(
+            folder,
+            &[
+                ("report.html", self.to_html()?),
+                ("report.md", self.to_markdown()),
+                ("report.json", self.to_json()?),
+                ("table.csv", self.to_csv_table()),
+                ("items.csv", self.to_csv()),
+                ("junit.xml", self.to_junit()),
+            ],
+        )
     }
 }
 
@@ -173,6 +175,9 @@ pub struct ReportItem {
     pub score: ItemScore,
     /// The numbers of the regions and reference pictures that the reply cites, in order of their first mark, each once.
     pub cited: Vec<u32>,
+    /// The other numbers that the reply cites, which point at nothing that was shown; as [`ReportItem::cited`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invalid: Vec<u64>,
 }
 
 impl ReportItem {
@@ -184,17 +189,19 @@ impl ReportItem {
         score: ItemScore,
     ) -> Self {
         let sample = sample.into();
-        let mut cited = Vec::new();
+        let (mut cited, mut invalid) = (Vec::new(), Vec::new());
         if let Reply::Text { text, .. } = &reply {
             let answer = parse(text, targets(&sample), FinishReason::EndOfText);
             let marks = answer.statements.iter().flat_map(|statement| &statement.citations);
-            for number in marks.filter_map(|mark| number(mark.target, &sample)) {
-                if !cited.contains(&number) {
-                    cited.push(number);
+            let mut seen = HashSet::new();
+            for target in marks.map(|mark| mark.target).filter(|target| seen.insert(*target)) {
+                cited.extend(number(target, &sample));
+                if let CitationTarget::Unresolved(number) = target {
+                    invalid.push(number);
                 }
             }
         }
-        Self { sample, picture, reply, score, cited }
+        Self { sample, picture, reply, score, cited, invalid }
     }
 
     /// Whether it was right, as far as that is known.

@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rcmu_core::{Answer, CitationTarget};
 use rcmu_data::Sample;
 
-use crate::metrics::{CitationCounts, names};
+use crate::metrics::{CitationCounts, InvalidCitations, names};
 
 /// Compares the numbers that an answer cites with those of the sample.
 ///
@@ -29,6 +29,30 @@ pub fn citation_counts(sample: &Sample, answer: &Answer) -> CitationCounts {
     let cited: BTreeSet<_> = citations.map(|citation| number(citation.target)).collect();
     let right = sample.citations.iter().map(|&number| u64::from(number)).collect();
     CitationCounts::of(&cited, &right)
+}
+
+/// Counts the numbers that an answer cites, and those of them that point at nothing.
+///
+/// # Examples
+///
+/// Of two regions and a reference picture, which has number 3, `Lily [1] and Bella [3, 9], Lily [1].` cites 1, 3 and 9,
+/// and 9 is nothing: 1 of 3.
+///
+/// # Source
+///
+/// Ours.
+pub fn invalid_citations(answer: &Answer) -> InvalidCitations {
+    let citations = answer.statements.iter().flat_map(|statement| &statement.citations);
+    let cited: HashSet<_> = citations.map(|citation| citation.target).collect();
+    let invalid = cited.iter().filter(|target| matches!(target, CitationTarget::Unresolved(_))).count();
+    InvalidCitations { invalid, cited: cited.len() }
+}
+
+/// Writes the measure of citations of nothing.
+pub(super) fn measure_invalid(measures: &mut BTreeMap<String, f64>, counts: InvalidCitations) {
+    if let Some(share) = counts.share() {
+        measures.insert(names::CITATION_INVALID.to_owned(), share);
+    }
 }
 
 /// Writes the measures of citations.
@@ -81,5 +105,6 @@ mod tests {
         let counts = citation_counts(&sample, &answer);
 
         assert_eq!(counts, CitationCounts { hits: 2, cited: 3, right: 2 });
+        assert_eq!(invalid_citations(&answer), InvalidCitations { invalid: 1, cited: 3 });
     }
 }

@@ -29,7 +29,7 @@ mod subject;
 
 pub use alce::{AlceScore, CitedStatement, alce};
 pub use choice::{CHOICE_CHAIN, Choice, MatchedBy, Unread, choose, right_option};
-pub use citation::citation_counts;
+pub use citation::{citation_counts, invalid_citations};
 pub use claim::JudgedClaim;
 pub use description::objects_named;
 pub use item::{cluster_of, score_item, score_reply};

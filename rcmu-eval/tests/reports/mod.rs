@@ -10,7 +10,9 @@ use rcmu_eval::{
     Interval, IntervalMethod, ItemScore, Outcome, Reply, SummaryRow,
     journal::DatasetIdentity,
     metrics::{BootstrapOptions, compare},
-    report::{ComparisonReport, ComparisonRow, Report, ReportItem, count_outcomes},
+    report::{
+        ComparisonReport, ComparisonRow, Report, ReportItem, Uncompared, UncomparedRow, count_outcomes,
+    },
     run::Mode,
 };
 
@@ -105,6 +107,13 @@ pub(crate) fn comparison_of(text: &str) -> ComparisonReport {
         first: text.into(),
         second: text.into(),
         rows: vec![ComparisonRow { slice: text.into(), comparison }],
+        uncompared: vec![UncomparedRow {
+            measure: text.into(),
+            slice: text.into(),
+            first: 4,
+            second: 0,
+            why: Uncompared::OnlyFirst,
+        }],
     }
 }
 

@@ -39,7 +39,7 @@ impl Measure {
     }
 
     /// Where its rows stand in a report.
-    pub(super) fn place(name: &str) -> usize {
+    pub(crate) fn place(name: &str) -> usize {
         MEASURES.iter().position(|measure| measure.name == name).unwrap_or(MEASURES.len())
     }
 }

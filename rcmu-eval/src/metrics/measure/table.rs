@@ -164,6 +164,14 @@ measures! {
         example: "The answers of [`CITATION_PRECISION`]: `(1 + 0) / 2 = 0.5`.",
         source: "Ours.",
     }
+    CITATION_INVALID = "citation_invalid", Lower {
+        meaning: "Share of the cited numbers that point at nothing, mean over the answers that cite.",
+        formula: "Of one item: `invalid / cited`, where a number is invalid that is none of a region or a reference \
+                  picture; not measured where nothing is cited. It is measured whether or not marks were asked for.",
+        example: "Of two regions, `Lily [1], Tom [9].` cites 1 and 9, and `Lily [1].` 1; a third answer cites nothing: \
+                  `(1 / 2 + 0 / 1) / 2 = 0.25`, over 2 items.",
+        source: "Ours.",
+    }
     CITATION_PRECISION_MICRO = "citation_precision_micro", Higher {
         meaning: "Share of all cited numbers that are right.",
         formula: "`Σ hits / Σ cited`.",
@@ -181,6 +189,12 @@ measures! {
         formula: "`2 Σ hits / (Σ cited + Σ right)`.",
         example: "The answers of [`CITATION_PRECISION`]: `2 * 2 / (4 + 3) = 0.571429`.",
         source: "Theirs: micro averaging (Manning et al. 2008, section 13.6). Ours: empty sets.",
+    }
+    CITATION_INVALID_MICRO = "citation_invalid_micro", Lower {
+        meaning: "Share of all cited numbers that point at nothing.",
+        formula: "`Σ invalid / Σ cited` over the answers that cite anything.",
+        example: "The answers of [`CITATION_INVALID`]: `(1 + 0) / (2 + 1) = 0.333333`.",
+        source: "Theirs: micro averaging (Manning et al. 2008, section 13.6). Ours: what is averaged.",
     }
     ALCE_RECALL = "alce_recall", Higher {
         meaning: "Share of the statements that need support and are entailed by what they cite.",

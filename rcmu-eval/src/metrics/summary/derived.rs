@@ -112,7 +112,7 @@ fn interval(
 }
 
 /// Whether an item should be declined, and was.
-fn declined(score: &ItemScore) -> Option<(bool, bool)> {
+pub(in crate::metrics) fn declined(score: &ItemScore) -> Option<(bool, bool)> {
     let recall = score.measures.get(names::ABSTENTION_RECALL).map(|&value| (true, value == 1.0));
     recall.or_else(|| score.measures.get(names::OVER_REFUSAL).map(|&value| (false, value == 1.0)))
 }

@@ -15,6 +15,8 @@ use crate::{
 
 mod derived;
 
+pub(super) use derived::declined;
+
 /// The slice of all items.
 const ALL: &str = "all";
 

@@ -37,6 +37,8 @@ pub(super) struct ItemView {
     pub(super) has_text: bool,
     pub(super) reply: Vec<Segment>,
     pub(super) finish: String,
+    /// The numbers that point at nothing.
+    pub(super) invalid: String,
     pub(super) expected: Vec<Segment>,
     pub(super) accepted: Vec<String>,
     pub(super) how: String,
@@ -90,6 +92,7 @@ impl ItemView {
             has_text,
             reply,
             finish,
+            invalid: item.invalid.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             expected: segments(&sample.answer, sample),
             accepted: sample.accepted.iter().map(|text| visible(text)).collect(),
             how: visible(&score.how),

@@ -13,7 +13,7 @@ use crate::{
         abstention::{self, Response},
         alce,
         choice::{choose, right_option},
-        citation::{self, citation_counts},
+        citation::{self, citation_counts, invalid_citations},
         claim::claims,
         clause::clauses,
         description::objects_named,
@@ -65,6 +65,7 @@ impl<'a> Scoring<'a> {
         if self.sample.cited {
             citation::measure(&mut self.measures, citation_counts(self.sample, self.answer));
         }
+        citation::measure_invalid(&mut self.measures, invalid_citations(self.answer));
         let outcome = match response {
             Response::Answered => Outcome::Scored,
             Response::Declined => Outcome::Abstained,

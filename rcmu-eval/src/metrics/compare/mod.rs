@@ -1,18 +1,24 @@
+mod joined;
+mod rows;
+
+use serde::{Deserialize, Serialize};
+
 use crate::{
     ItemScore,
-    metrics::{
-        BootstrapOptions, McNemar, PairedDifference, PairedItem, mcnemar, paired::by_name, paired_bootstrap,
-    },
+    metrics::{BootstrapOptions, McNemar, PairedDifference, PairedItem, mcnemar, paired_bootstrap},
 };
 
+use joined::Joined;
+pub(crate) use rows::{CitedAnswer, Side, compare_row};
+
 /// Two runs compared on the items that both measured.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The measure.
     pub measure: String,
     /// Mean difference, interval and effect size.
     pub paired: PairedDifference,
-    /// `McNemar`'s test; none when a value is neither 0 nor 1.
+    /// `McNemar`'s test; none when a value is neither 0 nor 1, or items have no value of their own.
     pub mcnemar: Option<McNemar>,
     /// Items with this measure in the first run only.
     pub only_in_first: usize,
@@ -53,23 +59,23 @@ pub struct Comparison {
 /// # Source
 ///
 /// Ours; see [`paired_bootstrap`] and [`mcnemar`] for theirs.
-pub fn compare(
-    first: &[ItemScore],
-    second: &[ItemScore],
+pub fn compare<'a>(
+    first: &'a [ItemScore],
+    second: &'a [ItemScore],
     measure: &str,
     options: &BootstrapOptions,
 ) -> Option<Comparison> {
-    let value = |score: &ItemScore| score.measures.get(measure).copied().filter(|value| value.is_finite());
-    let has_it = |score: &&ItemScore| score.outcome.is_measured() && value(score).is_some();
-    let first = by_name(first.iter().filter(has_it), |score| &score.item);
-    let second = by_name(second.iter().filter(has_it), |score| &score.item);
-    let pairs: Vec<_> = first
-        .iter()
-        .filter_map(|(item, score)| {
-            let (one, other) = (value(score)?, value(second.get(item)?)?);
-            Some(PairedItem { cluster: &score.cluster, first: one, second: other })
-        })
-        .collect();
+    let value = |score: &'a ItemScore| {
+        let value = score.measures.get(measure).copied().filter(|value| value.is_finite())?;
+        Some((score.cluster.as_str(), value))
+    };
+    plain(Joined::of(&joined::measured(first), &joined::measured(second), value), measure, options)
+}
+
+/// Compares runs on a measure that each item has a value of.
+fn plain(joined: Joined<'_, f64>, measure: &str, options: &BootstrapOptions) -> Option<Comparison> {
+    let pairs = joined.pairs.into_iter();
+    let pairs: Vec<_> = pairs.map(|(cluster, first, second)| PairedItem { cluster, first, second }).collect();
     let paired = paired_bootstrap(&pairs, options)?;
     let is_proportion =
         pairs.iter().all(|pair| [pair.first, pair.second].iter().all(|value| *value == 0.0 || *value == 1.0));
@@ -79,8 +85,8 @@ pub fn compare(
         measure: measure.to_owned(),
         paired,
         mcnemar: is_proportion.then(|| mcnemar(discordant(1.0), discordant(0.0))),
-        only_in_first: first.len() - pairs.len(),
-        only_in_second: second.len() - pairs.len(),
+        only_in_first: joined.only_in_first,
+        only_in_second: joined.only_in_second,
     })
 }
 
