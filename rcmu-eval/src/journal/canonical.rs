@@ -1,6 +1,12 @@
 use std::path::Path;
 
-use super::{Contents, disk::System, read, writer::write_new};
+use super::{
+    Contents,
+    disk::{Disk, System},
+    new_file::write_new,
+    read,
+    read::read_on,
+};
 use crate::{Error, run::Shard};
 
 /// Copies a journal to a new file in canonical form: records in the order of the dataset, then of the repeats.
@@ -9,7 +15,8 @@ use crate::{Error, run::Shard};
 ///
 /// # Errors
 ///
-/// As [`read`]; [`Error::File`] when `to` is there already or cannot be written.
+/// As [`read`]; [`Error::File`] when `to` is there already or cannot be written; [`Error::ResultsLocked`] when another
+/// process writes it.
 pub fn canonical(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), Error> {
     let mut contents = read(from)?;
     contents.sort();
@@ -25,16 +32,16 @@ pub fn canonical(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), Err
 /// [`Error::Shards`] unless each shard is there once; [`Error::ManifestChanged`] when they differ in more than their
 /// shard; [`Error::JournalUnfinished`] when one lacks records; else as [`canonical`].
 pub fn merge<P: AsRef<Path>>(journals: &[P], to: impl AsRef<Path>) -> Result<(), Error> {
-    write_new(&System, to.as_ref(), join(journals)?)
+    write_new(&System, to.as_ref(), join(&System, journals)?)
 }
 
 /// What the shards have together, in order.
-pub(super) fn join<P: AsRef<Path>>(journals: &[P]) -> Result<Contents, Error> {
+pub(super) fn join<P: AsRef<Path>>(disk: &dyn Disk, journals: &[P]) -> Result<Contents, Error> {
     let shards = |message: String| Error::Shards { message };
     let mut whole: Option<Contents> = None;
     let mut seen = Vec::new();
     for path in journals.iter().map(AsRef::as_ref) {
-        let mut contents = read(path)?;
+        let mut contents = read_on(disk, path)?;
         let shard = contents.manifest.shard;
         let (expected, found) = (contents.manifest.records(), contents.records.len() as u64);
         if found < expected {

@@ -1,15 +1,30 @@
 use std::{
     fmt,
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::Path,
 };
 
-/// The calls by which a journal changes what is on the disk. Tests let each of them fail, or be the last one.
+/// The calls by which a journal reads and changes what is on the disk. Tests let each of them fail, or be the last one.
 pub(super) trait Disk: fmt::Debug + Send + Sync {
     /// Opens a file to read and to write; makes it if it is not there.
     fn open(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    }
+
+    /// Opens a file to read.
+    fn open_to_read(&self, path: &Path) -> io::Result<File> {
+        File::open(path)
+    }
+
+    /// How many bytes a file has.
+    fn len(&self, file: &File) -> io::Result<u64> {
+        Ok(file.metadata()?.len())
+    }
+
+    /// Reads the next bytes of a file, as many as there are at once; 0 at its end.
+    fn read(&self, mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+        file.read(buffer)
     }
 
     /// Writes all of these bytes.
@@ -39,6 +54,19 @@ pub(super) trait Disk: fmt::Debug + Send + Sync {
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+/// A file that is read through a disk.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    pub(super) disk: &'a dyn Disk,
+    pub(super) file: &'a File,
+}
+
+impl Read for Reading<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.disk.read(self.file, buffer)
     }
 }
 

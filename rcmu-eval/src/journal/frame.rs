@@ -126,15 +126,16 @@ impl<R: Read> Frames<R> {
     /// Whether nothing but zeros follows up to the end of the file.
     fn rest_is_zero(&mut self) -> io::Result<bool> {
         let mut buffer = [0; 4096];
-        loop {
-            match self.input.read(&mut buffer) {
-                Ok(0) => return Ok(true),
-                Ok(read) if buffer[..read].iter().any(|&byte| byte != 0) => return Ok(false),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        // All of it has to be seen: what a read leaves out may be good records.
+        while self.offset < self.len {
+            let next = (self.len - self.offset).min(buffer.len() as u64) as usize;
+            self.input.read_exact(&mut buffer[..next])?;
+            self.offset += next as u64;
+            if buffer[..next].iter().any(|&byte| byte != 0) {
+                return Ok(false);
             }
         }
+        Ok(true)
     }
 }
 

@@ -25,6 +25,7 @@ mod key;
 mod lock;
 mod log;
 mod manifest;
+mod new_file;
 mod read;
 mod record;
 mod repair;

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Manifest, Record,
+    disk::{Disk, Reading, System},
     frame::{Found, Frames, HEAD, VERSION, head},
     record::Entry,
 };
@@ -39,11 +40,15 @@ pub struct Contents {
 /// [`Error::JournalCorrupt`] naming the byte; [`Error::RecordedTwice`]; [`Error::NotAJournal`], also for a file that
 /// ends before its manifest does; [`Error::JournalVersion`]; [`Error::File`] when it cannot be read.
 pub fn read(path: impl AsRef<Path>) -> Result<Contents, Error> {
-    let path = path.as_ref();
+    read_on(&System, path.as_ref())
+}
+
+/// As [`read`], on this disk.
+pub(super) fn read_on(disk: &dyn Disk, path: &Path) -> Result<Contents, Error> {
     check_regular(path)?;
-    let file = File::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+    let file = disk.open_to_read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
     let mut records = Vec::new();
-    let scan = scan(&file, path, |record| records.push(record))?;
+    let scan = scan(disk, &file, path, |record| records.push(record))?;
     let manifest = scan.manifest.ok_or_else(|| Error::NotAJournal { path: path.to_owned() })?;
     Ok(Contents { manifest, records, torn: scan.torn })
 }
@@ -70,10 +75,15 @@ pub(super) struct Scan {
 }
 
 /// Reads a whole journal, record by record; `file` stands at its beginning.
-pub(super) fn scan(file: &File, path: &Path, mut take: impl FnMut(Record)) -> Result<Scan, Error> {
+pub(super) fn scan(
+    disk: &dyn Disk,
+    file: &File,
+    path: &Path,
+    mut take: impl FnMut(Record),
+) -> Result<Scan, Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
-    let len = file.metadata().map_err(failed)?.len();
-    let mut input = BufReader::new(file);
+    let len = disk.len(file).map_err(failed)?;
+    let mut input = BufReader::new(Reading { disk, file });
     let torn_at = |offset: u64| Some(TornTail { offset, bytes: len - offset }).filter(|torn| torn.bytes > 0);
     if !check_head(&mut input, path, len)? {
         return Ok(Scan { manifest: None, torn: torn_at(0), good: 0 });

@@ -1,17 +1,17 @@
 use std::{
     collections::HashSet,
-    fs,
+    io::Read,
     path::{Path, PathBuf},
 };
 
 use super::{
     Contents, Manifest, Record,
-    disk::System,
+    disk::{Disk, Reading, System},
     frame::{FRAME_HEAD, HEAD, decode_head, head},
+    new_file::write_new,
     read,
     read::check_regular,
     record::Entry,
-    writer::write_new,
 };
 use crate::{Error, Reply};
 
@@ -46,16 +46,16 @@ pub struct RepairReport {
 /// # Errors
 ///
 /// [`Error::NotAJournal`] when no good manifest is found; [`Error::File`] when a file cannot be read or written, the
-/// damaged one is over 4 GiB, or the new one is there already.
+/// damaged one is over 4 GiB, or the new one is there already; [`Error::ResultsLocked`] when another process writes it.
 pub fn repair(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<RepairReport, Error> {
-    let (contents, report) = salvage(from.as_ref())?;
+    let (contents, report) = salvage(&System, from.as_ref())?;
     write_new(&System, to.as_ref(), contents)?;
     Ok(report)
 }
 
 /// The good records of a damaged journal, and what else is there.
-pub(super) fn salvage(from: &Path) -> Result<(Contents, RepairReport), Error> {
-    let bytes = load(from)?;
+pub(super) fn salvage(disk: &dyn Disk, from: &Path) -> Result<(Contents, RepairReport), Error> {
+    let bytes = load(disk, from)?;
     let mut report = RepairReport::default();
     let mut manifest: Option<Manifest> = None;
     let mut records: Vec<Record> = Vec::new();
@@ -87,7 +87,8 @@ pub(super) fn salvage(from: &Path) -> Result<(Contents, RepairReport), Error> {
 ///
 /// # Errors
 ///
-/// As [`read()`]; [`Error::File`] when `to` is there already or cannot be written.
+/// As [`read()`]; [`Error::File`] when `to` is there already or cannot be written; [`Error::ResultsLocked`] when another
+/// process writes it.
 pub fn without_failures(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64, Error> {
     let mut contents = read(from)?;
     let before = contents.records.len();
@@ -115,12 +116,16 @@ fn entry(bytes: &[u8]) -> Option<(Entry, usize)> {
     Some((Entry::from_payload(payload)?, FRAME_HEAD + length))
 }
 
-fn load(path: &Path) -> Result<Vec<u8>, Error> {
+/// All bytes of a file; one that ends before its length is an error, since what is missing would look lost.
+fn load(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |source| Error::File { path: PathBuf::from(path), source };
     check_regular(path)?;
-    let len = fs::metadata(path).map_err(failed)?.len();
+    let file = disk.open_to_read(path).map_err(failed)?;
+    let len = disk.len(&file).map_err(failed)?;
     if len > MAX_BYTES {
         return Err(failed(std::io::Error::other("has more than 4 GiB")));
     }
-    fs::read(path).map_err(failed)
+    let mut bytes = vec![0; len as usize];
+    Reading { disk, file: &file }.read_exact(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }

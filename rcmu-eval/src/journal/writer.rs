@@ -1,12 +1,12 @@
 use std::{
     collections::HashMap,
-    fs::{self, File},
+    fs::File,
     io::{self, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use super::{
-    Contents, Manifest, Record, RecordKey, SyncPolicy, TornTail,
+    Manifest, Record, RecordKey, SyncPolicy, TornTail,
     disk::{Disk, System},
     frame::{self, head},
     lock::Lock,
@@ -57,7 +57,7 @@ impl Journal {
         let mut file = disk.open(path).map_err(failed)?;
         let lock = Lock::take(&file, path)?;
         let mut keys = HashMap::new();
-        let scan = scan(&file, path, |record| {
+        let scan = scan(&*disk, &file, path, |record| {
             keys.insert(record.order(), record.key);
         })?;
         if let Some(recorded) = &scan.manifest {
@@ -142,7 +142,7 @@ impl Journal {
 }
 
 /// Writes head and manifest over whatever was torn there.
-fn begin(disk: &dyn Disk, file: &mut File, manifest: &Manifest) -> io::Result<()> {
+pub(super) fn begin(disk: &dyn Disk, file: &mut File, manifest: &Manifest) -> io::Result<()> {
     disk.cut(file, 0)?;
     file.seek(SeekFrom::Start(0))?;
     let mut start = head().to_vec();
@@ -150,36 +150,7 @@ fn begin(disk: &dyn Disk, file: &mut File, manifest: &Manifest) -> io::Result<()
     disk.write(file, &start)
 }
 
-fn framed(entry: &Entry) -> io::Result<Vec<u8>> {
+pub(super) fn framed(entry: &Entry) -> io::Result<Vec<u8>> {
     frame::encode(&entry.to_payload())
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a record has more than 64 MiB"))
-}
-
-/// Writes a whole journal under a new name, all at once: it is there in full or not at all.
-///
-/// # Errors
-///
-/// [`Error::File`] when there is such a file already, or it cannot be written.
-pub(super) fn write_new(disk: &dyn Disk, path: &Path, contents: Contents) -> Result<(), Error> {
-    let failed = |source| Error::File { path: path.to_owned(), source };
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    let part = PathBuf::from(name);
-    if fs::symlink_metadata(path).is_ok() {
-        return Err(failed(io::ErrorKind::AlreadyExists.into()));
-    }
-    let write = || -> io::Result<()> {
-        let mut file = disk.open(&part)?;
-        begin(disk, &mut file, &contents.manifest)?;
-        for record in contents.records {
-            disk.write(&mut file, &framed(&Entry::Record(record))?)?;
-        }
-        disk.sync(&file)?;
-        disk.rename(&part, path)?;
-        disk.sync_name(path).inspect_err(|_| drop(fs::remove_file(path)))
-    };
-    write().map_err(|source| {
-        let _ = fs::remove_file(&part);
-        failed(source)
-    })
 }

@@ -1,6 +1,6 @@
 //! Every call that writes a copy of a journal fails once.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Barrier, thread};
 
 use super::{
     disks::{Event, Fragile},
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Error,
-    journal::{Contents, canonical::join, read, repair::salvage, writer::write_new},
+    journal::{Contents, canonical::join, disk::System, new_file::write_new, read, repair::salvage},
     run::{RunOptions, Shard},
 };
 
@@ -56,7 +56,7 @@ fn whichever_call_of_a_merge_fails_nothing_is_left_and_the_next_one_goes_through
         run(&right.dataset, &Echo::new(), options, path).unwrap();
     }
 
-    let calls = fail_each_call(&scratch, &join(&shards).unwrap());
+    let calls = fail_each_call(&scratch, &join(&System, &shards).unwrap());
 
     assert_eq!(calls, CALLS);
     assert!(fs::read(scratch.path("copy")).unwrap() == right.bytes);
@@ -88,7 +88,7 @@ fn whichever_call_of_a_repair_fails_nothing_is_left_and_the_next_one_goes_throug
     damaged[ends(&right.bytes)[99] + 50] ^= 1;
     fs::write(&path, damaged).unwrap();
     assert!(matches!(read(&path), Err(Error::JournalCorrupt { .. })));
-    let (contents, report) = salvage(&path).unwrap();
+    let (contents, report) = salvage(&System, &path).unwrap();
     assert_eq!((report.kept, report.lost.len()), (ITEMS as u64 - 1, 1));
 
     let calls = fail_each_call(&scratch, &contents);
@@ -111,4 +111,65 @@ fn a_copy_that_was_killed_before_is_written_anew() {
 
     assert!(fs::read(scratch.path("copy")).unwrap() == right.bytes);
     assert!(!part.exists());
+}
+
+#[test]
+fn of_many_merges_into_one_file_at_a_time_one_writes_it() {
+    let scratch = Scratch::new("copies-race");
+    let right = Undisturbed::new(&scratch, ITEMS, 5);
+    let shards: Vec<_> = (1..=3).map(|index| scratch.path(&format!("shard-{index}"))).collect();
+    for (index, path) in (1..).zip(&shards) {
+        let options = RunOptions { shard: Shard::new(index, 3).unwrap(), ..options() };
+        run(&right.dataset, &Echo::new(), options, path).unwrap();
+    }
+    let copy = scratch.path("copy");
+    let mut before = files(&scratch);
+    before.insert(copy.clone(), right.bytes.clone());
+    for round in 0..20 {
+        let _ = fs::remove_file(&copy);
+        let start = Barrier::new(8);
+        let results: Vec<_> = thread::scope(|scope| {
+            let work = || {
+                let whole = join(&System, &shards).unwrap();
+                start.wait();
+                write_new(&System, &copy, whole)
+            };
+            let merges: Vec<_> = (0..8).map(|_| scope.spawn(work)).collect();
+            merges.into_iter().map(|merge| merge.join().unwrap()).collect()
+        });
+
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "round {round}: {results:?}");
+        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+            let told = match error {
+                Error::ResultsLocked { path, pid } => *path == copy && *pid == Some(std::process::id()),
+                Error::File { path, source } => {
+                    *path == copy && source.kind() == std::io::ErrorKind::AlreadyExists
+                }
+                _ => false,
+            };
+            assert!(told, "round {round}: {error:?}");
+        }
+        assert!(
+            files(&scratch) == before,
+            "round {round}: the copy is another one, or something else is left"
+        );
+    }
+}
+
+#[test]
+fn a_copy_that_another_process_is_writing_is_refused_and_left_alone() {
+    let scratch = Scratch::new("copies-locked");
+    let right = Undisturbed::new(&scratch, 5, 5);
+    let (copy, part) = (scratch.path("copy"), scratch.path("copy.part"));
+    let other = fs::File::create(&part).unwrap();
+    fs::write(&part, b"half").unwrap();
+    other.lock().unwrap();
+
+    let refused = write_new(&System, &copy, right.contents.clone()).unwrap_err();
+
+    assert!(matches!(&refused, Error::ResultsLocked { path, .. } if *path == copy), "{refused:?}");
+    assert_eq!((fs::read(&part).unwrap(), copy.exists()), (b"half".to_vec(), false));
+    drop(other);
+    write_new(&System, &copy, right.contents.clone()).unwrap();
+    assert!(fs::read(&copy).unwrap() == right.bytes && !part.exists());
 }

@@ -13,7 +13,7 @@ use super::{
     runs::{Echo, Logged, Scratch, Undisturbed, dataset, is_kill, options, run, times_asked},
 };
 use crate::{
-    journal::{Journal, SyncPolicy, TornTail, canonical::join, merge, writer::write_new},
+    journal::{Journal, SyncPolicy, TornTail, canonical::join, disk::System, merge, new_file::write_new},
     run::{Run, RunOptions, RunSummary, Shard},
 };
 
@@ -38,7 +38,7 @@ fn child() {
     let disk = if counted == Some("write") { Fragile::at_write(event, at) } else { Fragile::new(event, at) };
     if env::var(JOB).unwrap() == "merge" {
         let shards = ["shard-1", "shard-2"].map(|name| folder.join(name));
-        write_new(&disk, &folder.join("run"), join(&shards).unwrap()).unwrap();
+        write_new(&disk, &folder.join("run"), join(&System, &shards).unwrap()).unwrap();
         return;
     }
     let dataset = dataset(&folder, ITEMS);

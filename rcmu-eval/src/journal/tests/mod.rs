@@ -4,5 +4,6 @@ mod copies;
 mod disks;
 mod faults;
 mod kills;
+mod reads;
 #[path = "../../../tests/runs/mod.rs"]
 mod runs;
