@@ -10,7 +10,7 @@ use ureq::{
 };
 
 use super::{
-    ChatMessage, ChatOptions, ChatReply, Endpoint, RemoteError,
+    ChatFinish, ChatMessage, ChatOptions, ChatReply, Endpoint, RemoteError,
     message::request_body,
     reply::{error_code, read_reply},
     retry::{retry_after, wait_after},
@@ -143,12 +143,15 @@ impl ChatClient {
         }
         let reply = read_reply(&self.read_body(response)?).map_err(|error| match error {
             RemoteError::Status { status, code } => RemoteError::Status { status, code: self.harmless(code) },
+            RemoteError::NoText { finish } => RemoteError::NoText { finish: self.harmless_finish(finish) },
             other => other,
         })?;
-        Ok(match &self.endpoint.api_key {
-            Some(key) => reply.without(key),
-            None => reply,
-        })
+        let finish_reason = self.harmless_finish(reply.finish_reason);
+        let text = match &self.endpoint.api_key {
+            Some(key) => key.blot(&reply.text),
+            None => reply.text,
+        };
+        Ok(ChatReply { text, finish_reason })
     }
 
     fn read_body(&self, response: Response<Body>) -> Result<Vec<u8>, RemoteError> {
@@ -160,6 +163,14 @@ impl ChatClient {
     fn harmless(&self, code: Option<String>) -> Option<String> {
         let key = self.endpoint.api_key.as_ref().map_or("", |key| key.reveal());
         code.filter(|code| !key.contains(code.as_str()) && (key.is_empty() || !code.contains(key)))
+    }
+
+    /// The reason to stop, without a name that is a part of the key.
+    fn harmless_finish(&self, finish: ChatFinish) -> ChatFinish {
+        match finish {
+            ChatFinish::Other(name) => ChatFinish::Other(self.harmless(Some(name)).unwrap_or_default()),
+            known => known,
+        }
     }
 
     fn failure(&self, error: Error) -> RemoteError {

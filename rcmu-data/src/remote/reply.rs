@@ -1,6 +1,6 @@
 use serde_json::{Value, error::Category};
 
-use super::{RemoteError, Secret};
+use super::RemoteError;
 
 /// Longest name of an error or a finish reason that is kept, in bytes.
 const MAX_NAME: usize = 64;
@@ -80,15 +80,4 @@ pub(super) fn error_code(body: &Value) -> Option<String> {
     let is_name =
         name.len() <= MAX_NAME && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     is_name.then(|| name.to_owned())
-}
-
-impl ChatReply {
-    /// The reply without the key, should the endpoint have sent it back.
-    pub(super) fn without(mut self, key: &Secret) -> Self {
-        self.text = key.blot(&self.text);
-        if let ChatFinish::Other(name) = &mut self.finish_reason {
-            *name = key.blot(name);
-        }
-        self
-    }
 }

@@ -275,6 +275,20 @@ fn a_key_that_the_endpoint_sends_back_is_blotted_out() {
 }
 
 #[test]
+fn a_key_in_the_place_of_the_finish_reason_is_left_out() {
+    let body = |text: &str| {
+        let message = serde_json::json!({"content": text});
+        ok(&serde_json::json!({"choices": [{"message": message, "finish_reason": KEY}]}).to_string())
+    };
+    let endpoint = ScriptedEndpoint::start(vec![body("Hm."), body("")]);
+    let client = client(&endpoint.address, 0);
+
+    assert_eq!(ask(&client).unwrap().finish_reason, ChatFinish::Other(String::new()));
+    let error = ask(&client).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(KEY), "{error:?}");
+}
+
+#[test]
 fn an_answer_in_parts_is_put_together() {
     let body = r#"{"choices": [{"message": {"content": [{"type": "text", "text": "Hel"}, {"text": "lo."}, {"x": 1}]}}], "x": 1}"#;
     let endpoint = ScriptedEndpoint::start(vec![ok(&format!("\u{feff} {body}"))]);
