@@ -308,7 +308,7 @@ fn comparisons_say_which_run_is_better() {
     let test = ["only_first_right", "only_second_right", "g"].map(|name| cell(1, name));
     assert_eq!(test, ["0", "2", "0.5"]);
     assert!((cell(1, "mcnemar_p").parse::<f64>().unwrap() - 0.5).abs() < 1e-12);
-    assert!((cell(1, "d_z").parse::<f64>().unwrap() - 0.866025).abs() < 1e-6);
+    assert!((cell(1, "d_z").parse::<f64>().unwrap() - 0.866_025).abs() < 1e-6);
     let left_out = ["pairs", "only_in_first", "difference", "not_compared"].map(|name| cell(2, name));
     assert_eq!(left_out, ["0", "4", "", "the second run has not measured it"]);
 }

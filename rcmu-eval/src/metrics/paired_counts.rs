@@ -69,7 +69,9 @@ pub fn paired_counts<const N: usize>(
     let [first, second] = both(&total)?;
     let values = draws(clusters.len(), options, &mut |drawn| {
         let mut sums = Sums::zero();
-        drawn.iter().for_each(|&at| sums.add(&clusters[at as usize]));
+        for &at in drawn {
+            sums.add(&clusters[at as usize]);
+        }
         both(&sums).map_or(f64::NAN, |[first, second]| second - first)
     });
     Some(PairedDifference {

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rcmu_data::Kind;
 
@@ -33,10 +33,10 @@ pub(super) fn compare_tables(
     let (one, other) = (side(first), side(second));
     let sides = [first, second].map(|run| Side::new(run.answers, run.rotated, run.cited));
     let (mut rows, mut uncompared) = (Vec::new(), Vec::new());
-    let keys: BTreeMap<_, ()> = one.keys().chain(other.keys()).map(|key| (key.clone(), ())).collect();
-    for key in keys.into_keys() {
-        let (_, ref measure, _, ref slice) = key;
-        let (first, second) = (one.get(&key).copied(), other.get(&key).copied());
+    let keys: BTreeSet<_> = one.keys().chain(other.keys()).collect();
+    for key in keys {
+        let (_, measure, _, slice) = key;
+        let (first, second) = (one.get(key).copied(), other.get(key).copied());
         let why = match (first, second) {
             (Some(_), None) => Uncompared::OnlyFirst,
             (None, Some(_)) => Uncompared::OnlySecond,

@@ -176,7 +176,7 @@ fn whichever_read_of_a_journal_is_disturbed_the_contents_are_right_or_there_are_
 
     for path in [whole, torn, zeros] {
         let undisturbed = read_on(&System, &path).unwrap();
-        let reads = disturb_each_read(&[path.clone()], &undisturbed, |disk| read_on(disk, &path));
+        let reads = disturb_each_read(std::slice::from_ref(&path), &undisturbed, |disk| read_on(disk, &path));
 
         // Open, length, all bytes.
         let bytes = fs::metadata(&path).unwrap().len() as usize;
@@ -252,7 +252,7 @@ fn whichever_read_of_a_repair_is_disturbed_no_record_is_given_up() {
     let undisturbed = salvage(&System, &path).unwrap();
     assert_eq!((undisturbed.1.kept, undisturbed.1.lost.len()), (ITEMS as u64 - 1, 1));
 
-    let reads = disturb_each_read(&[path.clone()], &undisturbed, |disk| salvage(disk, &path));
+    let reads = disturb_each_read(std::slice::from_ref(&path), &undisturbed, |disk| salvage(disk, &path));
 
     assert!(reads > right.bytes.len() / STEP, "{reads}");
 }
