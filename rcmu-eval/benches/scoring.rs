@@ -1,76 +1,100 @@
 //! Scores recorded answers in one process, tenfold more each time: is the time linear, is the memory?
 //!
+//! Recorded answers are replayed by a run, whose journal is then scored in two ways: into totals, and into a report with
+//! all items.
+//!
 //! `cargo bench -p rcmu-eval --bench scoring`
 
-use std::{error::Error, fs, num::NonZeroU32, time::Instant};
+use std::{error::Error, fmt::Write, fs, num::NonZeroU32, path::Path, process::Command, time::Instant};
 
-use rcmu_core::{GenerateOptions, Request, ScriptedGenerator};
-use rcmu_data::figurines::WorldOptions;
+use rcmu_data::{PictureSource, figurines::WorldOptions};
 use rcmu_eval::{
-    Reply,
     dataset::{Dataset, figurine_scenes},
-    journal::{self, Journal, Record, RecordKey, SyncPolicy},
+    journal::{self, SyncPolicy},
     judge::Judges,
-    report::{ReportOptions, Scores},
-    run::{Run, RunOptions},
+    report::{ReportOptions, Scores, totals},
+    run::{Replay, Run, RunOptions},
 };
+use serde_json::json;
+
+/// The smallest PNG file: every picture of the bench, since what is scored are words.
+const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0:~\x9bU\0\0\0\nIDATx\x9cch\0\0\0\x82\0\x81w\xcdr\xb6\0\0\0\0IEND\xaeB`\x82";
+
+/// What a process of its own has to do with the files in a folder.
+const WORK: &str = "RCMU_BENCH_WORK";
+const FOLDER: &str = "RCMU_BENCH_FOLDER";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::temp_dir().join(format!("rcmu-bench-scoring-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    println!("{:>8}  {:>9}  {:>9}  {:>11}  {:>13}", "items", "read", "score", "time/item", "peak memory");
-    let mut first = None;
-    for count in [1000, 10_000, 100_000] {
-        let dataset = items(count)?;
-        let path = folder.join(format!("{count}.journal"));
-        record(&dataset, &path)?;
-        let began = Instant::now();
-        let contents = journal::read(&path)?;
-        let read = began.elapsed();
-        let began = Instant::now();
-        let scores = Scores::of(&dataset, &contents, &Judges::rules())?;
-        let report = scores.report(&ReportOptions { shown: Some(20), ..ReportOptions::default() })?;
-        let score = began.elapsed();
-        assert_eq!(report.total(), count);
-        let each = (read + score).as_secs_f64() / count as f64;
-        let ratio = each / *first.get_or_insert(each);
-        println!(
-            "{count:>8}  {:>7.2} s  {:>7.2} s  {:>6.1} µs ×{ratio:.2}  {:>9}",
-            read.as_secs_f64(),
-            score.as_secs_f64(),
-            each * 1e6,
-            peak().map_or_else(|| "unknown".to_owned(), |kib| format!("{} MiB", kib / 1024)),
-        );
+    if let (Ok(work), Ok(folder)) = (std::env::var(WORK), std::env::var(FOLDER)) {
+        return measure(&work, Path::new(&folder));
     }
-    fs::remove_dir_all(folder)?;
+    println!("{:>8}  {:<10} {:>9}  {:>12}  {:>12}", "items", "", "time", "an item", "peak memory");
+    for count in [1000, 10_000, 100_000] {
+        let name = format!("rcmu-bench-scoring-{}-{count}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder)?;
+        write(count, &folder)?;
+        for work in ["items", "replay", "totals", "report"] {
+            // A process of its own, whose peak is that of this work.
+            let mut child = Command::new(std::env::current_exe()?);
+            let status = child.env(WORK, work).env(FOLDER, &folder).status()?;
+            assert!(status.success(), "{work}");
+        }
+        fs::remove_dir_all(folder)?;
+    }
     Ok(())
 }
 
-/// So many items about scenes of the figurine world; none is drawn.
-fn items(count: usize) -> Result<Dataset, Box<dyn Error>> {
-    // A scene has six questions at most, and now and then fewer.
-    let scenes = figurine_scenes(0, count / 4, &WorldOptions::test())?;
-    Ok(Dataset::new("bench", "", scenes.items()[..count].to_vec())?)
+/// Does some work and prints how long it took after the items were read, and the most memory that the process had.
+fn measure(work: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let dataset = Dataset::open(folder.join("items.jsonl"))?;
+    let (count, path) = (dataset.items().len(), folder.join("run.journal"));
+    let options = ReportOptions { shown: Some(0), ..ReportOptions::default() };
+    let began = Instant::now();
+    match work {
+        "replay" => {
+            let replay = Replay::from_predictions(folder.join("answers.jsonl"))?;
+            let options = RunOptions { sync: SyncPolicy::Batch(NonZeroU32::MAX), ..RunOptions::default() };
+            let summary = Run::new(&dataset, &replay, options)?.execute(&path)?;
+            assert_eq!((summary.made, summary.failed), (count as u64, 0));
+        }
+        "totals" => {
+            let report = totals(&dataset, &path, &Judges::rules(), &options)?;
+            assert_eq!((report.total(), report.failures()), (count, 0));
+        }
+        "report" => {
+            let contents = journal::read(&path)?;
+            let scores = Scores::of(&dataset, &contents, &Judges::rules())?;
+            assert_eq!(scores.report(&options)?.total(), count);
+        }
+        _ => {}
+    }
+    let took = began.elapsed().as_secs_f64();
+    let peak = peak().map_or_else(|| "unknown".to_owned(), |kib| format!("{} MiB", kib / 1024));
+    println!("{count:>8}  {work:<10} {took:>7.2} s  {:>9.1} µs  {peak:>12}", took * 1e6 / count as f64);
+    Ok(())
 }
 
-/// Records the right answer to two of three items and a wrong one to the third.
-fn record(dataset: &Dataset, path: &std::path::Path) -> Result<(), Box<dyn Error>> {
-    let nobody = ScriptedGenerator::new(Vec::<String>::new());
-    let manifest = Run::new(dataset, &nobody, RunOptions::default())?.manifest();
-    let mut journal = Journal::open(path, &manifest, SyncPolicy::Batch(NonZeroU32::MAX))?;
-    let request = Request { options: GenerateOptions::greedy(8), ..Request::default() };
-    for (place, item) in (0..).zip(dataset.items()) {
-        let text = if place % 3 == 0 { "It is a blue cat.[1]".to_owned() } else { item.answer.clone() };
-        journal.append(Record {
-            key: RecordKey::new(&manifest.model, dataset.hash(), &item.id, &request, 0),
-            place,
-            item: item.id.clone(),
-            repeat: 0,
-            permutation: Vec::new(),
-            reply: Reply::Text { text, finish: "end_of_text".into() },
-        })?;
+/// Writes so many items about scenes of the figurine world, each scene with a picture of its own, and an answer to each.
+fn write(count: usize, folder: &Path) -> Result<(), Box<dyn Error>> {
+    // A scene has six questions at most, and now and then fewer.
+    let scenes = figurine_scenes(0, count / 4, &WorldOptions::test())?;
+    let (mut items, mut answers) = (String::new(), String::new());
+    let (mut last, mut picture) = (None, String::new());
+    for (place, sample) in scenes.items()[..count].iter().enumerate() {
+        if last.replace(&sample.picture) != Some(&sample.picture) {
+            picture = format!("{place}.png");
+            fs::write(folder.join(&picture), PICTURE)?;
+        }
+        let mut item = sample.as_ref().clone();
+        item.picture = PictureSource::File(picture.clone().into());
+        writeln!(items, "{}", serde_json::to_string(&item)?)?;
+        // Two of three are right.
+        let text = if place % 3 == 0 { "It is a blue cat.[1]" } else { item.answer.as_str() };
+        writeln!(answers, "{}", json!({"item": item.id, "text": text}))?;
     }
-    journal.flush()?;
+    fs::write(folder.join("items.jsonl"), items)?;
+    fs::write(folder.join("answers.jsonl"), answers)?;
     Ok(())
 }
 

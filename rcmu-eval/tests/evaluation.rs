@@ -9,10 +9,10 @@ use rcmu_data::{Kind, figurines::WorldOptions};
 use rcmu_eval::{
     Error, Outcome, SummaryRow,
     dataset::{Dataset, figurine_bench, figurine_scenes},
-    journal::{self, Contents},
+    journal::{self, Contents, Journal, SyncPolicy},
     judge::Judges,
     metrics::BootstrapOptions,
-    report::{Report, ReportOptions, Scores, Uncompared, Verdict},
+    report::{Report, ReportOptions, Scores, Uncompared, Verdict, totals},
     run::{Mode, Run, RunOptions},
 };
 
@@ -287,4 +287,44 @@ fn citations_of_nothing_are_in_the_table_with_their_denominators() {
     for text in [report.to_markdown().replace('\\', ""), report.to_csv_table(), report.to_html().unwrap()] {
         assert!(text.contains("citation_invalid_micro"));
     }
+}
+
+#[test]
+fn totals_have_the_table_of_the_report_with_all_items() {
+    let folder = std::env::temp_dir().join(format!("rcmu-totals-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let check = |name: &str, dataset: &Dataset, contents: &Contents| {
+        let path = folder.join(name);
+        let mut journal = Journal::open(&path, &contents.manifest, SyncPolicy::default()).unwrap();
+        // In another order than the dataset's, as several threads leave them.
+        for record in contents.records.iter().rev() {
+            journal.append(record.clone()).unwrap();
+        }
+        drop(journal);
+
+        let found = totals(dataset, &path, &Judges::rules(), &quick()).unwrap();
+
+        let whole = Scores::of(dataset, contents, &Judges::rules()).unwrap();
+        let whole = whole.report(&ReportOptions { shown: Some(0), ..quick() }).unwrap();
+        assert_eq!(found, Report { items: Vec::new(), ..whole.clone() }, "{name}");
+        assert_eq!(found.headline(), whole.headline(), "{name}");
+    };
+    let dataset = dataset();
+    let answers = right(&dataset);
+    let mixed = answers.iter().enumerate().map(|(at, answer)| match at % 4 {
+        0 => "It is a blue cat.[1]".into(),
+        1 => "The text does not say that. [9]".into(),
+        _ => answer.clone(),
+    });
+    let mut cut = run("totals-cut", &dataset, mixed.collect(), Mode::Full);
+    cut.records.truncate(40);
+    check("cut", &dataset, &cut);
+    let permuted = run("totals-permuted", &dataset, answers, Mode::PermutedContexts { seed: 1 });
+    check("permuted", &dataset, &permuted);
+    let rotated = figurine_bench(3, 1).unwrap().rotated().unwrap();
+    let guesses = vec!["A".to_owned(); rotated.items().len()];
+    check("rotated", &rotated, &run("totals-rotated", &rotated, guesses, Mode::Full));
+    let error = totals(&rotated, folder.join("cut"), &Judges::rules(), &quick()).unwrap_err();
+    assert!(matches!(error, Error::OtherDataset { .. }), "{error}");
+    fs::remove_dir_all(folder).unwrap();
 }

@@ -37,7 +37,7 @@ pub use canonical::{canonical, merge};
 pub use key::RecordKey;
 pub use log::SyncPolicy;
 pub use manifest::{DatasetIdentity, Difference, Manifest, Settings};
-pub use read::{Contents, TornTail, read};
+pub use read::{Contents, TornTail, manifest, read, read_each};
 pub use record::Record;
 pub use repair::{Lost, RepairReport, repair, without_failures};
 pub use writer::Journal;

@@ -53,6 +53,50 @@ pub(super) fn read_on(disk: &dyn Disk, path: &Path) -> Result<Contents, Error> {
     Ok(Contents { manifest, records, torn: scan.torn })
 }
 
+/// Reads what the run is, and no answer.
+///
+/// # Errors
+///
+/// As [`read`], as far as the manifest goes.
+pub fn manifest(path: impl AsRef<Path>) -> Result<Manifest, Error> {
+    let path = path.as_ref();
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    check_regular(path)?;
+    let file = System.open_to_read(path).map_err(failed)?;
+    let len = System.len(&file).map_err(failed)?;
+    let mut input = BufReader::new(&file);
+    let none = || Error::NotAJournal { path: path.to_owned() };
+    if !check_head(&mut input, path, len)? {
+        return Err(none());
+    }
+    let corrupt = |offset, message: &str| Error::JournalCorrupt {
+        path: path.to_owned(),
+        offset,
+        message: message.into(),
+    };
+    match Frames::new(input, HEAD as u64, len).next().map_err(failed)? {
+        Found::Payload { offset, payload } => match Entry::from_payload(&payload) {
+            Some(Entry::Manifest(manifest)) => Ok(*manifest),
+            _ => Err(corrupt(offset, "it does not begin with a manifest")),
+        },
+        Found::Damaged { offset, message } => Err(corrupt(offset, message)),
+        Found::End | Found::Torn { .. } => Err(none()),
+    }
+}
+
+/// Reads a journal record by record, each of which is then forgotten; gives the manifest.
+///
+/// # Errors
+///
+/// As [`read`]; records before damage have been given to `take` by then.
+pub fn read_each(path: impl AsRef<Path>, take: impl FnMut(Record)) -> Result<Manifest, Error> {
+    let path = path.as_ref();
+    check_regular(path)?;
+    let file = System.open_to_read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+    let scan = scan(&System, &file, path, take)?;
+    scan.manifest.ok_or_else(|| Error::NotAJournal { path: path.to_owned() })
+}
+
 /// Refuses pipes and devices, asked before opening: opening a pipe would wait for its writer.
 pub(super) fn check_regular(path: &Path) -> Result<(), Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };

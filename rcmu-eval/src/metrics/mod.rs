@@ -36,7 +36,7 @@ pub use measure::{Better, MEASURES, Measure, names};
 pub use paired::{PairedDifference, PairedItem, paired_bootstrap};
 pub use paired_counts::{PairedCounts, paired_counts};
 pub use power::{paired_sample_size, unpaired_sample_size};
-pub use summary::summarise;
+pub use summary::{Tally, summarise};
 pub use wilson::wilson;
 
 /// The sum of the values in ascending order, so that the order in which they came does not change a bit of it.

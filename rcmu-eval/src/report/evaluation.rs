@@ -16,10 +16,11 @@ use crate::{
     journal::{Contents, DatasetIdentity, Manifest},
     judge::Judges,
     metrics::{
-        BootstrapOptions, CitedAnswer, CitedItem, citation_rows, invalid_citation_row, names, summarise,
+        BootstrapOptions, CitationCounts, CitedAnswer, CitedItem, InvalidCitations, citation_rows,
+        invalid_citation_row, names, summarise,
     },
     report::{
-        self, ComparisonReport, Report, ReportItem, count_outcomes,
+        self, ComparisonReport, OutcomeCounts, Report, ReportItem, count_outcomes,
         pairing::{self, compare_tables},
     },
     run::{Mode, grey},
@@ -83,10 +84,7 @@ impl<'a> Scores<'a> {
     /// [`Error::OtherDataset`] when the journal is none of this dataset.
     pub fn of(dataset: &'a Dataset, contents: &'a Contents, judges: &Judges) -> Result<Self, Error> {
         let manifest = &contents.manifest;
-        let (found, expected) = (&manifest.dataset, dataset.identity());
-        if *found != expected {
-            return Err(other_dataset(found, &expected));
-        }
+        check_dataset(dataset, manifest)?;
         let mut replies: BTreeMap<(u64, u32), &'a Reply> = BTreeMap::new();
         for record in &contents.records {
             replies.insert((record.place, record.repeat), &record.reply);
@@ -99,19 +97,11 @@ impl<'a> Scores<'a> {
             for repeat in 0..manifest.repeats {
                 let reply =
                     replies.get(&(place, repeat)).map_or_else(not_asked, |reply| Cow::Borrowed(*reply));
-                let mut score = score_reply(sample, &reply, judges);
-                if let Some(followed) = followed(sample, manifest.mode, &reply, judges) {
-                    score.measures.insert(names::CONTEXT_FOLLOWED.to_owned(), followed);
-                }
-                if repeat > 0 {
-                    score.item = format!("{}#{}", score.item, repeat + 1);
-                }
+                items.push(score_answer(sample, &reply, repeat, manifest.mode, judges));
                 entries.push(Entry { sample, reply });
-                items.push(score);
             }
         }
-        let judges = format!("{}, {}", judges.entailment.identity(), judges.vision.identity());
-        Ok(Self { dataset, manifest, entries, items, judges })
+        Ok(Self { dataset, manifest, entries, items, judges: judges_words(judges) })
     }
 
     /// The score of each answer, in the order of the dataset.
@@ -139,26 +129,13 @@ impl<'a> Scores<'a> {
             }
             item.picture = known.get(cluster).copied();
         }
-        let manifest = self.manifest;
-        let settings = [
-            ("Journal", format!("version {}, {}", manifest.version, manifest.shard)),
-            ("Options", serde_json::to_string(&manifest.options).unwrap_or_default()),
-            ("Choice chain", manifest.chain.clone()),
-            ("Judges", self.judges.clone()),
-            ("Bootstrap", format!("{} draws, seed {}", options.bootstrap.resamples, options.bootstrap.seed)),
-        ];
         Ok(Report {
-            title: options.title.clone(),
-            model: manifest.model.clone(),
-            dataset: manifest.dataset.clone(),
-            mode: manifest.mode,
-            settings: settings.map(|(name, value)| (name.to_owned(), value)).into(),
-            allowed_failures: options.allowed_failures,
             rows,
             outcomes: count_outcomes(&self.items),
             shown: options.shown,
             pictures,
             items,
+            ..head(self.manifest, &self.judges, options)
         })
     }
 
@@ -236,19 +213,20 @@ impl<'a> Scores<'a> {
 impl Entry<'_> {
     /// What the reply cites.
     fn cited<'s>(&self, score: &'s ItemScore) -> Option<CitedAnswer<'s>> {
-        let Reply::Text { text, .. } = &*self.reply else { return None };
-        // Only boxes in pixels depend on the size, and no count uses them.
-        let size = ImageSize::new(1000, 1000).ok()?;
-        let targets = Targets::new(self.sample.regions.len(), self.sample.references.len(), size);
-        let answer = parse(text, targets, FinishReason::EndOfText);
-        Some(CitedAnswer {
-            item: &score.item,
-            cluster: &score.cluster,
-            asked: self.sample.cited,
-            counts: citation_counts(self.sample, &answer),
-            invalid: invalid_citations(&answer),
-        })
+        let (counts, invalid) = cited(self.sample, &self.reply)?;
+        let (item, cluster) = (&score.item, &score.cluster);
+        Some(CitedAnswer { item, cluster, asked: self.sample.cited, counts, invalid })
     }
+}
+
+/// What a reply cites; none without a text.
+pub(super) fn cited(sample: &Sample, reply: &Reply) -> Option<(CitationCounts, InvalidCitations)> {
+    let Reply::Text { text, .. } = reply else { return None };
+    // Only boxes in pixels depend on the size, and no count uses them.
+    let size = ImageSize::new(1000, 1000).ok()?;
+    let targets = Targets::new(sample.regions.len(), sample.references.len(), size);
+    let answer = parse(text, targets, FinishReason::EndOfText);
+    Some((citation_counts(sample, &answer), invalid_citations(&answer)))
 }
 
 /// The picture as a PNG file, upright.
@@ -279,12 +257,65 @@ fn png(picture: &Picture) -> Result<Vec<u8>, Error> {
     Ok(file.into_inner())
 }
 
+/// A report of this run without anything that was found.
+pub(super) fn head(manifest: &Manifest, judges: &str, options: &ReportOptions) -> Report {
+    let settings = [
+        ("Journal", format!("version {}, {}", manifest.version, manifest.shard)),
+        ("Options", serde_json::to_string(&manifest.options).unwrap_or_default()),
+        ("Choice chain", manifest.chain.clone()),
+        ("Judges", judges.to_owned()),
+        ("Bootstrap", format!("{} draws, seed {}", options.bootstrap.resamples, options.bootstrap.seed)),
+    ];
+    Report {
+        title: options.title.clone(),
+        model: manifest.model.clone(),
+        dataset: manifest.dataset.clone(),
+        mode: manifest.mode,
+        settings: settings.map(|(name, value)| (name.to_owned(), value)).into(),
+        allowed_failures: options.allowed_failures,
+        rows: Vec::new(),
+        outcomes: OutcomeCounts::new(),
+        shown: None,
+        pictures: Vec::new(),
+        items: Vec::new(),
+    }
+}
+
+/// Who judges.
+pub(super) fn judges_words(judges: &Judges) -> String {
+    format!("{}, {}", judges.entailment.identity(), judges.vision.identity())
+}
+
+/// Refuses a journal of another dataset.
+pub(super) fn check_dataset(dataset: &Dataset, manifest: &Manifest) -> Result<(), Error> {
+    let expected = dataset.identity();
+    if manifest.dataset == expected { Ok(()) } else { Err(other_dataset(&manifest.dataset, &expected)) }
+}
+
+/// The score of one answer to an item.
+pub(super) fn score_answer(
+    sample: &Sample,
+    reply: &Reply,
+    repeat: u32,
+    mode: Mode,
+    judges: &Judges,
+) -> ItemScore {
+    let mut score = score_reply(sample, reply, judges);
+    if let Some(followed) = followed(sample, mode, reply, judges) {
+        score.measures.insert(names::CONTEXT_FOLLOWED.to_owned(), followed);
+    }
+    if repeat > 0 {
+        score.item = format!("{}#{}", score.item, repeat + 1);
+    }
+    score
+}
+
 fn other_dataset(recorded: &DatasetIdentity, wanted: &DatasetIdentity) -> Error {
     let words = |identity: &DatasetIdentity| format!("{} ({})", identity.name, identity.hash);
     Error::OtherDataset { recorded: words(recorded), wanted: words(wanted) }
 }
 
-fn not_asked<'a>() -> Cow<'a, Reply> {
+pub(super) fn not_asked<'a>() -> Cow<'a, Reply> {
     Cow::Owned(Reply::Failed { reason: "has not been asked yet".into() })
 }
 

@@ -1,6 +1,7 @@
 //! What an evaluation found, written for people, spreadsheets and build servers.
 //!
 //! ```text
+//! journal ─► totals ──► Report without items, in little memory
 //! journal ─► Scores ─┬─► Report (below)
 //!                    └─► ComparisonReport, with the Scores of a second run
 //!
@@ -31,6 +32,7 @@ mod junit;
 mod markdown;
 mod pairing;
 mod text;
+mod totals;
 mod verdict;
 
 use std::{
@@ -53,6 +55,7 @@ pub use evaluation::{ReportOptions, Scores};
 pub use headline::Headline;
 pub use json::{COMPARISON_VERSION, REPORT_VERSION};
 pub use text::visible;
+pub use totals::totals;
 pub use verdict::Verdict;
 
 /// How many items of each kind had each outcome.

@@ -132,6 +132,11 @@ pub fn rotated_questions(scores: &[ItemScore]) -> Vec<ItemScore> {
     summed.collect()
 }
 
+/// Whether this is the id of one rotation of a question.
+pub(crate) fn is_rotated(id: &str) -> bool {
+    question_of(id).is_some()
+}
+
 /// The id of the question, of which this is the id of one rotation; what follows the rotation, as of a repeat, stays.
 fn question_of(id: &str) -> Option<String> {
     let (question, rest) = id.rsplit_once(ROTATED)?;

@@ -8,7 +8,7 @@ use crate::{
     Interval, ItemScore, SummaryRow,
     metrics::{
         BootstrapOptions, Confusion, bootstrap, names,
-        summary::{ALL, Slice, Table},
+        summary::{ALL, Slice, Table, tally::TallyItem},
     },
 };
 
@@ -16,8 +16,8 @@ use crate::{
 pub(super) fn macro_row(table: &Table, options: &BootstrapOptions) -> Option<SummaryRow> {
     let kinds = || {
         Kind::ALL.into_iter().filter_map(|kind| {
-            let values = table.values.get(&(Slice::Of(kind), names::ACCURACY))?;
-            Some((kind, values))
+            let values = table.values(Slice::Of(kind), names::ACCURACY);
+            (!values.is_empty()).then_some((kind, values))
         })
     };
     let count = kinds().count();
@@ -28,7 +28,7 @@ pub(super) fn macro_row(table: &Table, options: &BootstrapOptions) -> Option<Sum
     let mut clusters: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     let mut rows = Vec::new();
     for (at, (kind, values)) in kinds().enumerate() {
-        for (cluster, value) in values {
+        for (cluster, value) in &values {
             let sums = &mut clusters.entry(cluster).or_insert_with(|| vec![(0.0, 0.0); count])[at];
             // Accuracies are 0 or 1: the order does not change their sum.
             *sums = (sums.0 + value, sums.1 + 1.0);
@@ -36,7 +36,7 @@ pub(super) fn macro_row(table: &Table, options: &BootstrapOptions) -> Option<Sum
         rows.push(table.row(
             kind.name(),
             names::ACCURACY,
-            values,
+            &values,
             &BootstrapOptions { resamples: 0, seed: 0 },
         ));
     }
@@ -65,16 +65,14 @@ pub(super) fn macro_row(table: &Table, options: &BootstrapOptions) -> Option<Sum
 }
 
 /// `abstention_precision` and `abstention_f1`, from the items whose scores say whether they should be declined.
-pub(super) fn abstention_rows(
-    scores: &[ItemScore],
-    table: &Table,
-    options: &BootstrapOptions,
-) -> Vec<SummaryRow> {
+pub(super) fn abstention_rows(table: &Table, options: &BootstrapOptions) -> Vec<SummaryRow> {
     let mut clusters: BTreeMap<&str, Confusion> = BTreeMap::new();
-    let measured = scores.iter().filter(|score| score.outcome.is_measured());
-    for (score, pair) in measured.filter_map(|score| Some((score, declined(score)?))) {
-        let sum = clusters.entry(&score.cluster).or_default();
-        *sum = add(*sum, Confusion::count([pair]));
+    let sorts = [(names::ABSTENTION_RECALL, true), (names::OVER_REFUSAL, false)];
+    for (measure, should) in sorts {
+        for (cluster, value) in table.values(Slice::All, measure) {
+            let sum = clusters.entry(cluster).or_default();
+            *sum = add(*sum, Confusion::count([(should, value == 1.0)]));
+        }
     }
     let clusters: Vec<_> = clusters.into_values().collect();
     let total = clusters.iter().copied().fold(Confusion::default(), add);
@@ -122,7 +120,7 @@ pub(in crate::metrics) fn declined(score: &ItemScore) -> Option<(bool, bool)> {
 /// Whether a failed item of no certain kind was answerable is not known: at worst it was, at best it was not.
 fn bounds(total: Confusion, table: &Table) -> (Confusion, Confusion) {
     let (mut worst, mut best) = (total, total);
-    for (kind, &failed) in &table.failed {
+    for (kind, &failed) in &table.tally.failed {
         match kind {
             Kind::UnanswerableVisualToContext | Kind::UnanswerableContextToVisual => {
                 worst.false_negative += failed;
@@ -151,18 +149,12 @@ fn add(a: Confusion, b: Confusion) -> Confusion {
 }
 
 /// `bind_gap`: by how much consistency falls when regions of one class are permuted; from -1 to 1.
-pub(super) fn bind_gap_row(
-    scores: &[ItemScore],
-    table: &Table,
-    options: &BootstrapOptions,
-) -> Option<SummaryRow> {
-    let measured = scores.iter().filter(|score| score.outcome.is_measured());
-    let gaps: Vec<_> = measured
-        .filter_map(|score| {
-            let of = |name| score.measures.get(name).copied();
-            Some((score.cluster.as_str(), of(names::RCID_CONSISTENCY)? - of(names::RCID_PERMUTED)?))
-        })
-        .collect();
+pub(super) fn bind_gap_row(table: &Table, options: &BootstrapOptions) -> Option<SummaryRow> {
+    let consistency = table.tally.measure(names::RCID_CONSISTENCY)?;
+    let permuted = table.tally.measure(names::RCID_PERMUTED)?;
+    let gap = |item: &TallyItem<'_>| Some(item.value(consistency)? - item.value(permuted)?);
+    let items = table.tally.items();
+    let gaps: Vec<_> = items.filter_map(|item| Some((item.cluster(), gap(&item)?))).collect();
     if gaps.is_empty() {
         return None;
     }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rcmu_data::Kind;
 
@@ -14,8 +14,10 @@ use crate::{
 };
 
 mod derived;
+mod tally;
 
 pub(super) use derived::declined;
+pub use tally::Tally;
 
 /// The slice of all items.
 const ALL: &str = "all";
@@ -70,16 +72,24 @@ type Values<'a> = Vec<(&'a str, f64)>;
 ///
 /// Ours.
 pub fn summarise(scores: &[ItemScore], options: &BootstrapOptions) -> Vec<SummaryRow> {
-    let table = Table::of(scores);
+    let mut tally = Tally::default();
+    for score in scores {
+        tally.add(score);
+    }
+    tally.rows(options)
+}
+
+fn rows_of(tally: &Tally, options: &BootstrapOptions) -> Vec<SummaryRow> {
+    let table = Table::of(tally);
     let mut rows = Vec::new();
-    for ((slice, measure), values) in &table.values {
-        if *measure != names::CHANCE {
-            rows.push(table.row(slice.name(), measure, values, options));
+    for &(slice, measure) in &table.present {
+        if measure != names::CHANCE {
+            rows.push(table.row(slice.name(), measure, &table.values(slice, measure), options));
         }
     }
     rows.extend(macro_row(&table, options));
-    rows.extend(abstention_rows(scores, &table, options));
-    rows.extend(bind_gap_row(scores, &table, options));
+    rows.extend(abstention_rows(&table, options));
+    rows.extend(bind_gap_row(&table, options));
     let slice_place =
         |slice: &str| Kind::ALL.iter().position(|kind| kind.name() == slice).map_or(0, |at| at + 1);
     rows.sort_by_key(|row| (Measure::place(&row.measure), row.measure.clone(), slice_place(&row.slice)));
@@ -102,38 +112,39 @@ impl Slice {
     }
 }
 
-/// The scores, sorted into slices and measures.
+/// Which rows there are. Their values are gathered row by row: all of them at a time take much more than the items.
 struct Table<'a> {
-    values: BTreeMap<(Slice, &'a str), Values<'a>>,
-    /// Failed items of each kind.
-    failed: BTreeMap<Kind, usize>,
-    /// Kinds of which at least one item was measured.
-    measured: BTreeSet<Kind>,
+    tally: &'a Tally,
+    /// The measures of each slice.
+    present: BTreeSet<(Slice, &'a str)>,
 }
 
 impl<'a> Table<'a> {
-    fn of(scores: &'a [ItemScore]) -> Self {
-        let mut table = Self { values: BTreeMap::new(), failed: BTreeMap::new(), measured: BTreeSet::new() };
-        for score in scores {
-            if !score.outcome.is_measured() {
-                *table.failed.entry(score.kind).or_default() += 1;
-                continue;
-            }
-            table.measured.insert(score.kind);
-            for (measure, &value) in score.measures.iter().filter(|(_, value)| value.is_finite()) {
-                for slice in [Slice::All, Slice::Of(score.kind)] {
-                    table.values.entry((slice, measure)).or_default().push((&score.cluster, value));
-                }
+    fn of(tally: &'a Tally) -> Self {
+        let mut present = BTreeSet::new();
+        for item in tally.items() {
+            for &measure in item.measures() {
+                present.insert((item.kind(), measure));
             }
         }
-        table
+        let both = present.into_iter().flat_map(|(kind, measure)| {
+            [Slice::All, Slice::Of(kind)].map(|slice| (slice, tally.name(measure)))
+        });
+        Self { tally, present: both.collect() }
+    }
+
+    /// The measured values of one row; empty where there is none.
+    fn values(&self, slice: Slice, measure: &str) -> Values<'a> {
+        let Some(measure) = self.tally.measure(measure) else { return Vec::new() };
+        let items = self.tally.items().filter(|item| slice == Slice::All || slice == Slice::Of(item.kind()));
+        items.filter_map(|item| Some((item.cluster(), item.value(measure)?))).collect()
     }
 
     /// Failed items of a slice that might have had a measure.
     fn failed(&self, slice: &str, measure: &str) -> usize {
-        let counts = self.failed.iter().filter(|(kind, _)| {
-            let has_it = self.values.contains_key(&(Slice::Of(**kind), measure));
-            (slice == ALL || slice == kind.name()) && (has_it || !self.measured.contains(kind))
+        let counts = self.tally.failed.iter().filter(|(kind, _)| {
+            let has_it = self.present.contains(&(Slice::Of(**kind), measure));
+            (slice == ALL || slice == kind.name()) && (has_it || !self.tally.measured.contains(kind))
         });
         counts.map(|(_, count)| count).sum()
     }
@@ -156,10 +167,10 @@ impl<'a> Table<'a> {
     }
 
     fn chance(&self, slice: &str, count: usize) -> Option<f64> {
-        let mut known = self.values.iter();
-        let (_, values) = known.find(|((of, measure), _)| of.name() == slice && *measure == names::CHANCE)?;
+        let (slice, _) = self.present.iter().find(|(own, _)| own.name() == slice)?;
+        let values = self.values(*slice, names::CHANCE);
         let sum = ordered_sum(values.iter().map(|(_, value)| *value).collect());
-        (values.len() == count).then(|| sum / count as f64)
+        (values.len() == count && count > 0).then(|| sum / count as f64)
     }
 }
 
