@@ -16,6 +16,8 @@
     reason = "a loop is compiled for vector units only where it is inlined into its copy"
 )]
 
+#[cfg(feature = "flex")]
+mod attention;
 mod dot;
 mod format;
 mod pack;
@@ -27,6 +29,8 @@ mod tests;
 use half::bf16;
 use rayon::prelude::*;
 
+#[cfg(feature = "flex")]
+pub(crate) use attention::{FEW_QUERIES, attend_cached};
 #[cfg(all(feature = "flex", feature = "train"))]
 pub(crate) use dot::{Work, with_vectors};
 pub use format::{WeightFormat, WeightFormats};

@@ -60,10 +60,19 @@ impl Attender {
         mask: &AttentionMask,
     ) -> Tensor<4> {
         match self {
+            #[cfg(feature = "flex")]
+            Self::Fused if is_decoding(&query, mask) => crate::kernels::attend_cached(query, key, value),
             Self::Fused => fused(query, key, value, mask),
             Self::Explicit => explicit(&query, key, &value, mask),
         }
     }
+}
+
+/// Whether a few tokens look at all before them.
+#[cfg(feature = "flex")]
+fn is_decoding(query: &Tensor<4>, mask: &AttentionMask) -> bool {
+    let few = query.dims()[2] <= crate::kernels::FEW_QUERIES;
+    few && matches!(mask, AttentionMask::Causal) && query.dtype() == DType::F32
 }
 
 fn fused(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
@@ -209,7 +218,26 @@ mod tests {
 
     #[test]
     fn grouped_heads_and_earlier_keys_are_those_of_the_formula() {
-        both_ways_equal_the_formula([4, 2, 3, 5, 8]);
+        // Few queries are taken one by one, more in products.
+        for queries in [1, 3, 9, 20] {
+            both_ways_equal_the_formula([4, 2, queries, queries + 2, 8]);
+            both_ways_equal_the_formula([6, 1, queries, queries + 300, 40]);
+        }
+    }
+
+    #[test]
+    fn a_cache_is_read_where_it_lies() {
+        let device = Device::flex();
+        let tensor = |shape| Tensor::<4>::from_data(TensorData::new(numbers(5, shape), shape), &device);
+        let (query, room) = (tensor([2, 4, 2, 8]), tensor([2, 2, 50, 8]));
+        let part = |room: &Tensor<4>| room.clone().slice([0..2, 0..2, 0..21, 0..8]);
+        let copied = |part: Tensor<4>| Tensor::<4>::from_data(part.into_data(), &device);
+
+        let found = Attender::Fused.forward(query.clone(), part(&room), part(&room), &AttentionMask::Causal);
+        let [keys, values] = [copied(part(&room)), copied(part(&room))];
+        let expected = Attender::Fused.forward(query, keys, values, &AttentionMask::Causal);
+
+        assert_eq!(found.into_data(), expected.into_data());
     }
 
     #[test]
