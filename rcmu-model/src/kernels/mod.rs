@@ -78,21 +78,24 @@ impl Packed {
         let values = match format {
             WeightFormat::F32 => Values::F32(values),
             WeightFormat::Q8 if whole => {
-                let mut quants = Vec::with_capacity(values.len());
-                let mut scales = Vec::with_capacity(values.len() / GROUP);
-                pack::q8(&values, &mut quants, &mut scales);
+                let (mut quants, mut scales) = (vec![0; values.len()], vec![0; values.len() / GROUP]);
+                let places = quants.par_chunks_mut(GROUP).zip(&mut scales).with_min_len(TASK_WEIGHTS / GROUP);
+                places.zip(values.par_chunks(GROUP)).for_each(|((quants, scale), values)| {
+                    *scale = pack::q8(values, quants);
+                });
                 Values::Q8 { quants, scales }
             }
             WeightFormat::Q4 if whole => {
-                let mut quants = Vec::with_capacity(values.len() / 2);
-                let mut scales = Vec::with_capacity(values.len() / GROUP);
-                pack::q4(&values, &mut quants, &mut scales);
+                let (mut quants, mut scales) = (vec![0; values.len() / 2], vec![0; values.len() / GROUP]);
+                let places = quants.par_chunks_mut(GROUP / 2).zip(&mut scales);
+                let places = places.with_min_len(TASK_WEIGHTS / GROUP);
+                places.zip(values.par_chunks(GROUP)).for_each(|((quants, scale), values)| {
+                    *scale = pack::q4(values, quants);
+                });
                 Values::Q4 { quants, scales }
             }
             WeightFormat::Bf16 | WeightFormat::Q8 | WeightFormat::Q4 => {
-                let mut packed = Vec::with_capacity(values.len());
-                pack::bf16s(&values, &mut packed);
-                Values::Bf16(packed)
+                Values::Bf16(values.into_par_iter().with_min_len(TASK_WEIGHTS).map(bf16::from_f32).collect())
             }
         };
         Self { outputs, inputs, values }
