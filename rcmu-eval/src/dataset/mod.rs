@@ -9,6 +9,7 @@
 mod figurine_bench;
 mod insufficient;
 pub(crate) mod lines;
+mod open;
 mod rcp_bench;
 
 use std::{
@@ -24,6 +25,7 @@ use crate::{Error, journal::DatasetIdentity, scorers::Rotation};
 
 pub use figurine_bench::{figurine_bench, figurine_scenes};
 pub use insufficient::{insufficient_option, is_insufficient};
+pub use open::{Format, Opened};
 pub use rcp_bench::{Group, RcpBench, RcpItem, RcpQuestion};
 
 /// Items in order, with what tells them from those of another dataset.

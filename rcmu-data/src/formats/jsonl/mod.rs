@@ -12,6 +12,6 @@ pub use read::{open, read};
 pub use write::{create, write};
 
 /// What the header calls the format.
-const FORMAT: &str = "rcmu-samples";
+pub const FORMAT: &str = "rcmu-samples";
 /// The version of the fields that this program reads and writes.
 const SCHEMA: u64 = 1;

@@ -6,7 +6,7 @@ use rcmu_data::{PictureSource, Provenance, SampleReference};
 use serde::{Deserialize, Serialize};
 
 /// What the first line calls the format.
-const FORMAT: &str = "rcmu-rcp-bench";
+pub(super) const FORMAT: &str = "rcmu-rcp-bench";
 /// The version of the fields that this program reads and writes.
 const SCHEMA: u64 = 1;
 
