@@ -73,6 +73,25 @@ mod tests {
     }
 
     #[test]
+    fn a_journal_of_one_seed_is_that_of_no_other() {
+        let manifest = |dataset: &Dataset| {
+            let nobody = rcmu_core::ScriptedGenerator::new(Vec::<String>::new());
+            crate::run::Run::new(dataset, &nobody, crate::run::RunOptions::default()).unwrap().manifest()
+        };
+        let world = WorldOptions::test().simple();
+        let benches = [5, 6].map(|seed| figurine_bench(seed, 1).unwrap());
+        let scenes = [5, 6].map(|seed| figurine_scenes(seed, 2, &world).unwrap());
+
+        for pair in [benches, scenes] {
+            let differences = manifest(&pair[0]).differences(&manifest(&pair[1]));
+            let fields: Vec<_> = differences.iter().map(|it| it.field.as_str()).collect();
+            let expected = ["dataset.hash", "dataset.name"];
+            assert!(fields.starts_with(&expected), "{fields:?}");
+            assert!(pair[0].name().contains("-5-") && pair[1].name().contains("-6-"));
+        }
+    }
+
+    #[test]
     fn every_item_has_the_shape_of_the_benchmark() {
         let bench = figurine_bench(1, 20).unwrap();
         let mut places = std::collections::BTreeSet::new();

@@ -15,7 +15,7 @@ use serde::{
 use serde_json::{Map, Number, Value};
 
 /// Longest line in bytes.
-const MAX_LINE: usize = 4 << 20;
+pub(crate) const MAX_LINE: usize = 4 << 20;
 /// Longest message about a value, in bytes: it may hold the value itself.
 const MAX_MESSAGE: usize = 200;
 

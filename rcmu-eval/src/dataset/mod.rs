@@ -6,6 +6,7 @@
 //! figurine_bench ─────┘
 //! ```
 
+mod bench_files;
 mod figurine_bench;
 mod insufficient;
 pub(crate) mod lines;
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, journal::DatasetIdentity, scorers::Rotation};
 
+pub use bench_files::{BenchDigests, BenchFault, BenchFiles};
 pub use figurine_bench::{figurine_bench, figurine_scenes};
 pub use insufficient::{insufficient_option, is_insufficient};
 pub use open::{Format, Opened};

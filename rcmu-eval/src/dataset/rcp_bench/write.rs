@@ -20,9 +20,18 @@ impl RcpBench {
     ///
     /// [`Error::Item`] naming an item that [`RcpBench::open`] would not give back, before anything is written;
     /// [`Error::File`] when the file cannot be written.
-    #[expect(clippy::missing_panics_doc, reason = "plain data with text keys can always be written")]
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
+        fs::write(path, self.to_text()?).map_err(|source| Error::File { path: path.to_owned(), source })
+    }
+
+    /// The text of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Item`] naming an item that [`RcpBench::open`] would not give back.
+    #[expect(clippy::missing_panics_doc, reason = "plain data with text keys can always be written")]
+    pub fn to_text(&self) -> Result<String, Error> {
         let mut text = format!("{{\"format\":\"{FORMAT}\",\"schema\":{SCHEMA}}}\n");
         let mut ids = BTreeSet::new();
         for own in &self.items {
@@ -31,7 +40,8 @@ impl RcpBench {
                 source: Box::new(error.into()),
             };
             let value = serde_json::to_value(own).expect("an item has text keys only");
-            let line = value.to_string();
+            // Not the text of the value: the order of its fields is that of a feature of `serde_json`.
+            let line = serde_json::to_string(own).expect("an item has text keys only");
             item(&mut Fields::of(value, "").map_err(fault)?).map_err(fault)?;
             if let Some(twice) = own.questions.iter().find(|question| !ids.insert(&question.id)) {
                 return Err(fault(wrong("questions", format!("have the id `{}` twice", twice.id))));
@@ -39,7 +49,7 @@ impl RcpBench {
             text.push_str(&line);
             text.push('\n');
         }
-        fs::write(path, text).map_err(|source| Error::File { path: path.to_owned(), source })
+        Ok(text)
     }
 }
 
