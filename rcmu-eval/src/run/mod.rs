@@ -10,6 +10,7 @@ mod answerer;
 mod chat;
 mod mode;
 mod options;
+mod predictions;
 mod prepare;
 mod progress;
 #[cfg(feature = "remote")]
@@ -20,6 +21,7 @@ mod runner;
 pub use answerer::{Answerer, Asked};
 pub use mode::{Mode, ModeSample};
 pub use options::{RunOptions, Shard};
+pub use predictions::write_predictions;
 pub(crate) use prepare::grey;
 pub use progress::Progress;
 #[cfg(feature = "remote")]

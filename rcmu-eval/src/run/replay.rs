@@ -41,8 +41,9 @@ impl Replay {
 
     /// The answers of a file with one JSON object a line: `{"item": "s-1", "text": "Lily."}`.
     ///
-    /// `repeat` may be given besides, 0 if it is not, and `finish`, why the text ended, `end_of_text` if it is not. The
-    /// name of the file, without its folder, is part of the replay's identity, and so are all answers.
+    /// `repeat` may be given besides, 0 if it is not, and `finish`, why the text ended, `end_of_text` if it is not. An item
+    /// that got no text may have `failed`, the reason, in their place. The name of the file, without its folder, is part of
+    /// the replay's identity, and so are all answers. [`write_predictions`](super::write_predictions) writes such a file.
     ///
     /// # Errors
     ///
@@ -54,11 +55,16 @@ impl Replay {
         lines::read(path, |_, mut fields| {
             let item: String = fields.required("item")?;
             let repeat = fields.optional("repeat")?.unwrap_or(0);
-            let text = fields.required("text")?;
-            let finish = fields.optional("finish")?.unwrap_or_else(|| "end_of_text".to_owned());
+            let reply = if let Some(reason) = fields.optional("failed")? {
+                Reply::Failed { reason }
+            } else {
+                let text = fields.required("text")?;
+                let finish = fields.optional("finish")?.unwrap_or_else(|| "end_of_text".to_owned());
+                Reply::Text { text, finish }
+            };
             fields.finish()?;
             let repeated = wrong("item", "has an answer on an earlier line");
-            match replies.insert((item, repeat), Reply::Text { text, finish }) {
+            match replies.insert((item, repeat), reply) {
                 None => Ok(()),
                 Some(_) => Err(repeated),
             }
