@@ -13,6 +13,7 @@
 //!   zeros up to the end of the file. [`Journal::open`] cuts it, and tells so; its item is asked again.
 //! - **Anything else that does not check** is damage: [`Error::JournalCorrupt`](crate::Error::JournalCorrupt) names the
 //!   byte. Nothing is skipped silently. [`repair`] copies the good records to another file and lists what is lost.
+//!   [`in_place`] puts such a copy in the journal's place and keeps the journal.
 //!
 //! One process writes a journal: the lock is held until the [`Journal`] is dropped, and dies with its process.
 //! Records hold no times and no addresses, so that the [`canonical`] journal of a run is the same, byte for byte, however
@@ -21,6 +22,7 @@
 mod canonical;
 mod disk;
 mod frame;
+mod in_place;
 mod key;
 mod lock;
 mod log;
@@ -31,9 +33,11 @@ mod record;
 mod repair;
 #[cfg(test)]
 mod tests;
+mod words;
 mod writer;
 
 pub use canonical::{canonical, merge};
+pub use in_place::in_place;
 pub use key::RecordKey;
 pub use log::SyncPolicy;
 pub use manifest::{DatasetIdentity, Difference, Manifest, Settings};
