@@ -1,6 +1,6 @@
 //! Compares two runs of `evaluate` over the same items.
 //!
-//! `compare [--first JOURNAL] [--second JOURNAL] [--dataset FILE.jsonl|figurines|rcp] [--items N]
+//! `compare [--first JOURNAL] [--second JOURNAL] [--dataset FILE|figurines|rcp] [--format F] [--items N] [--seed S]
 //! [--colour C] [--rotations one|all] [--out FILE.html]`
 //!
 //! The dataset is that of both runs, named as for `evaluate`. Without options it compares `target/evaluation` with a run
@@ -13,7 +13,7 @@ use std::{error::Error, fs};
 use rcmu_eval::{journal, judge::Judges, metrics::BootstrapOptions, report::Scores};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = support::options(&["first", "second", "dataset", "items", "colour", "rotations", "out"])?;
+    let options = support::options(&[&support::DATASET[..], &["first", "second", "out"]].concat())?;
     let dataset = support::dataset(&options)?;
     let path = |name: &str, default: &str| options.get(name).cloned().unwrap_or_else(|| default.to_owned());
     let first = journal::read(path("first", "target/evaluation/run.journal"))?;

@@ -1,15 +1,17 @@
 //! Asks a model all questions of a dataset, keeps every answer in a journal, and writes a report.
 //!
-//! `evaluate [--dataset FILE.jsonl|figurines|rcp] [--items N] [--mode full|no-picture|no-context|no-boxes|permuted]
+//! `evaluate [--dataset figurines|rcp] [--items N] [--seed S] | [--dataset FILE] [--format jsonl|rcp|llava|sharegpt|qwen]
+//! [--mode full|no-picture|no-context|no-boxes|permuted]
 //! [--model DIR | --endpoint URL --name MODEL | --predictions FILE.jsonl] [--judge URL --judge-name MODEL]
 //! [--colour C] [--rotations one|all] [--shard I/N] [--parallel N] [--shown N] [--out DIR]`
 //!
-//! Without options the bundled model answers questions about new scenes of the figurine world. A run that was cut goes
-//! on where it was. Rules judge what descriptions say, or the model at `--judge`; a judge that fails gives no score.
-//! With `--colour` every scene has a figurine of that colour, and only what names it is asked. `--shard 1/2` asks a half
-//! of the items; the example `join` makes one report of all parts. `--rotations all` asks a question of several options
-//! once for each rotation of them, `--shown` is the most items that pages show. Keys are read from the variables `RCMU_API_KEY` and
-//! `RCMU_JUDGE_KEY`.
+//! Without options the bundled model answers questions about new scenes of the figurine world. The format of a file is
+//! told by its first record unless it is named. Ctrl-C ends the run after the answer that is being made, a second one at
+//! once; the same command goes on where it was, and so it does after any other end. Rules judge what descriptions say, or
+//! the model at `--judge`; a judge that fails gives no score. With `--colour` every scene has a figurine of that colour,
+//! and only what names it is asked. `--shard 1/2` asks a half of the items; the example `join` makes one report of all
+//! parts. `--rotations all` asks a question of several options once for each rotation of them, `--shown` is the most items
+//! that pages show. Keys are read from the variables `RCMU_API_KEY` and `RCMU_JUDGE_KEY`.
 
 mod support;
 
@@ -24,12 +26,13 @@ use rcmu_eval::{
     journal,
     judge::{FactVision, GeneratorJudge, Judges},
     report::{ReportOptions, Scores},
-    run::{Answerer, Replay, Run, RunOptions, Shard},
+    run::{Answerer, Replay, RunOptions, Shard},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let names = "dataset items rotations mode colour shard shown model endpoint name predictions judge judge-name parallel out";
-    let options = support::options(&names.split(' ').collect::<Vec<_>>())?;
+    let names = "mode shard shown model endpoint name predictions judge judge-name parallel out";
+    let names: Vec<_> = names.split(' ').chain(support::DATASET).collect();
+    let options = support::options(&names)?;
     let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
     let dataset = support::dataset(&options)?;
     let out = PathBuf::from(options.get("out").map_or("target/evaluation", String::as_str));
@@ -50,8 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         shard: options.get("shard").map_or(Ok(Shard::WHOLE), |text| text.parse())?,
         ..RunOptions::default()
     };
-    let run = Run::new(&dataset, &*answerer, settings)?;
-    let summary = run.on_progress(|progress| eprint!("\r{progress}  ")).execute(&path)?;
+    let summary = support::run::execute(&dataset, &*answerer, settings, &path)?;
     eprintln!("\n{} answers, {} of them from an earlier run", summary.total, summary.resumed);
     let remote = support::remote(&options, "judge", "judge-name", "RCMU_JUDGE_KEY")?;
     let judge = remote.as_ref().map(|remote| GeneratorJudge::new(remote, 0));

@@ -1,9 +1,9 @@
 //! Makes one report of an evaluation that was asked in parts, judged by rules: the same as that of the whole run.
 //!
-//! `join [--dataset FILE.jsonl|figurines|rcp] [--items N] [--colour C] [--rotations one|all] [--shown N] [--out DIR]
-//! --parts DIR,DIR,...`
+//! `join [--dataset FILE|figurines|rcp] [--format F] [--items N] [--seed S] [--colour C] [--rotations one|all] [--shown N]
+//! [--out DIR] --parts DIR,DIR,...`
 //!
-//! Dataset, items, colour and rotations are those that the parts were asked with, as `evaluate --shard I/N --out DIR`.
+//! Dataset, format, items, seed, colour and rotations are those that the parts were asked with, as `evaluate --shard I/N --out DIR`.
 
 mod support;
 
@@ -20,7 +20,7 @@ use rcmu_eval::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = support::options(&["dataset", "items", "colour", "rotations", "shown", "out", "parts"])?;
+    let options = support::options(&[&support::DATASET[..], &["shown", "out", "parts"]].concat())?;
     let dataset = support::dataset(&options)?;
     let parts = options.get("parts").ok_or("--parts DIR,DIR,... is needed")?;
     let journals: Vec<_> = parts.split(',').map(|dir| Path::new(dir).join("run.journal")).collect();

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each example uses a part of it")]
 
+pub(crate) mod run;
+
 use std::{collections::HashMap, error::Error};
 
 use rcmu::core::Scene;
@@ -11,7 +13,7 @@ use rcmu_data::{
     remote::{Endpoint, RemoteError},
 };
 use rcmu_eval::{
-    dataset::{Dataset, figurine_bench, figurine_scenes},
+    dataset::{Dataset, Format, Opened, figurine_bench, figurine_scenes},
     run::RemoteGenerator,
 };
 
@@ -65,15 +67,26 @@ pub(crate) fn remote(
     RemoteGenerator::new(endpoint).map(Some)
 }
 
+/// The options that name a dataset.
+pub(crate) const DATASET: [&str; 6] = ["dataset", "format", "items", "seed", "colour", "rotations"];
+
 /// The dataset that the options name: scenes of the figurine world unless they say otherwise.
 pub(crate) fn dataset(options: &HashMap<String, String>) -> Result<Dataset, Box<dyn Error>> {
-    let items = |default| options.get("items").map_or(Ok(default), |text| text.parse::<usize>());
     let (name, colour) = (options.get("dataset").map_or("figurines", String::as_str), options.get("colour"));
-    let dataset = match (name, colour) {
-        ("figurines", _) => scenes(items(50)?, colour)?,
-        (_, Some(_)) => return Err("--colour goes with the figurine world only".into()),
-        ("rcp", None) => figurine_bench(0, items(10)?)?,
-        (file, None) => Dataset::open(file)?,
+    let is_file = !matches!(name, "figurines" | "rcp");
+    let with_file = |option: &&str| options.contains_key(*option) && (*option == "format") != is_file;
+    if let Some(option) = ["items", "seed", "format"].iter().find(with_file) {
+        return Err(format!("--{option} does not go with --dataset {name}").into());
+    }
+    if colour.is_some() && name != "figurines" {
+        return Err("--colour goes with the figurine world only".into());
+    }
+    let items = |default| options.get("items").map_or(Ok(default), |text| text.parse::<usize>());
+    let seed = options.get("seed").map_or(Ok(0), |text| text.parse::<u64>())?;
+    let dataset = match name {
+        "figurines" => scenes(seed, items(50)?, colour)?,
+        "rcp" => figurine_bench(seed, items(10)?)?,
+        file => open(file, options.get("format"))?,
     };
     match options.get("rotations").map(String::as_str) {
         None | Some("one") => Ok(dataset),
@@ -82,13 +95,27 @@ pub(crate) fn dataset(options: &HashMap<String, String>) -> Result<Dataset, Box<
     }
 }
 
+/// The dataset of a file; says what it was taken for, and what was mended.
+fn open(file: &str, format: Option<&String>) -> Result<Dataset, rcmu_eval::Error> {
+    let format = format.map(|word| word.parse::<Format>()).transpose()?;
+    let opened = Opened::read(file, format)?;
+    eprintln!("{file} is read as {}: {} items", opened.format, opened.dataset.items().len());
+    for mended in opened.repairs.counts() {
+        eprintln!(
+            "  mended {} times, first on line {}: {:?}",
+            mended.count, mended.first_line, mended.repair
+        );
+    }
+    Ok(opened.dataset)
+}
+
 /// Test scenes of the simple world; where there is a colour, those that have it and the items that name it.
-fn scenes(count: usize, colour: Option<&String>) -> Result<Dataset, Box<dyn Error>> {
+fn scenes(seed: u64, count: usize, colour: Option<&String>) -> Result<Dataset, Box<dyn Error>> {
     let mut world = WorldOptions::test().simple();
-    let Some(word) = colour else { return Ok(figurine_scenes(0, count, &world)?) };
+    let Some(word) = colour else { return Ok(figurine_scenes(seed, count, &world)?) };
     let always = Colour::ALL.iter().find(|colour| colour.word() == word);
     world.layout.always = Some(*always.ok_or_else(|| format!("{word} is no colour of figurines"))?);
-    let all = figurine_scenes(0, count, &world)?;
+    let all = figurine_scenes(seed, count, &world)?;
     let says = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(|other| other == word);
     let names_it = |sample: &Sample| says(&sample.question) || says(&sample.answer);
     let items = all.items().iter().filter(|sample| names_it(sample)).cloned();
