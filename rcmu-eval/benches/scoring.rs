@@ -7,7 +7,7 @@
 
 use std::{error::Error, fmt::Write, fs, num::NonZeroU32, path::Path, process::Command, time::Instant};
 
-use rcmu_data::{PictureSource, figurines::WorldOptions};
+use rcmu_data::{PictureSource, figurines::WorldOptions, formats::jsonl};
 use rcmu_eval::{
     dataset::{Dataset, figurine_scenes},
     journal::{self, SyncPolicy},
@@ -79,7 +79,8 @@ fn measure(work: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
 fn write(count: usize, folder: &Path) -> Result<(), Box<dyn Error>> {
     // A scene has six questions at most, and now and then fewer.
     let scenes = figurine_scenes(0, count / 4, &WorldOptions::test())?;
-    let (mut items, mut answers) = (String::new(), String::new());
+    let mut items = jsonl::create(folder.join("items.jsonl"))?;
+    let mut answers = String::new();
     let (mut last, mut picture) = (None, String::new());
     for (place, sample) in scenes.items()[..count].iter().enumerate() {
         if last.replace(&sample.picture) != Some(&sample.picture) {
@@ -87,13 +88,13 @@ fn write(count: usize, folder: &Path) -> Result<(), Box<dyn Error>> {
             fs::write(folder.join(&picture), PICTURE)?;
         }
         let mut item = sample.as_ref().clone();
-        item.picture = PictureSource::File(picture.clone().into());
-        writeln!(items, "{}", serde_json::to_string(&item)?)?;
+        item.picture = PictureSource::File(picture.clone());
+        items.write(&item)?;
         // Two of three are right.
         let text = if place % 3 == 0 { "It is a blue cat.[1]" } else { item.answer.as_str() };
         writeln!(answers, "{}", json!({"item": item.id, "text": text}))?;
     }
-    fs::write(folder.join("items.jsonl"), items)?;
+    items.finish()?;
     fs::write(folder.join("answers.jsonl"), answers)?;
     Ok(())
 }

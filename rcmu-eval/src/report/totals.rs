@@ -19,8 +19,8 @@ use crate::{
 /// Scores a journal record by record, and sums up: the report that [`Scores::report`](super::Scores::report) makes, without
 /// items.
 ///
-/// Neither answers nor scores are kept, only what the table needs of them, a few dozen bytes for each item, as
-/// [`Tally`] tells.
+/// Neither answers nor scores are kept, only what the table needs of them: about 250 bytes for each item beside the
+/// dataset, most of them the values of its measures ([`Tally`]).
 ///
 /// # Errors
 ///
