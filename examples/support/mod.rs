@@ -74,8 +74,8 @@ pub(crate) const DATASET: [&str; 6] = ["dataset", "format", "items", "seed", "co
 pub(crate) fn dataset(options: &HashMap<String, String>) -> Result<Dataset, Box<dyn Error>> {
     let (name, colour) = (options.get("dataset").map_or("figurines", String::as_str), options.get("colour"));
     let is_file = !matches!(name, "figurines" | "rcp");
-    let with_file = |option: &&str| options.contains_key(*option) && (*option == "format") != is_file;
-    if let Some(option) = ["items", "seed", "format"].iter().find(with_file) {
+    let misplaced = |option: &str| options.contains_key(option) && (option == "format") != is_file;
+    if let Some(option) = ["items", "seed", "format"].into_iter().find(|option| misplaced(option)) {
         return Err(format!("--{option} does not go with --dataset {name}").into());
     }
     if colour.is_some() && name != "figurines" {

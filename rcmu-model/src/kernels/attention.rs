@@ -122,9 +122,13 @@ impl dot::Work for Group<'_> {
         for (row, weights) in weights.chunks_exact_mut(len).enumerate() {
             let (seen, hidden) = weights.split_at_mut(len - (queries - 1 - row % queries));
             let largest = seen.iter().fold(f32::NEG_INFINITY, |largest, &score| largest.max(score));
-            seen.iter_mut().for_each(|score| *score = (*score - largest).exp());
+            for score in seen.iter_mut() {
+                *score = (*score - largest).exp();
+            }
             let inverse = seen.iter().sum::<f32>().recip();
-            seen.iter_mut().for_each(|weight| *weight *= inverse);
+            for weight in seen.iter_mut() {
+                *weight *= inverse;
+            }
             hidden.fill(0.0);
         }
         for key in 0..len {
