@@ -9,7 +9,8 @@
 //! ```
 //!
 //! No `unsafe`: the loops are written so that the compiler makes vector instructions of them, and `pulp` picks the copy
-//! for this machine at run time. All copies add in the same order, so that results do not depend on the machine.
+//! for this machine at run time. `linear` adds in the same order in all copies, so that its results do not depend on the
+//! machine; tiles use fused multiplications where there are any.
 
 #![allow(
     clippy::inline_always,

@@ -291,7 +291,7 @@ impl Trainer {
         let mut conversation =
             data.conversation(index).map_err(|source| TrainError::Item { index, source })?;
         if self.settings.sight_weight == 0.0 && !conversation.turns.is_empty() {
-            // Nobody asks, so that its words may be more than one token.
+            // Nobody asks for them.
             conversation.sights = None;
         }
         let mut example = Example::new(&self.model, index, &conversation)?;
