@@ -301,9 +301,8 @@ fn layouts(browser: &Browser, frames: &[(&str, u32)]) -> Vec<String> {
                 return box.width && (box.right > root.clientWidth + 1 || box.left < -1) && !scrolls(element.parentElement);
             });
             const scene = page.querySelector('.scene'), main = page.querySelector('main');
-            const unstyled = main && frame.contentWindow.getComputedStyle(main).maxWidth === 'none' ? ' unstyled' : '';
-            return [root.scrollWidth - root.clientWidth, outside.length,
-                (scene ? scene.getBoundingClientRect().width : 0) + unstyled];
+            if (main && frame.contentWindow.getComputedStyle(main).maxWidth === 'none') return ['unstyled'];
+            return [root.scrollWidth - root.clientWidth, outside.length, scene ? scene.getBoundingClientRect().width : 0];
         };
         document.title = [...document.querySelectorAll('iframe')].map(frame => layout(frame).join(' ')).join(';');
     }";
@@ -314,17 +313,16 @@ fn layouts(browser: &Browser, frames: &[(&str, u32)]) -> Vec<String> {
     let frames: String = frames.iter().map(frame).collect();
     let page =
         format!("<!DOCTYPE html><html><title></title><body>{frames}<script>{MEASURE}</script></body></html>");
-    // With several browsers at work at a time, one in some ten lays frames out before it has their styles.
-    let mut found = Vec::new();
+    // With several browsers at work at a time, one in some ten shows frames without their styles.
     for _ in 0..5 {
         let document = browser.document(&page);
         let title = document.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
-        found = title.expect("the page has a title").0.split(';').map(str::to_owned).collect::<Vec<_>>();
-        if !found.iter().any(|layout| layout.ends_with("unstyled")) {
-            break;
+        let found: Vec<_> = title.expect("the page has a title").0.split(';').map(str::to_owned).collect();
+        if !found.iter().any(|layout| layout == "unstyled") {
+            return found;
         }
     }
-    found
+    panic!("the browser has shown no frame with its styles");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //!
 //! A panel's stretch stays in the first cache while a block of weights goes by, the block in the second while the panels
 //! do (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34, 2008, with the sides
-//! changed: weights are read in their own layout, so that f32 ones are not copied and others only expanded).
+//! changed: weights keep their own layout and are expanded, not turned).
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;

@@ -23,7 +23,7 @@ pub(super) struct Activations {
 
 impl Activations {
     /// Rounds to the nearest multiples of each group's largest magnitude over 32,767, and the rest to their 65,534th
-    /// parts; whole groups only.
+    /// parts; whole groups only. A group with a number that is not finite stays not a number, as it would among floats.
     pub(super) fn new(x: &[f32]) -> Self {
         let (mut coarse, mut fine) = (Vec::with_capacity(x.len()), Vec::with_capacity(x.len()));
         let groups = x.as_chunks::<GROUP>().0.iter();
@@ -37,7 +37,8 @@ impl Activations {
                     coarse.push(nearest as i16);
                     fine.push(((steps - nearest) * FINER).round_ties_even() as i16);
                 }
-                largest / LARGEST
+                // Integers have no way to say it, so the scale does.
+                if group.iter().all(|value| value.is_finite()) { largest / LARGEST } else { f32::NAN }
             })
             .collect();
         Self { coarse, fine, scales }

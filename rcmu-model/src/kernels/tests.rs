@@ -126,6 +126,24 @@ fn every_finite_half_number_is_read_as_it_is() {
     }
 }
 
+#[test]
+fn numbers_that_are_not_finite_do_not_get_lost() {
+    for (format, broken) in
+        FORMATS.into_iter().flat_map(|format| [f32::NAN, f32::INFINITY].map(|broken| (format, broken)))
+    {
+        let packed = Packed::new(format, [3, 96], numbers(3 * 96, 9));
+        for rows in [1, 3, 20] {
+            let mut x = numbers(rows * 96, 10);
+            x[40] = broken;
+
+            for found in [packed.linear(&x), packed.product(&x)] {
+                assert!(found[..3].iter().all(|y| !y.is_finite()), "{format:?} {rows} {broken}: {found:?}");
+                assert!(found[3..].iter().all(|y| y.is_finite()), "{format:?} {rows} {broken}: {found:?}");
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn packing_moves_a_weight_by_half_a_step_at_most(
