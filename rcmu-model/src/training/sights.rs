@@ -217,7 +217,25 @@ pub(crate) fn item_error(index: u64) -> impl FnOnce(Box<dyn std::error::Error + 
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    #[test]
+    fn of_a_word_of_several_tokens_the_first_is_asked_for()
+    -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/golden/tiny");
+        let tokenizer = Tokenizer::from_dir(&dir, 1024)?;
+        let tokens = tokenizer.encode_text(" pinkish")?;
+        assert!(tokens.len() > 1, "{tokens:?}");
+
+        let bbox = BBox::new(100, 200, 300, 400)?;
+        let things = vec![Sight { bbox, words: vec!["pinkish".into()] }];
+        let sights = Sights { things, nothing: "none".into() };
+
+        assert_eq!(sights.words_at(bbox, &tokenizer)?, Some(vec![tokens[0]]));
+        Ok(())
+    }
 
     #[test]
     fn a_box_covers_its_share_of_a_cell() -> Result<(), rcmu_core::Error> {
