@@ -1,6 +1,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::{HubError, Repo, repo};
@@ -50,7 +51,7 @@ impl RepoCache {
         let path = self.ref_path();
         create_parent(&path)?;
         // Written beside and renamed: another program never reads half a commit.
-        let beside = path.with_added_extension(format!("{}.tmp", std::process::id()));
+        let beside = beside(&path);
         fs::write(&beside, commit).map_err(HubError::io(&beside))?;
         fs::rename(&beside, &path).map_err(HubError::io(&path))
     }
@@ -71,15 +72,14 @@ impl RepoCache {
     pub(super) fn link(&self, commit: &str, file: &str, etag: &str) -> Result<(), HubError> {
         let path = self.snapshot(commit).join(file);
         create_parent(&path)?;
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(HubError::io(path)(error)),
-            _ => {}
-        }
-        let linked = link_or_copy(&self.folder.join("blobs").join(etag), etag, &path);
-        match linked {
-            // Another program made the same link meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other.map_err(HubError::io(path)),
+        // Renamed into its place: another call that reads the file meanwhile always finds one.
+        let beside = beside(&path);
+        link_or_copy(&self.folder.join("blobs").join(etag), etag, &beside).map_err(HubError::io(&beside))?;
+        fs::rename(&beside, &path).map_err(HubError::io(&path))?;
+        // Two hard links to one file stay when one is renamed to the other.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(HubError::io(beside)(error)),
+            _ => Ok(()),
         }
     }
 
@@ -97,6 +97,13 @@ fn link_or_copy(_blob: &Path, etag: &str, path: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn link_or_copy(blob: &Path, _etag: &str, path: &Path) -> io::Result<()> {
     fs::hard_link(blob, path).or_else(|_| fs::copy(blob, path).map(|_| ()))
+}
+
+/// A path next to this one that no other call uses, in this program or another.
+fn beside(path: &Path) -> PathBuf {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    path.with_added_extension(format!("{}-{call}.tmp", std::process::id()))
 }
 
 fn create_parent(path: &Path) -> Result<(), HubError> {

@@ -92,10 +92,12 @@ impl Download<'_> {
         if blob.is_file() {
             // Another program held the lock and has finished the file; what was opened may be a new one.
             let empty = partial.metadata().map_err(HubError::io(&path))?.len() == 0;
-            if empty && path.is_file() {
-                fs::remove_file(&path).map_err(HubError::io(&path))?;
+            match if empty { fs::remove_file(&path) } else { Ok(()) } {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(HubError::io(path)(error));
+                }
+                _ => return Ok(()),
             }
-            return Ok(());
         }
         self.client.retry(|| self.attempt(&mut partial, &path))?;
         if let Err(error) = self.check(&mut partial, &path) {

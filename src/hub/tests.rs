@@ -21,6 +21,10 @@ use super::*;
 
 const SECRET: &str = "hf_secret";
 
+/// The files of the scripted checkpoint that a call brings.
+const EXPECTED: [&str; 4] =
+    ["config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"];
+
 #[test]
 fn a_checkpoint_is_downloaded_once_and_then_read_from_the_cache() {
     let files = checkpoint();
@@ -39,9 +43,8 @@ fn a_checkpoint_is_downloaded_once_and_then_read_from_the_cache() {
     let snapshot = fetch(REPO, &options).unwrap();
 
     assert!(snapshot.ends_with(format!("models--owner--tiny/snapshots/{COMMIT}")));
-    let expected = ["config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"];
-    assert_eq!(names_in(&snapshot), expected);
-    for name in expected {
+    assert_eq!(names_in(&snapshot), EXPECTED);
+    for name in EXPECTED {
         assert_eq!(fs::read(snapshot.join(name)).unwrap(), files[name], "{name}");
     }
     let last = seen.lock().unwrap().last().cloned();
@@ -365,9 +368,8 @@ fn two_calls_at_once_make_one_whole_file() {
     for snapshot in snapshots {
         assert_eq!(fs::read(snapshot.join("model.safetensors")).unwrap(), checkpoint()["model.safetensors"]);
     }
-    assert!(
-        !names_in(&folder.0.join("models--owner--tiny/blobs"))
-            .iter()
-            .any(|name| name.ends_with("incomplete"))
-    );
+    let repo = folder.0.join("models--owner--tiny");
+    assert_eq!(names_in(&repo.join("refs")), ["main"]);
+    assert_eq!(names_in(&repo.join("snapshots").join(COMMIT)), EXPECTED);
+    assert!(!names_in(&repo.join("blobs")).iter().any(|name| name.ends_with("incomplete")));
 }
