@@ -2,16 +2,19 @@
 //!
 //! `evaluate [--dataset figurines|rcp] [--items N] [--seed S] | [--dataset FILE] [--format jsonl|rcp|llava|sharegpt|qwen]
 //! [--mode full|no-picture|no-context|no-boxes|permuted]
-//! [--model DIR | --endpoint URL --name MODEL | --predictions FILE.jsonl] [--judge URL --judge-name MODEL]
+//! [--model DIR | --endpoint URL --name MODEL | --predictions FILE.jsonl] [--judge URL|DIR [--judge-name MODEL]]
+//! [--judge-vision URL|DIR [--judge-vision-name MODEL]]
 //! [--colour C] [--rotations one|all] [--shard I/N] [--parallel N] [--shown N] [--out DIR]`
 //!
 //! Without options the bundled model answers questions about new scenes of the figurine world. The format of a file is
 //! told by its first record unless it is named. Ctrl-C ends the run after the answer that is being made, a second one at
 //! once; the same command goes on where it was, and so it does after any other end. Rules judge what descriptions say, or
-//! the model at `--judge`; a judge that fails gives no score. With `--colour` every scene has a figurine of that colour,
-//! and only what names it is asked. `--shard 1/2` asks a half of the items; the example `join` makes one report of all
-//! parts. `--rotations all` asks a question of several options once for each rotation of them, `--shown` is the most items
-//! that pages show. Keys are read from the variables `RCMU_API_KEY` and `RCMU_JUDGE_KEY`.
+//! the model at `--judge`, and what regions show, or the model at `--judge-vision`; what they say is kept in
+//! `judge.journal` and `judge-vision.journal`, and a judge that fails gives no score. `--parallel` is how many items are
+//! asked or judged at a time. With `--colour` every scene has a figurine of that colour, and only what names it is asked.
+//! `--shard 1/2` asks a half of the items; the example `join` makes one report of all parts. `--rotations all` asks a
+//! question of several options once for each rotation of them, `--shown` is the most items that pages show. Keys are read
+//! from the variables `RCMU_API_KEY`, `RCMU_JUDGE_KEY` and `RCMU_JUDGE_VISION_KEY`.
 
 mod support;
 
@@ -24,14 +27,13 @@ use rcmu::{
 };
 use rcmu_eval::{
     journal,
-    judge::{FactVision, GeneratorJudge, Judges},
-    report::{ReportOptions, Scores},
+    report::ReportOptions,
     run::{Answerer, Replay, RunOptions, Shard},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let names = "mode shard shown model endpoint name predictions judge judge-name parallel out";
-    let names: Vec<_> = names.split(' ').chain(support::DATASET).collect();
+    let names = "mode shard shown model endpoint name predictions out";
+    let names: Vec<_> = names.split(' ').chain(support::DATASET).chain(support::judge::OPTIONS).collect();
     let options = support::options(&names)?;
     let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
     let dataset = support::dataset(&options)?;
@@ -55,14 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let summary = support::run::execute(&dataset, &*answerer, settings, &path)?;
     eprintln!("\n{} answers, {} of them from an earlier run", summary.total, summary.resumed);
-    let remote = support::remote(&options, "judge", "judge-name", "RCMU_JUDGE_KEY")?;
-    let judge = remote.as_ref().map(|remote| GeneratorJudge::new(remote, 0));
-    let judges = match &judge {
-        Some(judge) => Judges { entailment: judge, vision: &FactVision },
-        None => Judges::rules(),
-    };
     let contents = journal::read(&path)?;
-    let scores = Scores::of(&dataset, &contents, &judges)?;
+    let scores = support::judge::scores(&options, &dataset, &contents, &out)?;
     let shown = options.get("shown").map(|text| text.parse()).transpose()?;
     let report = scores.report(&ReportOptions { shown, ..ReportOptions::default() })?;
     report.write(&out)?;

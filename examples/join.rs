@@ -1,9 +1,11 @@
-//! Makes one report of an evaluation that was asked in parts, judged by rules: the same as that of the whole run.
+//! Makes one report of an evaluation that was asked in parts: the same as that of the whole run.
 //!
 //! `join [--dataset FILE|figurines|rcp] [--format F] [--items N] [--seed S] [--colour C] [--rotations one|all] [--shown N]
+//! [--judge URL|DIR [--judge-name MODEL]] [--judge-vision URL|DIR [--judge-vision-name MODEL]] [--parallel N]
 //! [--out DIR] --parts DIR,DIR,...`
 //!
 //! Dataset, format, items, seed, colour and rotations are those that the parts were asked with, as `evaluate --shard I/N --out DIR`.
+//! Judges are those of `evaluate`, and are asked anew; what they say is kept in the folder of the joined report.
 
 mod support;
 
@@ -13,14 +15,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rcmu_eval::{
-    journal,
-    judge::Judges,
-    report::{ReportOptions, Scores},
-};
+use rcmu_eval::{journal, report::ReportOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = support::options(&[&support::DATASET[..], &["shown", "out", "parts"]].concat())?;
+    let names = [&support::DATASET[..], &support::judge::OPTIONS[..], &["shown", "out", "parts"]].concat();
+    let options = support::options(&names)?;
     let dataset = support::dataset(&options)?;
     let parts = options.get("parts").ok_or("--parts DIR,DIR,... is needed")?;
     let journals: Vec<_> = parts.split(',').map(|dir| Path::new(dir).join("run.journal")).collect();
@@ -33,7 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     journal::merge(&journals, &path)?;
     let shown = options.get("shown").map(|text| text.parse()).transpose()?;
     let shown = ReportOptions { shown, ..ReportOptions::default() };
-    let report = Scores::of(&dataset, &journal::read(&path)?, &Judges::rules())?.report(&shown)?;
+    let contents = journal::read(&path)?;
+    let report = support::judge::scores(&options, &dataset, &contents, &out)?.report(&shown)?;
     report.write(&out)?;
     println!("{}\nthe report is {}", report.headline().words(), out.join("report.html").display());
     Ok(())

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each example uses a part of it")]
 
+pub(crate) mod judge;
 pub(crate) mod run;
 
 use std::{collections::HashMap, error::Error};

@@ -91,6 +91,17 @@ pub enum Error {
         /// Everything that differs.
         differences: Vec<Difference>,
     },
+    /// The journal has verdicts of another judge, or of one with other settings.
+    #[error("{path} has the verdicts of another judge: {list}", path = path.display(), list = list(differences))]
+    JudgeChanged {
+        /// The journal.
+        path: PathBuf,
+        /// Everything that differs.
+        differences: Vec<Difference>,
+    },
+    /// A scoring was cancelled before its end; verdicts that were recorded stay.
+    #[error("the scoring was cancelled")]
+    Cancelled,
     /// A journal or a run is about another dataset.
     #[error("the answers are about {recorded}, not {wanted}")]
     OtherDataset {

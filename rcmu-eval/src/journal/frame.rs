@@ -1,7 +1,5 @@
 use std::io::{self, Read};
 
-/// What every journal begins with.
-pub(super) const MAGIC: [u8; 8] = *b"RCMUJRNL";
 /// The form of the file that this program reads and writes.
 pub(super) const VERSION: u32 = 1;
 /// Bytes before the first frame.
@@ -11,10 +9,10 @@ pub(super) const FRAME_HEAD: usize = 12;
 /// Longest payload in bytes.
 pub(super) const MAX_PAYLOAD: usize = 64 << 20;
 
-/// The bytes that a journal begins with.
-pub(super) fn head() -> [u8; HEAD] {
+/// The bytes that a journal of the kind with this magic begins with.
+pub(super) fn head(magic: [u8; 8]) -> [u8; HEAD] {
     let mut head = [0; HEAD];
-    head[..8].copy_from_slice(&MAGIC);
+    head[..8].copy_from_slice(&magic);
     head[8..].copy_from_slice(&VERSION.to_le_bytes());
     head
 }

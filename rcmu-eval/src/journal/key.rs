@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::Settings;
 
-/// A SHA-256 key of everything that an answer rests on.
+/// A SHA-256 key of everything that an answer or a verdict rests on.
 ///
-/// It covers the model's identity, the dataset's hash, the item's id, the bytes of each picture, the pieces of the
+/// For an answer it covers the model's identity, the dataset's hash, the item's id, the bytes of each picture, the pieces of the
 /// prompt, the settings with their seed, and the repeat.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -53,6 +53,15 @@ impl RecordKey {
         let settings = Settings::from(&request.options);
         hash.field(&serde_json::to_vec(&settings).expect("settings have text keys only"));
         hash.field(&repeat.to_le_bytes());
+        Self(hash.0.finalize().into())
+    }
+
+    /// The key of a question to a judge: its identity and all that it goes by, in order.
+    pub fn of_question(judge: &str, asked: &[&[u8]]) -> Self {
+        let mut hash = Fields(Sha256::new());
+        for field in [b"rcmu-question-1".as_slice(), judge.as_bytes()].iter().chain(asked) {
+            hash.field(field);
+        }
         Self(hash.0.finalize().into())
     }
 }
@@ -149,6 +158,26 @@ mod tests {
 
         assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
         assert_eq!(keys[0], RecordKey::new("m", "d", "i", &plain.clone(), 0));
+    }
+
+    #[test]
+    fn everything_that_a_verdict_rests_on_changes_the_key() {
+        let key = |judge: &str, asked: &[&str]| {
+            let asked: Vec<_> = asked.iter().map(|text| text.as_bytes()).collect();
+            RecordKey::of_question(judge, &asked)
+        };
+        let keys = [
+            key("m", &["a", "b"]),
+            key("n", &["a", "b"]),
+            key("m", &["b", "a"]),
+            key("m", &["ab", ""]),
+            key("m", &["ab"]),
+            key("ma", &["b"]),
+            key("m", &[]),
+        ];
+
+        assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
+        assert_eq!(keys[0], key("m", &["a", "b"]));
     }
 
     #[test]

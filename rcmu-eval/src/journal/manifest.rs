@@ -98,18 +98,22 @@ impl fmt::Display for Difference {
 
 impl Manifest {
     /// Everything in which `self`, the manifest of a journal, differs from the one of the run that is wanted.
-    #[expect(clippy::missing_panics_doc, reason = "plain data with text keys can always be written")]
     pub fn differences(&self, wanted: &Self) -> Vec<Difference> {
-        let mut differences = Vec::new();
-        let value = |manifest| serde_json::to_value(manifest).expect("a manifest has text keys only");
-        compare("", Some(&value(self)), Some(&value(wanted)), &mut differences);
-        differences
+        differences(self, wanted)
     }
 
     /// How many records the finished journal has.
     pub fn records(&self) -> u64 {
         self.shard.len(self.dataset.items).saturating_mul(u64::from(self.repeats))
     }
+}
+
+/// Everything in which the manifest of a journal differs from the one that is wanted.
+pub(super) fn differences<M: Serialize>(recorded: &M, wanted: &M) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let value = |manifest| serde_json::to_value(manifest).expect("a manifest has text keys only");
+    compare("", Some(&value(recorded)), Some(&value(wanted)), &mut differences);
+    differences
 }
 
 fn compare(path: &str, recorded: Option<&Value>, wanted: Option<&Value>, differences: &mut Vec<Difference>) {

@@ -18,6 +18,9 @@
 //! One process writes a journal: the lock is held until the [`Journal`] is dropped, and dies with its process.
 //! Records hold no times and no addresses, so that the [`canonical`] journal of a run is the same, byte for byte, however
 //! often the run was cut, however many threads asked, and into however many shards it was split ([`merge`]).
+//!
+//! The verdicts of a judge are kept in the same way, in a file that begins with `RCMUJUDG` and has a verdict in each
+//! record ([`judge::RecordedEntailment`](crate::judge::RecordedEntailment)).
 
 mod canonical;
 mod disk;
@@ -31,8 +34,10 @@ mod new_file;
 mod read;
 mod record;
 mod repair;
+mod store;
 #[cfg(test)]
 mod tests;
+mod verdicts;
 mod words;
 mod writer;
 
@@ -44,4 +49,5 @@ pub use manifest::{DatasetIdentity, Difference, Manifest, Settings};
 pub use read::{Contents, TornTail, manifest, read, read_each};
 pub use record::Record;
 pub use repair::{Lost, RepairReport, repair, without_failures};
+pub(crate) use verdicts::{Judged, VerdictJournal, VerdictManifest};
 pub use writer::Journal;

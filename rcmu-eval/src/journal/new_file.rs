@@ -5,11 +5,11 @@ use std::{
 };
 
 use super::{
-    Contents,
+    Contents, Manifest,
     disk::Disk,
     lock::Lock,
     record::Entry,
-    writer::{begin, framed},
+    store::{begin, framed},
 };
 use crate::Error;
 
@@ -35,7 +35,7 @@ pub(super) fn write_new(disk: &dyn Disk, path: &Path, contents: Contents) -> Res
     let write = || -> io::Result<()> {
         begin(disk, &mut file, &contents.manifest)?;
         for record in contents.records {
-            disk.write(&mut file, &framed(&Entry::Record(record))?)?;
+            disk.write(&mut file, &framed(&Entry::<Manifest, _>::Record(record))?)?;
         }
         disk.sync(&file)?;
         disk.rename(&part, path)?;

@@ -5,11 +5,15 @@ use std::{
     path::Path,
 };
 
+use serde::de::DeserializeOwned;
+
 use super::{
     Manifest, Record,
     disk::{Disk, Reading, System},
     frame::{Found, Frames, HEAD, VERSION, head},
+    manifest::differences,
     record::Entry,
+    store::Head,
 };
 use crate::Error;
 
@@ -48,7 +52,7 @@ pub(super) fn read_on(disk: &dyn Disk, path: &Path) -> Result<Contents, Error> {
     check_regular(path)?;
     let file = disk.open_to_read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
     let mut records = Vec::new();
-    let scan = scan(disk, &file, path, |record| records.push(record))?;
+    let scan = scan(disk, &file, path, None, each_once(path, |record| records.push(record)))?;
     let manifest = scan.manifest.ok_or_else(|| Error::NotAJournal { path: path.to_owned() })?;
     Ok(Contents { manifest, records, torn: scan.torn })
 }
@@ -64,9 +68,9 @@ pub fn manifest(path: impl AsRef<Path>) -> Result<Manifest, Error> {
     check_regular(path)?;
     let file = System.open_to_read(path).map_err(failed)?;
     let len = System.len(&file).map_err(failed)?;
-    let mut input = BufReader::new(&file);
+    let mut input = BufReader::new(Reading { disk: &System, file: &file });
     let none = || Error::NotAJournal { path: path.to_owned() };
-    if !check_head(&mut input, path, len)? {
+    if !check_head(&mut input, Manifest::MAGIC, path, len)? {
         return Err(none());
     }
     let corrupt = |offset, message: &str| Error::JournalCorrupt {
@@ -75,7 +79,7 @@ pub fn manifest(path: impl AsRef<Path>) -> Result<Manifest, Error> {
         message: message.into(),
     };
     match Frames::new(input, HEAD as u64, len).next().map_err(failed)? {
-        Found::Payload { offset, payload } => match Entry::from_payload(&payload) {
+        Found::Payload { offset, payload } => match Entry::<_, Record>::from_payload(&payload) {
             Some(Entry::Manifest(manifest)) => Ok(*manifest),
             _ => Err(corrupt(offset, "it does not begin with a manifest")),
         },
@@ -93,8 +97,25 @@ pub fn read_each(path: impl AsRef<Path>, take: impl FnMut(Record)) -> Result<Man
     let path = path.as_ref();
     check_regular(path)?;
     let file = System.open_to_read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
-    let scan = scan(&System, &file, path, take)?;
+    let scan = scan(&System, &file, path, None, each_once(path, take))?;
     scan.manifest.ok_or_else(|| Error::NotAJournal { path: path.to_owned() })
+}
+
+/// What takes records from a scan: gives them on, but refuses a second one of the same repeat of the same item.
+fn each_once(path: &Path, mut take: impl FnMut(Record)) -> impl FnMut(u64, Record) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    move |_, record: Record| {
+        if !seen.insert(record.order()) {
+            return Err(recorded_twice(path, record));
+        }
+        take(record);
+        Ok(())
+    }
+}
+
+/// Says that there is an earlier record of the same repeat of the same item.
+pub(super) fn recorded_twice(path: &Path, record: Record) -> Error {
+    Error::RecordedTwice { path: path.to_owned(), item: record.item, repeat: record.repeat }
 }
 
 /// Refuses pipes and devices, asked before opening: opening a pipe would wait for its writer.
@@ -109,27 +130,30 @@ pub(super) fn check_regular(path: &Path) -> Result<(), Error> {
 
 /// What a pass over a journal found besides its records.
 #[derive(Debug)]
-pub(super) struct Scan {
+pub(super) struct Scan<M> {
     /// None when the file ends before the manifest does.
-    pub(super) manifest: Option<Manifest>,
+    pub(super) manifest: Option<M>,
     /// What was left out at the end.
     pub(super) torn: Option<TornTail>,
     /// Bytes of the good frames and of what stands before them.
     pub(super) good: u64,
 }
 
-/// Reads a whole journal, record by record; `file` stands at its beginning.
-pub(super) fn scan(
+/// Reads a whole journal, record by record, each with the byte at which it begins; `file` stands at its beginning.
+///
+/// A manifest that is not the one that is wanted is refused before anything else is read.
+pub(super) fn scan<M: Head, R: DeserializeOwned>(
     disk: &dyn Disk,
     file: &File,
     path: &Path,
-    mut take: impl FnMut(Record),
-) -> Result<Scan, Error> {
+    wanted: Option<&M>,
+    mut take: impl FnMut(u64, R) -> Result<(), Error>,
+) -> Result<Scan<M>, Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     let len = disk.len(file).map_err(failed)?;
     let mut input = BufReader::new(Reading { disk, file });
     let torn_at = |offset: u64| Some(TornTail { offset, bytes: len - offset }).filter(|torn| torn.bytes > 0);
-    if !check_head(&mut input, path, len)? {
+    if !check_head(&mut input, M::MAGIC, path, len)? {
         return Ok(Scan { manifest: None, torn: torn_at(0), good: 0 });
     }
     let corrupt = |offset, message: &str| Error::JournalCorrupt {
@@ -139,7 +163,6 @@ pub(super) fn scan(
     };
     let mut frames = Frames::new(input, HEAD as u64, len);
     let mut manifest = None;
-    let mut seen = HashSet::new();
     loop {
         let (end, offset) = match frames.next().map_err(failed)? {
             Found::End => (true, len),
@@ -147,18 +170,14 @@ pub(super) fn scan(
             Found::Damaged { offset, message } => return Err(corrupt(offset, message)),
             Found::Payload { offset, payload } => {
                 match (&manifest, Entry::from_payload(&payload)) {
-                    (None, Some(Entry::Manifest(found))) => manifest = Some(*found),
-                    (Some(_), Some(Entry::Record(record))) => {
-                        if !seen.insert(record.order()) {
-                            let path = path.to_owned();
-                            return Err(Error::RecordedTwice {
-                                path,
-                                item: record.item,
-                                repeat: record.repeat,
-                            });
+                    (None, Some(Entry::Manifest(found))) => {
+                        let differences = wanted.map_or_else(Vec::new, |wanted| differences(&*found, wanted));
+                        if !differences.is_empty() {
+                            return Err(M::changed(path.to_owned(), differences));
                         }
-                        take(record);
+                        manifest = Some(*found);
                     }
+                    (Some(_), Some(Entry::Record(record))) => take(offset, record)?,
                     (None, Some(_)) => return Err(corrupt(offset, "a record stands before the manifest")),
                     (Some(_), Some(_)) => return Err(corrupt(offset, "a second manifest")),
                     (_, None) => return Err(corrupt(offset, "neither a manifest nor a record")),
@@ -175,12 +194,12 @@ pub(super) fn scan(
 }
 
 /// Whether the file begins as a journal does; `Ok(false)` when it ended while that was written.
-fn check_head(input: &mut impl Read, path: &Path, len: u64) -> Result<bool, Error> {
+fn check_head(input: &mut impl Read, magic: [u8; 8], path: &Path, len: u64) -> Result<bool, Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     let mut found = [0; HEAD];
     let known = len.min(HEAD as u64) as usize;
     input.read_exact(&mut found[..known]).map_err(failed)?;
-    let expected = head();
+    let expected = head(magic);
     if found[..known] == expected[..known] {
         return Ok(known == HEAD);
     }

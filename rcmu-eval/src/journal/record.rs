@@ -1,6 +1,6 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Manifest, RecordKey};
+use super::RecordKey;
 use crate::Reply;
 
 /// One answer to one item, or why there is none.
@@ -29,22 +29,24 @@ impl Record {
     }
 }
 
-/// What a frame of the journal holds.
+/// What a frame of a journal with manifests `M` and records `R` holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Entry {
-    /// What the run is.
-    Manifest(Box<Manifest>),
-    /// One answer.
-    Record(Record),
+pub(super) enum Entry<M, R> {
+    /// What the journal is of.
+    Manifest(Box<M>),
+    /// One thing that is kept.
+    Record(R),
 }
 
-impl Entry {
+impl<M: Serialize, R: Serialize> Entry<M, R> {
     /// The payload of its frame.
     pub(super) fn to_payload(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("an entry has text keys only")
     }
+}
 
+impl<M: DeserializeOwned, R: DeserializeOwned> Entry<M, R> {
     /// The entry that a payload holds; `None` when it holds none that this program knows.
     pub(super) fn from_payload(payload: &[u8]) -> Option<Self> {
         serde_json::from_slice(payload).ok()

@@ -12,6 +12,7 @@ use super::{
     read,
     read::check_regular,
     record::Entry,
+    store::Head,
 };
 use crate::{Error, Reply};
 
@@ -60,7 +61,7 @@ pub(super) fn salvage(disk: &dyn Disk, from: &Path) -> Result<(Contents, RepairR
     let mut manifest: Option<Manifest> = None;
     let mut records: Vec<Record> = Vec::new();
     let mut seen = HashSet::new();
-    let mut at = if bytes.starts_with(&head()) { HEAD } else { 0 };
+    let mut at = if bytes.starts_with(&head(Manifest::MAGIC)) { HEAD } else { 0 };
     let mut good_until = at;
     while at < bytes.len() {
         let Some((entry, len)) = entry(&bytes[at..]) else {
@@ -107,7 +108,7 @@ impl RepairReport {
 }
 
 /// The entry that the bytes begin with, and the length of its frame.
-fn entry(bytes: &[u8]) -> Option<(Entry, usize)> {
+fn entry(bytes: &[u8]) -> Option<(Entry<Manifest, Record>, usize)> {
     let (length, checksum) = decode_head(bytes.first_chunk::<FRAME_HEAD>()?)?;
     let payload = bytes.get(FRAME_HEAD..FRAME_HEAD + length)?;
     if crc32fast::hash(payload) != checksum {

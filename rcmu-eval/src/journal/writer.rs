@@ -1,30 +1,19 @@
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::{self, Seek, SeekFrom},
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, path::Path};
 
 use super::{
     Manifest, Record, RecordKey, SyncPolicy, TornTail,
     disk::{Disk, System},
-    frame::{self, head},
-    lock::Lock,
-    log::{AppendError, Log},
-    read::{check_regular, scan},
+    read::recorded_twice,
     record::Entry,
+    store::Store,
 };
 use crate::Error;
 
 /// A journal that this process writes.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
-    // Dropped before the log, which holds the locked file.
-    _lock: Lock,
-    log: Log,
+    store: Store,
     keys: HashMap<(u64, u32), RecordKey>,
-    torn: Option<TornTail>,
 }
 
 impl Journal {
@@ -49,43 +38,24 @@ impl Journal {
         manifest: &Manifest,
         policy: SyncPolicy,
     ) -> Result<Self, Error> {
-        let failed = |source| Error::File { path: path.to_owned(), source };
-        match check_regular(path) {
-            Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-            other => other?,
-        }
-        let mut file = disk.open(path).map_err(failed)?;
-        let lock = Lock::take(&file, path)?;
         let mut keys = HashMap::new();
-        let scan = scan(&*disk, &file, path, |record| {
-            keys.insert(record.order(), record.key);
+        let store = Store::open(disk, path, manifest, policy, |_, record: Record| {
+            match keys.insert(record.order(), record.key) {
+                None => Ok(()),
+                Some(_) => Err(recorded_twice(path, record)),
+            }
         })?;
-        if let Some(recorded) = &scan.manifest {
-            let differences = recorded.differences(manifest);
-            if !differences.is_empty() {
-                return Err(Error::ManifestChanged { path: path.to_owned(), differences });
-            }
-            if scan.torn.is_some() {
-                disk.cut(&file, scan.good).map_err(failed)?;
-            }
-            file.seek(SeekFrom::Start(scan.good)).map_err(failed)?;
-        } else {
-            begin(&*disk, &mut file, manifest).map_err(failed)?;
-        }
-        // A process that was killed may have left all of it unflushed, even the name.
-        disk.sync(&file).and_then(|()| disk.sync_name(path)).map_err(failed)?;
-        let log = Log::new(file, disk, policy);
-        Ok(Self { path: path.to_owned(), _lock: lock, log, keys, torn: scan.torn })
+        Ok(Self { store, keys })
     }
 
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.store.path()
     }
 
     /// The torn tail that was cut when the journal was opened.
     pub const fn torn(&self) -> Option<TornTail> {
-        self.torn
+        self.store.torn()
     }
 
     /// How many records it has.
@@ -112,13 +82,10 @@ impl Journal {
     pub fn append(&mut self, record: Record) -> Result<(), Error> {
         let order = record.order();
         if self.keys.contains_key(&order) {
-            let path = self.path.clone();
-            return Err(Error::RecordedTwice { path, item: record.item, repeat: record.repeat });
+            return Err(recorded_twice(self.path(), record));
         }
         let key = record.key;
-        let frame = framed(&Entry::Record(record)).map_err(AppendError::Failed);
-        let frame = frame.map_err(|error| self.error(error))?;
-        self.log.append(&frame).map_err(|error| self.error(error))?;
+        self.store.append(&Entry::<Manifest, _>::Record(record))?;
         self.keys.insert(order, key);
         Ok(())
     }
@@ -129,28 +96,6 @@ impl Journal {
     ///
     /// As [`Journal::append`].
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.log.flush().map_err(|error| self.error(error))
+        self.store.flush()
     }
-
-    fn error(&self, error: AppendError) -> Error {
-        let path = self.path.clone();
-        match error {
-            AppendError::Failed(source) => Error::File { path, source },
-            AppendError::Broken => Error::JournalBroken { path },
-        }
-    }
-}
-
-/// Writes head and manifest over whatever was torn there.
-pub(super) fn begin(disk: &dyn Disk, file: &mut File, manifest: &Manifest) -> io::Result<()> {
-    disk.cut(file, 0)?;
-    file.seek(SeekFrom::Start(0))?;
-    let mut start = head().to_vec();
-    start.extend(framed(&Entry::Manifest(Box::new(manifest.clone())))?);
-    disk.write(file, &start)
-}
-
-pub(super) fn framed(entry: &Entry) -> io::Result<Vec<u8>> {
-    frame::encode(&entry.to_payload())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a record has more than 64 MiB"))
 }

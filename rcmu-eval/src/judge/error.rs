@@ -44,4 +44,7 @@ pub enum JudgeError {
     /// The picture cannot be opened, or a box is missing.
     #[error("the picture cannot be shown to the judge: {0}")]
     Picture(String),
+    /// The journal of verdicts takes no further record; what its first error was, the end of the scoring tells.
+    #[error("the verdict cannot be recorded")]
+    Unrecorded,
 }

@@ -1,6 +1,9 @@
 use rcmu_data::{Sample, SampleRegion};
 
-use crate::judge::{JudgeError, VisionCheck, lower, positions};
+use crate::{
+    journal::RecordKey,
+    judge::{JudgeError, VisionCheck, lower, positions},
+};
 
 /// The basic colour words of English: a region of known colour is none of the others.
 const COLOURS: [&str; 12] =
@@ -50,6 +53,17 @@ impl VisionCheck for FactVision {
             return Ok(Some(false));
         }
         Ok(shown.then_some(true))
+    }
+
+    fn question_key(&self, sample: &Sample, index: usize, words: &str) -> Result<RecordKey, JudgeError> {
+        let regions: Vec<_> = sample
+            .regions
+            .iter()
+            .map(|region| (region.region.label(), &region.facts, &region.visual))
+            .collect();
+        let regions = serde_json::to_vec(&regions).expect("facts have text keys only");
+        let index = (index as u64).to_le_bytes();
+        Ok(RecordKey::of_question(&self.identity(), &[&regions, &index, words.as_bytes()]))
     }
 }
 

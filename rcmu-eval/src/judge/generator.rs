@@ -2,10 +2,13 @@ use std::time::Duration;
 
 use rcmu_core::{CancelToken, Control, Generator, Visual};
 
-use crate::judge::{
-    Entailment, JudgeError, Verdict,
-    prompt::JudgePrompt,
-    reply::{Marked, ScoreReply, VerdictReply, read},
+use crate::{
+    journal::RecordKey,
+    judge::{
+        Entailment, JudgeError, Verdict,
+        prompt::JudgePrompt,
+        reply::{Marked, ScoreReply, VerdictReply, read},
+    },
 };
 
 const ENTAILMENT: &str = "Does the hypothesis follow from the premise alone? Reply with this JSON object and nothing \
@@ -78,6 +81,18 @@ impl<'a> GeneratorJudge<'a> {
         read(&generation.text, &mark)
     }
 
+    /// A key of one question as the generator gets it, and of who is asked.
+    pub(super) fn key(
+        &self,
+        identity: &str,
+        task: &str,
+        texts: &[(&str, &str)],
+        visuals: Vec<Visual>,
+    ) -> Result<RecordKey, JudgeError> {
+        let (_, request) = JudgePrompt { task, texts, seed: self.seed }.request(visuals)?;
+        Ok(RecordKey::new(identity, "", "", &request, 0))
+    }
+
     /// The generator's name and the version of the questions.
     pub(super) fn name(&self) -> String {
         format!("generator-1({})", self.generator.identity())
@@ -92,6 +107,11 @@ impl Entailment for GeneratorJudge<'_> {
     fn entails(&self, premise: &str, hypothesis: &str) -> Result<Verdict, JudgeError> {
         let texts = [("premise", premise), ("hypothesis", hypothesis)];
         Ok(self.ask::<VerdictReply<Verdict>>(ENTAILMENT, &texts, Vec::new())?.verdict)
+    }
+
+    fn question_key(&self, premise: &str, hypothesis: &str) -> Result<RecordKey, JudgeError> {
+        let texts = [("premise", premise), ("hypothesis", hypothesis)];
+        self.key(&self.name(), ENTAILMENT, &texts, Vec::new())
     }
 }
 

@@ -7,12 +7,14 @@
 //!              └─ GeneratorVision asks a generator that sees
 //! ```
 //!
-//! A judge that gives no verdict is an error, never a score.
+//! A judge that gives no verdict is an error, never a score. [`RecordedEntailment`] and [`RecordedVision`] go around any
+//! judge: they keep its verdicts in a journal, so that no question is asked twice.
 
 mod error;
 mod facts;
 mod generator;
 mod prompt;
+mod recorded;
 mod reply;
 mod rules;
 mod vision;
@@ -21,9 +23,12 @@ mod words;
 use rcmu_data::Sample;
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, journal::RecordKey};
+
 pub use error::JudgeError;
 pub use facts::FactVision;
 pub use generator::GeneratorJudge;
+pub use recorded::{RecordedEntailment, RecordedVision};
 pub use rules::{RuleEntailment, fact_lines};
 pub use vision::{GeneratorVision, PictureOpener};
 
@@ -41,6 +46,38 @@ pub enum Verdict {
     Contradict,
 }
 
+/// What a picture says about a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Seen {
+    /// It shows what the text says.
+    Yes,
+    /// It does not.
+    No,
+    /// The text says nothing that could be seen.
+    Nothing,
+}
+
+impl From<Option<bool>> for Seen {
+    fn from(shown: Option<bool>) -> Self {
+        match shown {
+            Some(true) => Self::Yes,
+            Some(false) => Self::No,
+            None => Self::Nothing,
+        }
+    }
+}
+
+impl From<Seen> for Option<bool> {
+    fn from(seen: Seen) -> Self {
+        match seen {
+            Seen::Yes => Some(true),
+            Seen::No => Some(false),
+            Seen::Nothing => None,
+        }
+    }
+}
+
 /// Decides whether a text follows from another.
 pub trait Entailment: Send + Sync {
     /// A stable name of the judge and its settings, for reports.
@@ -52,6 +89,25 @@ pub trait Entailment: Send + Sync {
     ///
     /// [`JudgeError`] when there is no verdict.
     fn entails(&self, premise: &str, hypothesis: &str) -> Result<Verdict, JudgeError>;
+
+    /// A key of everything that the verdict rests on, under which it may be kept: the judge's identity and both texts,
+    /// unless the judge says more.
+    ///
+    /// # Errors
+    ///
+    /// [`JudgeError`] when this cannot be asked, so that there is no verdict either.
+    fn question_key(&self, premise: &str, hypothesis: &str) -> Result<RecordKey, JudgeError> {
+        Ok(RecordKey::of_question(&self.identity(), &[premise.as_bytes(), hypothesis.as_bytes()]))
+    }
+
+    /// Makes safe what the judge keeps; asked once all is scored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when something went wrong that is not the fault of one question: there is no scoring then.
+    fn finish(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// Decides whether a region of a picture shows what a text says.
@@ -66,6 +122,23 @@ pub trait VisionCheck: Send + Sync {
     ///
     /// [`JudgeError`] when there is no verdict.
     fn shows(&self, sample: &Sample, index: usize, words: &str) -> Result<Option<bool>, JudgeError>;
+
+    /// A key of everything that the verdict rests on, under which it may be kept: the judge's identity, the words, and
+    /// what the judge goes by of the region, be it facts or the bytes of the picture.
+    ///
+    /// # Errors
+    ///
+    /// [`JudgeError`] when this cannot be asked, so that there is no verdict either.
+    fn question_key(&self, sample: &Sample, index: usize, words: &str) -> Result<RecordKey, JudgeError>;
+
+    /// As [`Entailment::finish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Entailment::finish`].
+    fn finish(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// The judges that the scorers ask.
@@ -75,6 +148,20 @@ pub struct Judges<'a> {
     pub entailment: &'a dyn Entailment,
     /// For what regions show.
     pub vision: &'a dyn VisionCheck,
+}
+
+impl Judges<'_> {
+    /// Both names, for reports.
+    pub(crate) fn identity(&self) -> String {
+        format!("{}, {}", self.entailment.identity(), self.vision.identity())
+    }
+
+    /// Asked once all is scored.
+    pub(crate) fn finish(&self) -> Result<(), Error> {
+        // Both, whatever the first one says: each may have verdicts that wait for the disk.
+        let (texts, pictures) = (self.entailment.finish(), self.vision.finish());
+        texts.and(pictures)
+    }
 }
 
 impl Judges<'static> {

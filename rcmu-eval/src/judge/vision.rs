@@ -1,8 +1,10 @@
-use rcmu_core::{ImageSize, Picture, Visual};
+use rcmu_core::{BBox, ImageSize, Picture, Visual};
 use rcmu_data::Sample;
-use serde::Deserialize;
 
-use crate::judge::{GeneratorJudge, JudgeError, VisionCheck, reply::VerdictReply};
+use crate::{
+    journal::RecordKey,
+    judge::{GeneratorJudge, JudgeError, Seen, VisionCheck, reply::VerdictReply},
+};
 
 const VISION: &str = "Look at the region of the picture whose corners are given in thousandths of its sides. Does it \
     show what the text says can be seen of it? Leave out names and everything else that cannot be seen. Reply with this \
@@ -26,19 +28,16 @@ pub struct GeneratorVision<'a> {
     open: &'a PictureOpener<'a>,
 }
 
-/// What the generator says.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Seen {
-    Yes,
-    No,
-    Nothing,
-}
-
 impl<'a> GeneratorVision<'a> {
     /// Makes a check that asks this judge about pictures that `open` gives.
     pub fn new(judge: GeneratorJudge<'a>, open: &'a PictureOpener<'a>) -> Self {
         Self { judge, open }
+    }
+
+    fn picture(&self, sample: &Sample) -> Result<Picture, JudgeError> {
+        // The message of a dataset's error names a field or a path, not the picture's contents.
+        let opened = (self.open)(sample).map_err(|error| JudgeError::Picture(error.to_string()))?;
+        Ok(opened.0)
     }
 }
 
@@ -48,24 +47,34 @@ impl VisionCheck for GeneratorVision<'_> {
     }
 
     fn shows(&self, sample: &Sample, index: usize, words: &str) -> Result<Option<bool>, JudgeError> {
-        let Some(bbox) = sample.boxes().nth(index).flatten() else { return Ok(None) };
-        // The message of a dataset's error names a field or a path, not the picture's contents.
-        let (picture, _) = (self.open)(sample).map_err(|error| JudgeError::Picture(error.to_string()))?;
+        let Some(bbox) = bbox(sample, index) else { return Ok(None) };
+        let picture = self.picture(sample)?;
         let corners = bbox.to_string();
         let texts = [("region", corners.as_str()), ("text", words)];
         let reply: VerdictReply<Seen> = self.judge.ask(VISION, &texts, vec![Visual::Image(picture)])?;
-        Ok(match reply.verdict {
-            Seen::Yes => Some(true),
-            Seen::No => Some(false),
-            Seen::Nothing => None,
-        })
+        Ok(reply.verdict.into())
     }
+
+    fn question_key(&self, sample: &Sample, index: usize, words: &str) -> Result<RecordKey, JudgeError> {
+        let identity = self.identity();
+        let Some(bbox) = bbox(sample, index) else {
+            return Ok(RecordKey::of_question(&identity, &[b"no box"]));
+        };
+        let picture = self.picture(sample)?;
+        let corners = bbox.to_string();
+        let texts = [("region", corners.as_str()), ("text", words)];
+        self.judge.key(&identity, VISION, &texts, vec![Visual::Image(picture)])
+    }
+}
+
+fn bbox(sample: &Sample, index: usize) -> Option<BBox> {
+    sample.boxes().nth(index).flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use rcmu_core::{
-        BBox, Control, Event, FinishReason, GenerateError, Generation, Generator, Region, Request, Stats,
+        Control, Event, FinishReason, GenerateError, Generation, Generator, Region, Request, Stats,
     };
     use rcmu_data::{Kind, PictureSource, Provenance, SampleRegion};
 
@@ -131,6 +140,31 @@ mod tests {
 
         assert_eq!(vision.shows(&sample(), 0, "a dog").expect("well-formed"), Some(true));
         assert_eq!(vision.shows(&sample(), 1, "a dog").expect("it has no box"), None);
+    }
+
+    #[test]
+    fn picture_box_and_words_are_the_question() {
+        let size = ImageSize::new(10, 10).expect("the sides are not empty");
+        let open = |byte| move |_: &Sample| Ok((Picture::from_bytes(vec![byte]), size));
+        let (one, other) = (open(1), open(2));
+        let asked = |open: &PictureOpener<'_>, seed, sample: &Sample, index, words| {
+            let vision = GeneratorVision::new(GeneratorJudge::new(&Seeing, seed), open);
+            vision.question_key(sample, index, words).expect("the text is short")
+        };
+        let mut moved = sample();
+        moved.regions.reverse();
+        let keys = [
+            asked(&one, 1, &sample(), 0, "a dog"),
+            asked(&other, 1, &sample(), 0, "a dog"),
+            asked(&one, 2, &sample(), 0, "a dog"),
+            asked(&one, 1, &sample(), 0, "a cat"),
+            asked(&one, 1, &sample(), 1, "a dog"),
+        ];
+
+        for (at, key) in keys.iter().enumerate() {
+            assert!(!keys[..at].contains(key), "{at}");
+        }
+        assert_eq!(keys[0], asked(&one, 1, &moved, 1, "a dog"), "the number of a region is not asked");
     }
 
     #[test]

@@ -20,8 +20,9 @@ use crate::{
         invalid_citation_row, names, summarise,
     },
     report::{
-        self, ComparisonReport, OutcomeCounts, Report, ReportItem, count_outcomes,
+        self, ComparisonReport, OutcomeCounts, Report, ReportItem, ScoreOptions, count_outcomes,
         pairing::{self, compare_tables},
+        scoring::score_all,
     },
     run::{Mode, grey},
     scorers::{citation_counts, invalid_citations, rotated_questions, score_reply},
@@ -71,25 +72,42 @@ pub struct Scores<'a> {
 #[derive(Clone, Debug)]
 struct Entry<'a> {
     sample: &'a Arc<Sample>,
+    /// Which of the answers to the item it is, from 0.
+    repeat: u32,
     reply: Cow<'a, Reply>,
 }
 
 impl<'a> Scores<'a> {
-    /// Scores a journal.
+    /// Scores a journal, one item after the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scores::with_options`].
+    pub fn of(dataset: &'a Dataset, contents: &'a Contents, judges: &Judges) -> Result<Self, Error> {
+        Self::with_options(dataset, contents, judges, &ScoreOptions::default())
+    }
+
+    /// Scores a journal; how many threads ask the judges makes no difference to what they say.
     ///
     /// In a run with permuted contexts, open questions about one region have the measure `context_followed` besides.
     ///
     /// # Errors
     ///
-    /// [`Error::OtherDataset`] when the journal is none of this dataset.
-    pub fn of(dataset: &'a Dataset, contents: &'a Contents, judges: &Judges) -> Result<Self, Error> {
+    /// [`Error::OtherDataset`] when the journal is none of this dataset; [`Error::RunOption`] for a setting out of its
+    /// range; [`Error::Cancelled`]; what [`Entailment::finish`](crate::judge::Entailment::finish) says.
+    pub fn with_options(
+        dataset: &'a Dataset,
+        contents: &'a Contents,
+        judges: &Judges,
+        options: &ScoreOptions<'_>,
+    ) -> Result<Self, Error> {
         let manifest = &contents.manifest;
         check_dataset(dataset, manifest)?;
         let mut replies: BTreeMap<(u64, u32), &'a Reply> = BTreeMap::new();
         for record in &contents.records {
             replies.insert((record.place, record.repeat), &record.reply);
         }
-        let (mut entries, mut items) = (Vec::new(), Vec::new());
+        let mut entries = Vec::new();
         for (place, sample) in (0..).zip(dataset.items()) {
             if !manifest.shard.contains(place) {
                 continue;
@@ -97,10 +115,15 @@ impl<'a> Scores<'a> {
             for repeat in 0..manifest.repeats {
                 let reply =
                     replies.get(&(place, repeat)).map_or_else(not_asked, |reply| Cow::Borrowed(*reply));
-                items.push(score_answer(sample, &reply, repeat, manifest.mode, judges));
-                entries.push(Entry { sample, reply });
+                entries.push(Entry { sample, repeat, reply });
             }
         }
+        let score =
+            |entry: &Entry<'_>| score_answer(entry.sample, &entry.reply, entry.repeat, manifest.mode, judges);
+        let items = score_all(&entries, options, score);
+        // A scoring that was cancelled has verdicts to make safe as well.
+        judges.finish()?;
+        let items = items?;
         Ok(Self { dataset, manifest, entries, items, judges: judges_words(judges) })
     }
 
@@ -283,7 +306,7 @@ pub(super) fn head(manifest: &Manifest, judges: &str, options: &ReportOptions) -
 
 /// Who judges.
 pub(super) fn judges_words(judges: &Judges) -> String {
-    format!("{}, {}", judges.entailment.identity(), judges.vision.identity())
+    judges.identity()
 }
 
 /// Refuses a journal of another dataset.

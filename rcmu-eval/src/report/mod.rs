@@ -31,6 +31,7 @@ mod json;
 mod junit;
 mod markdown;
 mod pairing;
+mod scoring;
 mod text;
 mod totals;
 mod verdict;
@@ -54,6 +55,7 @@ pub use comparison::{ComparisonReport, ComparisonRow, Uncompared, UncomparedRow}
 pub use evaluation::{ReportOptions, Scores};
 pub use headline::Headline;
 pub use json::{COMPARISON_VERSION, REPORT_VERSION};
+pub use scoring::ScoreOptions;
 pub use text::visible;
 pub use totals::totals;
 pub use verdict::Verdict;

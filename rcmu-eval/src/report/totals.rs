@@ -25,7 +25,8 @@ use crate::{
 /// # Errors
 ///
 /// As [`journal::read`](journal::read()); [`Error::OtherDataset`] when the journal is none of this dataset;
-/// [`Error::ManifestChanged`] when it became that of another run meanwhile.
+/// [`Error::ManifestChanged`] when it became that of another run meanwhile; what
+/// [`Entailment::finish`](crate::judge::Entailment::finish) says.
 pub fn totals(
     dataset: &Dataset,
     journal: impl AsRef<Path>,
@@ -45,7 +46,10 @@ pub fn totals(
             let score = score_answer(sample, &record.reply, record.repeat, manifest.mode, judges);
             totals.add(score, sample.cited, cited(sample, &record.reply));
         }
-    })?;
+    });
+    // A scoring that was cut short has verdicts to make safe as well; of what was never asked no judge hears.
+    judges.finish()?;
+    let found = found?;
     let differences = found.differences(&manifest);
     if !differences.is_empty() {
         return Err(Error::ManifestChanged { path: path.to_owned(), differences });

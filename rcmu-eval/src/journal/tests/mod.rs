@@ -7,3 +7,4 @@ mod kills;
 mod reads;
 #[path = "../../../tests/runs/mod.rs"]
 mod runs;
+mod verdicts;
