@@ -4,7 +4,12 @@
 //! One number of sixteen bits is too coarse: the logits of the tiny model move by 1.5e-3. A second one for what the first
 //! leaves keeps as many bits as an f32 has.
 
-use super::{GROUP, f16_scale};
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops of a fixed count over several arrays become vector instructions"
+)]
+
+use super::{GROUP, dot, f16_scale};
 
 /// Numbers of 32 bits that are worked on side by side.
 const LANES: usize = 8;
@@ -25,23 +30,10 @@ impl Activations {
     /// Rounds to the nearest multiples of each group's largest magnitude over 32,767, and the rest to their 65,534th
     /// parts; whole groups only. A group with a number that is not finite stays not a number, as it would among floats.
     pub(super) fn new(x: &[f32]) -> Self {
-        let (mut coarse, mut fine) = (Vec::with_capacity(x.len()), Vec::with_capacity(x.len()));
-        let groups = x.as_chunks::<GROUP>().0.iter();
-        let scales = groups
-            .map(|group| {
-                let largest = group.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-                let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
-                for value in group {
-                    let steps = value * inverse;
-                    let nearest = steps.round_ties_even();
-                    coarse.push(nearest as i16);
-                    fine.push(((steps - nearest) * FINER).round_ties_even() as i16);
-                }
-                // Integers have no way to say it, so the scale does.
-                if group.iter().all(|value| value.is_finite()) { largest / LARGEST } else { f32::NAN }
-            })
-            .collect();
-        Self { coarse, fine, scales }
+        let mut out =
+            Self { coarse: vec![0; x.len()], fine: vec![0; x.len()], scales: vec![0.0; x.len() / GROUP] };
+        dot::with_vectors(Rounding { x, out: &mut out });
+        out
     }
 
     /// The numbers that stand for the activations.
@@ -56,6 +48,43 @@ impl Activations {
             .flat_map(|((coarse, fine), &scale)| coarse.iter().zip(fine).map(move |x| value(x, scale)))
             .collect()
     }
+}
+
+/// Makes activations of floats.
+struct Rounding<'a> {
+    x: &'a [f32],
+    out: &'a mut Activations,
+}
+
+impl dot::Work for Rounding<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Activations { coarse, fine, scales } = self.out;
+        let parts = coarse.as_chunks_mut::<GROUP>().0.iter_mut().zip(fine.as_chunks_mut::<GROUP>().0);
+        for ((x, (coarse, fine)), scale) in self.x.as_chunks::<GROUP>().0.iter().zip(parts).zip(scales) {
+            // As the bits of magnitudes are in order, and those of what is not finite come last.
+            let largest = x.iter().fold(0, |largest, value| value.abs().to_bits().max(largest));
+            let largest = f32::from_bits(largest);
+            let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
+            for at in 0..GROUP {
+                let steps = x[at] * inverse;
+                let (nearest, number) = rounded(steps);
+                coarse[at] = number;
+                fine[at] = rounded((steps - nearest) * FINER).1;
+            }
+            // Integers have no way to say it, so the scale does.
+            *scale = if largest.is_finite() { largest / LARGEST } else { f32::NAN };
+        }
+    }
+}
+
+/// The nearest whole number, of two the even one, as a float and as an integer; magnitudes up to [`LARGEST`].
+#[inline(always)]
+fn rounded(value: f32) -> (f32, i16) {
+    /// Floats of this size have no places behind the point.
+    const WHOLE: f32 = 12_582_912.0;
+    let shifted = value + WHOLE;
+    (shifted - WHOLE, shifted.to_bits().wrapping_sub(WHOLE.to_bits()) as i16)
 }
 
 /// What multiplies pairs of 16-bit numbers.
@@ -114,13 +143,13 @@ pub(super) fn with_pairs(work: impl PairWork) {
 /// `Σ w x` over a row of 8-bit weights.
 #[inline(always)]
 pub(super) fn dot_q8(pairs: impl Pairs, quants: &[i8], scales: &[u16], x: &Activations) -> f32 {
-    dot_with(pairs, quants.as_chunks::<GROUP>().0, scales, x, |group| *group)
+    dot_with(pairs, quants.as_chunks::<GROUP>().0, scales, x, widened)
 }
 
 /// `Σ w x` over a row of 4-bit weights.
 #[inline(always)]
 pub(super) fn dot_q4(pairs: impl Pairs, quants: &[u8], scales: &[u16], x: &Activations) -> f32 {
-    dot_with(pairs, quants.as_chunks::<{ GROUP / 2 }>().0, scales, x, unpacked)
+    dot_with(pairs, quants.as_chunks::<{ GROUP / 2 }>().0, scales, x, unpacked_wide)
 }
 
 /// The numbers of a row of 4-bit weights, -8 to 7.
@@ -141,24 +170,38 @@ fn dot_with<T>(
     groups: &[T],
     scales: &[u16],
     x: &Activations,
-    numbers: impl Fn(&T) -> [i8; GROUP],
+    numbers: impl Fn(&T) -> [i16; GROUP],
 ) -> f32 {
     let mut sums = [0.0; LANES];
-    let (coarse, fine) = (x.coarse.as_chunks::<GROUP>().0, x.fine.as_chunks::<GROUP>().0);
-    for start in (0..groups.len()).step_by(BLOCK) {
-        let end = groups.len().min(start + BLOCK);
+    let count = x.scales.len();
+    let (groups, scales) = (&groups[..count], &scales[..count]);
+    let coarse = &x.coarse.as_chunks::<GROUP>().0[..count];
+    let fine = &x.fine.as_chunks::<GROUP>().0[..count];
+    let whole = count / BLOCK * BLOCK;
+    for start in (0..whole).step_by(BLOCK) {
+        let (groups, scales) = (block(groups, start), block(scales, start));
+        let (coarse, fine) = (block(coarse, start), block(fine, start));
+        let x_scales = block(&x.scales, start);
         let mut both = [0.0; BLOCK];
-        for (both, (&scale, x_scale)) in
-            both.iter_mut().zip(scales[start..end].iter().zip(&x.scales[start..end]))
-        {
-            *both = f16_scale(scale) * x_scale;
+        for at in 0..BLOCK {
+            both[at] = f16_scale(scales[at]) * x_scales[at];
         }
-        let parts = coarse[start..end].iter().zip(&fine[start..end]);
-        for ((group, (coarse, fine)), &scale) in groups[start..end].iter().zip(parts).zip(&both) {
-            add_group(pairs, &mut sums, &numbers(group), [coarse, fine], scale);
+        for at in 0..BLOCK {
+            add_group(pairs, &mut sums, &numbers(&groups[at]), [&coarse[at], &fine[at]], both[at]);
         }
     }
-    sums.iter().sum()
+    for at in whole..count {
+        let both = f16_scale(scales[at]) * x.scales[at];
+        add_group(pairs, &mut sums, &numbers(&groups[at]), [&coarse[at], &fine[at]], both);
+    }
+    let [a, b, c, d, e, f, g, h] = sums;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+/// The numbers of a block as an array: within it nothing is left to be checked.
+#[inline(always)]
+fn block<T>(values: &[T], start: usize) -> &[T; BLOCK] {
+    values[start..].first_chunk().expect("whole blocks only")
 }
 
 /// The numbers of a group of 4-bit weights, -8 to 7.
@@ -173,20 +216,38 @@ pub(super) fn unpacked(quants: &[u8; GROUP / 2]) -> [i8; GROUP] {
     values
 }
 
+/// Numbers in the width that they are multiplied in.
+#[inline(always)]
+fn widened(numbers: &[i8; GROUP]) -> [i16; GROUP] {
+    let mut wide = [0; GROUP];
+    for at in 0..GROUP {
+        wide[at] = i16::from(numbers[at]);
+    }
+    wide
+}
+
+/// As [`unpacked`], in the width that they are multiplied in.
+#[inline(always)]
+fn unpacked_wide(quants: &[u8; GROUP / 2]) -> [i16; GROUP] {
+    let mut values = [0; GROUP];
+    for at in 0..GROUP / 2 {
+        let both = i16::from(quants[at]);
+        values[at] = (both & 15) - 8;
+        values[GROUP / 2 + at] = (both >> 4) - 8;
+    }
+    values
+}
+
 /// Adds `scale Σ w x` of a group to lanes of sums.
 #[inline(always)]
 fn add_group(
     pairs: impl Pairs,
     sums: &mut [f32; LANES],
-    w: &[i8; GROUP],
+    w: &[i16; GROUP],
     [coarse, fine]: [&[i16; GROUP]; 2],
     scale: f32,
 ) {
-    let mut wide = [0_i16; GROUP];
-    for at in 0..GROUP {
-        wide[at] = i16::from(w[at]);
-    }
-    let ([w0, w1], [c0, c1], [f0, f1]) = (halves(&wide), halves(coarse), halves(fine));
+    let ([w0, w1], [c0, c1], [f0, f1]) = (halves(w), halves(coarse), halves(fine));
     let (first, second) = (pairs.multiply(w0, c0), pairs.multiply(w1, c1));
     let (third, fourth) = (pairs.multiply(w0, f0), pairs.multiply(w1, f1));
     for lane in 0..LANES {
