@@ -1,30 +1,33 @@
-//! Operations of a training step on the CPU that burn's autodiff would otherwise take apart.
+//! Operations of the model on the CPU that burn would otherwise take apart.
 //!
 //! ```text
 //! queries, keys, values ─ attend ─► mixed values     turned, compared, weighed and mixed in blocks that stay in the cache
-//! rows ─ rms_norm ─► rows          gate, up ─ swiglu ─► rows          logits ─ told ─► loss
+//! rows ─ rms_norm, quick_gelu, turn ─► rows          gate, up ─ swiglu ─► rows          logits ─ told ─► loss
 //! ```
 //!
 //! Taken apart, attention writes a dozen matrices of `[batch, heads, seq, seq]` to memory and reads them again; here none is
-//! written. Each operation has its gradient beside it. No `unsafe`: `pulp` picks the copy for this machine at run time.
-//! They work on one thread, since training shares micro-batches out among its workers.
+//! written. What training needs has its gradient beside it. No `unsafe`: `pulp` picks the copy for this machine at run
+//! time. Under autodiff they work on one thread, since training shares micro-batches out among its workers; otherwise on
+//! all.
 //!
-//! Elsewhere (other backends, no autodiff, other number types) they decline and the callers compose burn's operations.
+//! Elsewhere (other backends, other number types) they decline and the callers compose burn's operations.
 
 #![allow(
     clippy::inline_always,
     reason = "a loop is compiled for vector units only where it is inlined into its copy"
 )]
 
-#[cfg(all(feature = "flex", feature = "train"))]
+#[cfg(feature = "flex")]
 mod attention;
 #[cfg(all(feature = "flex", feature = "train"))]
 mod autodiff;
-#[cfg(all(feature = "flex", feature = "train"))]
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(feature = "flex")]
 mod rows;
 #[cfg(all(feature = "flex", feature = "train", test))]
 mod tests;
-#[cfg(all(feature = "flex", feature = "train"))]
+#[cfg(feature = "flex")]
 mod vectors;
 
 /// Heads of an attention over sequences of one length.
@@ -45,11 +48,21 @@ pub(crate) struct Heads {
     pub(crate) causal: bool,
 }
 
+/// How many threads share the work.
+#[cfg(feature = "flex")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Threads {
+    /// The calling one.
+    One,
+    /// All of rayon's.
+    All,
+}
+
 /// One word that a row of logits has to tell: the row, the word, and the weight of its loss.
 #[cfg(feature = "train")]
 pub(crate) type Word = (u32, u32, f32);
 
-#[cfg(not(all(feature = "flex", feature = "train")))]
+#[cfg(not(feature = "flex"))]
 mod declined {
     #![allow(clippy::unnecessary_wraps, reason = "the signatures of the operations that are not compiled in")]
 
@@ -73,34 +86,51 @@ mod declined {
         None
     }
 
+    pub(crate) fn quick_gelu(_: &Tensor<2>) -> Option<Tensor<2>> {
+        None
+    }
+
+    pub(crate) fn turn(_: &Tensor<2>, _: [Tensor<4>; 2]) -> Option<Tensor<2>> {
+        None
+    }
+
     #[cfg(feature = "train")]
     pub(crate) fn told(_: &Tensor<2>, _: &[super::Word]) -> Option<Tensor<1>> {
         None
     }
 }
 
-#[cfg(not(all(feature = "flex", feature = "train")))]
+#[cfg(not(feature = "flex"))]
 pub(crate) use declined::*;
 
-#[cfg(all(feature = "flex", feature = "train"))]
+#[cfg(feature = "flex")]
 pub(crate) use operations::*;
 
-#[cfg(all(feature = "flex", feature = "train"))]
+#[cfg(feature = "flex")]
 mod operations {
-    use std::sync::Arc;
-
     use burn::{
         backend::Dispatch,
         tensor::{DType, Tensor},
     };
 
-    use super::{Heads, Word, autodiff::FusedOps};
+    use super::{
+        Heads,
+        flex::{FusedOps, PlainOps},
+    };
     use crate::device;
 
     /// Whether the operations work on this tensor.
     pub(crate) fn works_on<const D: usize>(x: &Tensor<D>) -> bool {
+        #[cfg(feature = "train")]
+        let device = x.device().without_autodiff();
+        #[cfg(not(feature = "train"))]
         let device = x.device();
-        x.dtype() == DType::F32 && device.is_autodiff() && device::is_flex(&device.without_autodiff())
+        x.dtype() == DType::F32 && device::is_flex(&device)
+    }
+
+    /// Whether those without a gradient do.
+    fn works_plainly_on(x: &Tensor<2>) -> bool {
+        x.dtype() == DType::F32 && device::is_flex(&x.device()) && !x.device().is_autodiff()
     }
 
     /// Turns queries and keys by their positions and mixes the values that each query looks at.
@@ -138,13 +168,35 @@ mod operations {
         })
     }
 
+    /// `x * sigmoid(1.702 x)`, `[rows, width]` in and out; not under autodiff.
+    pub(crate) fn quick_gelu(x: &Tensor<2>) -> Option<Tensor<2>> {
+        works_plainly_on(x).then(|| Tensor::from_dispatch(Dispatch::quick_gelu(x.clone().into_dispatch())))
+    }
+
+    /// Turns heads by their positions; not under autodiff.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[tokens, heads * head_dim]`
+    /// - `tables`: cosines and sines, `tokens` rows of `head_dim`
+    /// - output: `[tokens, heads * head_dim]`
+    pub(crate) fn turn(x: &Tensor<2>, tables: [Tensor<4>; 2]) -> Option<Tensor<2>> {
+        works_plainly_on(x).then(|| {
+            let [cos, sin] = tables.map(Tensor::into_dispatch);
+            Tensor::from_dispatch(Dispatch::turn(x.clone().into_dispatch(), cos, sin))
+        })
+    }
+
     /// The weighted sum of the negative log-likelihoods of words, `[1]`.
     ///
     /// # Shapes
     ///
     /// - `logits`: `[rows, vocab]`
-    pub(crate) fn told(logits: &Tensor<2>, words: &[Word]) -> Option<Tensor<1>> {
+    #[cfg(feature = "train")]
+    pub(crate) fn told(logits: &Tensor<2>, words: &[super::Word]) -> Option<Tensor<1>> {
+        use super::autodiff::LossOps;
+
         works_on(logits)
-            .then(|| Tensor::from_dispatch(Dispatch::told(logits.clone().into_dispatch(), Arc::from(words))))
+            .then(|| Tensor::from_dispatch(Dispatch::told(logits.clone().into_dispatch(), words.into())))
     }
 }

@@ -1,8 +1,13 @@
-//! Work on rows one after another, and its gradients.
+//! Work on rows one after another; its gradients and losses are in [`gradients`].
+
+#[cfg(feature = "train")]
+pub(super) mod gradients;
+
+use rayon::prelude::*;
 
 use super::{
-    Word,
-    vectors::{exp, exp_all, largest, sum},
+    Threads,
+    vectors::{exp, sum},
 };
 use crate::kernels::{Work, with_vectors};
 
@@ -18,22 +23,39 @@ fn vectorised(run: impl FnOnce()) {
     with_vectors(Run(run));
 }
 
-/// The rows `x * factor * weight`, each with its own factor.
-pub(super) fn rms_norm(x: &[f32], weight: &[f32], eps: f64) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
-    vectorised(
-        #[inline(always)]
-        || {
-            let width = weight.len();
-            for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-                let factor = factor(x, eps);
-                for i in 0..width {
-                    out[i] = x[i] * factor * weight[i];
-                }
-            }
-        },
-    );
+/// Numbers below which sharing them out costs more than it saves.
+const TASK: usize = 1 << 15;
+
+/// Fills `out` from parts of it and where they begin; parts are whole rows.
+fn fill(width: usize, len: usize, threads: Threads, part: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let mut out = vec![0.0; len];
+    let rows = (len / width.max(1)).div_ceil(rayon::current_num_threads()).max(TASK.div_ceil(width.max(1)));
+    let size = (rows * width).max(1);
+    if threads == Threads::One || size >= len {
+        part(0, &mut out);
+    } else {
+        out.par_chunks_mut(size).enumerate().for_each(|(at, out)| part(at * size, out));
+    }
     out
+}
+
+/// The rows `x * factor * weight`, each with its own factor.
+pub(super) fn rms_norm(x: &[f32], weight: &[f32], eps: f64, threads: Threads) -> Vec<f32> {
+    let width = weight.len();
+    fill(width, x.len(), threads, |start, out| {
+        vectorised(
+            #[inline(always)]
+            || {
+                let x = &x[start..start + out.len()];
+                for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                    let factor = factor(x, eps);
+                    for i in 0..width {
+                        out[i] = x[i] * factor * weight[i];
+                    }
+                }
+            },
+        );
+    })
 }
 
 #[inline(always)]
@@ -42,119 +64,60 @@ fn factor(x: &[f32], eps: f64) -> f32 {
     (mean + eps as f32).sqrt().recip()
 }
 
-/// Gradients of the rows and of the weight.
-pub(super) fn rms_norm_backward(x: &[f32], weight: &[f32], eps: f64, gradient: &[f32]) -> [Vec<f32>; 2] {
-    let (mut to_x, mut to_weight) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
-    vectorised(
-        #[inline(always)]
-        || {
-            let width = weight.len();
-            let mut weighted = vec![0.0; width];
-            let rows = x.chunks_exact(width).zip(gradient.chunks_exact(width));
-            for ((x, g), to_x) in rows.zip(to_x.chunks_exact_mut(width)) {
-                let factor = factor(x, eps);
-                for i in 0..width {
-                    to_weight[i] += x[i] * factor * g[i];
-                    weighted[i] = g[i] * weight[i];
-                }
-                let along = sum(&weighted, x, |a, b| a * b) * factor * factor / width as f32;
-                for i in 0..width {
-                    to_x[i] = factor * (weighted[i] - x[i] * along);
-                }
-            }
-        },
-    );
-    [to_x, to_weight]
-}
-
 #[inline(always)]
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 /// `silu(gate) * up`
-pub(super) fn swiglu(gate: &[f32], up: &[f32]) -> Vec<f32> {
-    let mut out = vec![0.0; gate.len()];
-    vectorised(
-        #[inline(always)]
-        || {
-            for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
-                *out = gate * sigmoid(gate) * up;
-            }
-        },
-    );
-    out
-}
-
-/// Gradients of the gate and of what it lets through.
-pub(super) fn swiglu_backward(gate: &[f32], up: &[f32], gradient: &[f32]) -> [Vec<f32>; 2] {
-    let (mut to_gate, mut to_up) = (vec![0.0; gate.len()], vec![0.0; gate.len()]);
-    vectorised(
-        #[inline(always)]
-        || {
-            let inputs = gate.iter().zip(up).zip(gradient);
-            for (((&gate, &up), &g), (to_gate, to_up)) in inputs.zip(to_gate.iter_mut().zip(&mut to_up)) {
-                let open = sigmoid(gate);
-                *to_gate = g * up * open * (1.0 + gate * (1.0 - open));
-                *to_up = g * gate * open;
-            }
-        },
-    );
-    [to_gate, to_up]
-}
-
-/// The weighted sum of the negative log-likelihoods of words, and the logarithm of each row's sum of exponentials.
-pub(super) fn told(logits: &[f32], vocab: usize, words: &[Word]) -> (f32, Vec<f32>) {
-    let mut log_sums = Vec::with_capacity(logits.len() / vocab.max(1));
-    vectorised(
-        #[inline(always)]
-        || {
-            let mut row = vec![0.0; vocab];
-            for logits in logits.chunks_exact(vocab) {
-                row.copy_from_slice(logits);
-                let top = largest(&row);
-                log_sums.push(top + exp_all(&mut row, top).ln());
-            }
-        },
-    );
-    let loss = words.iter().map(|&(row, word, weight)| {
-        let (row, word) = (row as usize, word as usize);
-        f64::from(weight * (log_sums[row] - logits[row * vocab + word]))
-    });
-    (loss.sum::<f64>() as f32, log_sums)
-}
-
-/// The gradient of the logits.
-pub(super) fn told_backward(
-    logits: &[f32],
-    vocab: usize,
-    words: &[Word],
-    log_sums: &[f32],
-    gradient: f32,
-) -> Vec<f32> {
-    let mut weights = vec![0.0; log_sums.len()];
-    for &(row, _, weight) in words {
-        weights[row as usize] += weight * gradient;
-    }
-    let mut out = logits.to_vec();
-    vectorised(
-        #[inline(always)]
-        || {
-            let rows = out.chunks_exact_mut(vocab).zip(log_sums).zip(&weights);
-            for ((row, &log_sum), &weight) in rows {
-                if weight == 0.0 {
-                    row.fill(0.0);
-                    continue;
+pub(super) fn swiglu(gate: &[f32], up: &[f32], threads: Threads) -> Vec<f32> {
+    fill(1, gate.len(), threads, |start, out| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((out, &gate), &up) in out.iter_mut().zip(&gate[start..]).zip(&up[start..]) {
+                    *out = gate * sigmoid(gate) * up;
                 }
-                exp_all(row, log_sum);
-                for x in row {
-                    *x *= weight;
+            },
+        );
+    })
+}
+
+/// `x * sigmoid(1.702 x)`
+pub(super) fn quick_gelu(x: &[f32]) -> Vec<f32> {
+    fill(1, x.len(), Threads::All, |start, out| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (out, &x) in out.iter_mut().zip(&x[start..]) {
+                    *out = x * sigmoid(1.702 * x);
                 }
-            }
-        },
-    );
-    for &(row, word, weight) in words {
-        out[row as usize * vocab + word as usize] -= weight * gradient;
-    }
-    out
+            },
+        );
+    })
+}
+
+/// Rows of heads turned by cosines and sines, one row of each per token.
+pub(super) fn turn(x: &[f32], width: usize, [cos, sin]: [&[f32]; 2], tokens: usize) -> Vec<f32> {
+    let head_dim = cos.len() / tokens.max(1);
+    let half = head_dim / 2;
+    fill(width, x.len(), Threads::All, |start, out| {
+        vectorised(
+            #[inline(always)]
+            || {
+                let rows = x[start..].chunks_exact(width).zip(out.chunks_exact_mut(width));
+                for (token, (x, out)) in (start / width..).zip(rows) {
+                    let (cos, sin) =
+                        (&cos[token * head_dim..][..head_dim], &sin[token * head_dim..][..head_dim]);
+                    for (x, out) in x.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim)) {
+                        let ((low, high), (to_low, to_high)) = (x.split_at(half), out.split_at_mut(half));
+                        for i in 0..half {
+                            to_low[i] = low[i] * cos[i] - high[i] * sin[i];
+                            to_high[i] = high[i] * cos[half + i] + low[i] * sin[half + i];
+                        }
+                    }
+                }
+            },
+        );
+    })
 }

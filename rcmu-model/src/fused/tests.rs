@@ -1,15 +1,15 @@
 use std::cell::RefCell;
 
 use burn::tensor::{
-    Device, Tensor, TensorData,
-    activation::{log_softmax, silu, softmax},
+    DType, Device, Tensor, TensorData,
+    activation::{log_softmax, sigmoid, silu, softmax},
 };
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore as _, SeedableRng as _},
 };
 
-use super::{Heads, Word, attend, rms_norm, swiglu, told};
+use super::{Heads, Word, attend, quick_gelu, rms_norm, swiglu, told, turn};
 
 type Values = Vec<f32>;
 
@@ -99,6 +99,7 @@ fn attention_and_its_gradients_equal_the_composed_ones() {
         (50, 4, 2, 32, true),
         (113, 2, 1, 16, true),
         (36, 4, 4, 12, false),
+        (256, 2, 1, 4, true),
     ] {
         let shape = Heads { batch: 2, seq, heads, kv_heads, head_dim, causal };
         let rows = |heads: usize| tracked([2 * seq, heads * head_dim]);
@@ -146,8 +147,61 @@ fn the_loss_of_words_equals_the_composed_one() {
 }
 
 #[test]
-fn other_devices_are_left_to_their_own_operations() {
-    let x = Tensor::<2>::zeros([2, 4], &Device::flex());
+fn operations_without_a_gradient_equal_the_composed_ones() {
+    let [tokens, heads, head_dim] = [9, 3, 10];
+    let x = random([tokens, heads * head_dim]).inner();
+    let angles = random([1, 1, tokens, head_dim / 2]).inner() * 3.0;
+    let angles = Tensor::cat(vec![angles.clone(), angles], 3);
+    let [cos, sin] = [angles.clone().cos(), angles.sin()];
 
-    assert!(rms_norm(&x, &Tensor::ones([4], &Device::flex()), 1e-6).is_none());
+    let turned = turn(&x, [cos.clone(), sin.clone()]).expect("the device has it");
+    let split = x.clone().reshape([1, tokens, heads, head_dim]).swap_dims(1, 2);
+    let part = |at: usize| split.clone().slice([0..1, 0..heads, 0..tokens, at * 5..at * 5 + 5]);
+    let expected = split.clone() * cos + Tensor::cat(vec![part(1).neg(), part(0)], 3) * sin;
+    assert_close(turned, expected.swap_dims(1, 2).reshape([tokens, heads * head_dim]));
+
+    let opened = quick_gelu(&x).expect("the device has it");
+    assert_close(opened, x.clone() * sigmoid(x * 1.702));
+}
+
+fn assert_close(found: Tensor<2>, expected: Tensor<2>) {
+    let (found, expected) = (values(found), values(expected));
+    assert!(expected.iter().any(|x| x.abs() > 0.1), "nothing is said");
+    for (a, b) in found.iter().zip(&expected) {
+        assert!((a - b).abs() <= 2e-6, "{a} and {b}");
+    }
+}
+
+#[test]
+fn all_threads_give_what_one_gives() {
+    let ([x, y], weight) = ([0, 1].map(|_| random([300, 257])), random([257]));
+    let plain = |x: &Tensor<2>| x.clone().inner();
+
+    let [one, all] = [(&x, &weight), (&plain(&x), &weight.clone().inner())]
+        .map(|(x, weight)| rms_norm(x, weight, 1e-6).expect("the device has it"));
+    assert_eq!(values(one), values(all));
+    let [one, all] =
+        [[&x, &y], [&plain(&x), &plain(&y)]].map(|[x, y]| swiglu(x, y).expect("the device has it"));
+    assert_eq!(values(one), values(all));
+
+    // As many keys as meet in one set of a cache.
+    let shape = Heads { batch: 2, seq: 256, heads: 4, kv_heads: 2, head_dim: 8, causal: true };
+    let inputs = [32, 16, 16].map(|width| random([512, width]));
+    let angles = random([2, 1, 256, 8]);
+    let tables = [angles.clone().cos(), angles.sin()];
+    let one = attend(inputs.each_ref(), tables.clone(), shape).expect("the device has it");
+    let plainly = inputs.each_ref().map(plain);
+    let all = attend(plainly.each_ref(), tables.map(Tensor::inner), shape).expect("the device has it");
+    assert_eq!(values(one), values(all));
+}
+
+#[test]
+fn other_numbers_are_left_to_their_own_operations() {
+    let device = Device::flex();
+    let [x, weight] =
+        [Tensor::<2>::zeros([2, 4], &device), Tensor::zeros([1, 4], &device)].map(|x| x.cast(DType::BF16));
+
+    assert!(rms_norm(&x, &weight.reshape([4]), 1e-6).is_none());
+    assert!(quick_gelu(&x).is_none());
+    assert!(quick_gelu(&tracked([2, 4])).is_none(), "it has no gradient");
 }

@@ -32,7 +32,7 @@ use rayon::prelude::*;
 
 #[cfg(feature = "flex")]
 pub(crate) use attention::{FEW_QUERIES, attend_cached};
-#[cfg(all(feature = "flex", feature = "train"))]
+#[cfg(feature = "flex")]
 pub(crate) use dot::{Work, with_vectors};
 pub use format::{WeightFormat, WeightFormats};
 use quantised::Activations;
@@ -124,39 +124,53 @@ impl Packed {
         bytes as u64
     }
 
-    /// `x Wᵀ`, each weight read from memory once.
+    /// `x Wᵀ` for each of several layers, each weight read from memory once.
     ///
     /// # Shapes
     ///
     /// - `x`: `[rows, in]`
-    /// - output: `[rows, out]`
-    pub(crate) fn linear(&self, x: &[f32]) -> Vec<f32> {
-        assert!(x.len().is_multiple_of(self.inputs), "activations are rows of the layer's width");
-        let rows = x.len() / self.inputs;
-        let block = self.block();
+    /// - output: `[rows, out]` each
+    pub(crate) fn linear<const N: usize>(layers: [&Self; N], x: &[f32]) -> [Vec<f32>; N] {
+        let inputs = layers.first().map_or(1, |layer| layer.inputs);
+        assert!(layers.iter().all(|layer| layer.inputs == inputs), "the layers have the same inputs");
+        assert!(x.len().is_multiple_of(inputs), "activations are rows of the layers' width");
+        let rows = x.len() / inputs;
         // Weight by weight first: `[out, rows]`.
-        let mut columns = vec![0.0; self.outputs * rows];
-        let tasks = columns.par_chunks_mut((block * rows).max(1)).enumerate();
-        let tasks = tasks.map(|(at, columns)| Task { packed: self, first: at * block, columns });
-        if let Values::Q8 { .. } | Values::Q4 { .. } = self.values {
-            let x: Vec<_> = x.chunks_exact(self.inputs).map(Activations::new).collect();
-            tasks.for_each(|task| {
-                // Of several rows, all but the first would find the weights unpacked.
-                let room = if rows > 1 { self.inputs } else { 0 };
-                quantised::with_pairs(Quantised { task, x: &x, numbers: &mut vec![0; room] });
-            });
-        } else if rows == 1 {
-            tasks.for_each(|task| dot::with_vectors(Single { task, x }));
+        let mut columns = layers.map(|layer| vec![0.0; layer.outputs * rows]);
+        let mut tasks = Vec::new();
+        for (&packed, columns) in layers.iter().zip(&mut columns) {
+            let block = packed.block();
+            let parts = columns.chunks_mut((block * rows).max(1)).enumerate();
+            tasks.extend(parts.map(|(at, columns)| Task { packed, first: at * block, columns }));
+        }
+        let integers: Vec<_> = if layers.iter().any(|layer| layer.has_integers()) {
+            x.chunks_exact(inputs).map(Activations::new).collect()
         } else {
-            tasks.for_each(|task| {
-                dot::with_vectors(Several { task, x, weights: &mut vec![0.0; self.inputs] });
-            });
-        }
-        if rows == 1 {
-            return columns;
-        }
-        let transposed = |row: usize| columns.iter().skip(row).step_by(rows).copied();
-        (0..rows).flat_map(transposed).collect()
+            Vec::new()
+        };
+        tasks.into_par_iter().for_each(|task| {
+            if task.packed.has_integers() {
+                // Of several rows, all but the first would find the weights unpacked.
+                let room = if rows > 1 { inputs } else { 0 };
+                quantised::with_pairs(Quantised { task, x: &integers, numbers: &mut vec![0; room] });
+            } else if rows == 1 {
+                dot::with_vectors(Single { task, x });
+            } else {
+                dot::with_vectors(Several { task, x, weights: &mut vec![0.0; inputs] });
+            }
+        });
+        columns.map(|columns| {
+            if rows == 1 {
+                return columns;
+            }
+            let transposed = |row: usize| columns.iter().skip(row).step_by(rows).copied();
+            (0..rows).flat_map(transposed).collect()
+        })
+    }
+
+    /// Whether activations are made integers for it.
+    const fn has_integers(&self) -> bool {
+        matches!(self.values, Values::Q8 { .. } | Values::Q4 { .. })
     }
 
     /// `x Wᵀ` for many rows: weights are made f32 block by block.

@@ -37,6 +37,11 @@ fn assert_products(what: &str, found: &[f32], expected: &[f64]) {
     }
 }
 
+fn linear(packed: &Packed, x: &[f32]) -> Vec<f32> {
+    let [y] = Packed::linear([packed], x);
+    y
+}
+
 #[test]
 fn layers_equal_the_formula_on_their_own_weights() {
     for (format, rows, [outputs, inputs]) in FORMATS
@@ -48,7 +53,21 @@ fn layers_equal_the_formula_on_their_own_weights() {
         let x = numbers(rows * inputs, 2);
 
         let expected = by_hand(&all(&packed), &x, inputs);
-        assert_products(&format!("{format:?} {rows} × {:?}", packed.dims()), &packed.linear(&x), &expected);
+        assert_products(&format!("{format:?} {rows} × {:?}", packed.dims()), &linear(&packed, &x), &expected);
+    }
+}
+
+#[test]
+fn layers_together_are_the_layers_one_by_one() {
+    for rows in [1, 3] {
+        let x = numbers(96 * rows, 7);
+        let layers = [(WeightFormat::Q4, 700), (WeightFormat::Bf16, 5), (WeightFormat::Q8, 40)].map(
+            |(format, outputs)| Packed::new(format, [outputs, 96], numbers(outputs * 96, outputs as u64)),
+        );
+
+        let together = Packed::linear(layers.each_ref(), &x);
+
+        assert_eq!(together, layers.each_ref().map(|layer| linear(layer, &x)));
     }
 }
 
@@ -80,7 +99,7 @@ fn vector_units_do_not_change_a_bit() {
         };
 
         let plain: Vec<u32> = (0..40).map(|row| by_row(row).to_bits()).collect();
-        let vectors: Vec<u32> = packed.linear(&x).iter().map(|y| y.to_bits()).collect();
+        let vectors: Vec<u32> = linear(&packed, &x).iter().map(|y| y.to_bits()).collect();
 
         assert_eq!(plain, vectors, "{format:?}");
     }
@@ -136,7 +155,7 @@ fn numbers_that_are_not_finite_do_not_get_lost() {
             let mut x = numbers(rows * 96, 10);
             x[40] = broken;
 
-            for found in [packed.linear(&x), packed.product(&x)] {
+            for found in [linear(&packed, &x), packed.product(&x)] {
                 assert!(found[..3].iter().all(|y| !y.is_finite()), "{format:?} {rows} {broken}: {found:?}");
                 assert!(found[3..].iter().all(|y| y.is_finite()), "{format:?} {rows} {broken}: {found:?}");
             }

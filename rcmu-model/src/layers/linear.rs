@@ -43,11 +43,22 @@ impl Linear {
     /// - `x`: `[rows, in]`
     /// - output: `[rows, out]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = self.weight.product(x);
-        match &self.bias {
-            Some(bias) => y + bias.val().unsqueeze::<2>(),
-            None => y,
-        }
+        let [y] = Self::forward_each([self], x);
+        y
+    }
+
+    /// Applies several layers to every row.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[rows, in]`
+    /// - output: `[rows, out]` each
+    pub(crate) fn forward_each<const N: usize>(layers: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
+        let mut biases = layers.iter().map(|layer| &layer.bias);
+        Weight::products(layers.map(|layer| &layer.weight), x).map(|y| match biases.next() {
+            Some(Some(bias)) => y + bias.val().unsqueeze::<2>(),
+            _ => y,
+        })
     }
 }
 

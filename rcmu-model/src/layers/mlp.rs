@@ -40,7 +40,7 @@ impl SwiGluMlp {
     /// - `x`: `[rows, hidden]`
     /// - output: `[rows, hidden]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let (gate, up) = (self.gate_proj.forward(x.clone()), self.up_proj.forward(x));
+        let [gate, up] = Linear::forward_each([&self.gate_proj, &self.up_proj], x);
         self.down_proj.forward(fused::swiglu(&gate, &up).unwrap_or_else(|| silu(gate) * up))
     }
 }
@@ -74,7 +74,7 @@ impl QuickGeluMlp {
     /// - output: `[rows, hidden]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let x = self.fc1.forward(x);
-        self.fc2.forward(x.clone() * sigmoid(x * 1.702))
+        self.fc2.forward(fused::quick_gelu(&x).unwrap_or_else(|| x.clone() * sigmoid(x * 1.702)))
     }
 }
 

@@ -34,20 +34,27 @@ impl Weight {
         })
     }
 
-    /// `x Wᵀ`
+    /// `x Wᵀ` for each of several weights; packed ones share what is done to `x`.
     ///
     /// # Shapes
     ///
     /// - `x`: `[rows, in]`
-    /// - output: `[rows, out]`
-    pub(crate) fn product(&self, x: Tensor<2>) -> Tensor<2> {
-        match (&self.plain, &self.packed) {
+    /// - output: `[rows, out]` each
+    pub(crate) fn products<const N: usize>(weights: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
+        if weights.iter().all(|weight| weight.packed.is_some()) {
+            let packed = weights.map(|weight| &**weight.packed.as_ref().expect("all are packed"));
+            return packed_products(packed, x);
+        }
+        weights.map(|weight| match (&weight.plain, &weight.packed) {
             // Two dimensions on purpose: the CPU backend reads the transposed view in place, but would copy the weight
             // on every call for inputs of three.
-            (Some(weight), _) => x.matmul(weight.val().transpose()),
-            (None, Some(packed)) => packed_product(packed, x),
+            (Some(weight), _) => x.clone().matmul(weight.val().transpose()),
+            (None, Some(packed)) => {
+                let [y] = packed_products([packed], x.clone());
+                y
+            }
             (None, None) => unreachable!("a weight is plain or packed"),
-        }
+        })
     }
 
     /// Some rows.
@@ -84,11 +91,13 @@ impl Weight {
 }
 
 /// `x Wᵀ` over packed weights: inner products where each weight is used a few times, tiles where it is used often.
-fn packed_product(packed: &Packed, x: Tensor<2>) -> Tensor<2> {
-    let ([rows, _], [outputs, _], device) = (x.dims(), packed.dims(), x.device());
+fn packed_products<const N: usize>(packed: [&Packed; N], x: Tensor<2>) -> [Tensor<2>; N] {
+    let ([rows, _], device) = (x.dims(), x.device());
     let x = x.into_data().try_to_vec::<f32>().expect("activations next to packed weights are f32");
-    let y = if rows <= FEW_ROWS { packed.linear(&x) } else { packed.product(&x) };
-    on_device(y, [rows, outputs], &device)
+    let products =
+        if rows <= FEW_ROWS { Packed::linear(packed, &x) } else { packed.map(|packed| packed.product(&x)) };
+    let mut outputs = packed.iter().map(|packed| packed.dims()[0]);
+    products.map(|y| on_device(y, [rows, outputs.next().expect("one for each")], &device))
 }
 
 fn on_device(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {

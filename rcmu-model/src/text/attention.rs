@@ -79,25 +79,31 @@ impl TextAttention {
         let [rows, hidden] = x.dims();
         let [batch, seq] = rotary.tokens_per_row();
         assert_eq!(batch * seq, rows, "the rotary tables hold one row per token");
-        let query = self.q_proj.forward(x.clone());
-        let (key, value) = (self.k_proj.forward(x.clone()), self.v_proj.forward(x));
+        let [query, key, value] = Linear::forward_each([&self.q_proj, &self.k_proj, &self.v_proj], x);
         let count = |x: &Tensor<2>| x.dims()[1] / self.head_dim;
-        if let (AttentionMask::Causal, true) = (mask, cache.keeps_nothing()) {
-            let (heads, kv_heads, head_dim) = (count(&query), count(&key), self.head_dim);
-            let shape = Heads { batch, seq, heads, kv_heads, head_dim, causal: true };
-            if let Some(mixed) = fused::attend([&query, &key, &value], rotary.tables(), shape) {
-                return self.o_proj.forward(mixed);
-            }
-        }
         let heads = |x: Tensor<2>| {
             let count = count(&x);
             x.reshape([batch, seq, count, self.head_dim]).swap_dims(1, 2)
         };
-        let (query, key) = (rotary.apply(heads(query)), rotary.apply(heads(key)));
-        let value = heads(value);
+        let turned = |x: Tensor<2>| match fused::turn(&x, rotary.tables()) {
+            Some(turned) => heads(turned),
+            None => rotary.apply(heads(x)),
+        };
+        // One token needs none of the blocks, and the cache's own kernel is made for it.
+        let alone = cache.keeps_nothing() || (cache.is_empty() && seq > 1);
+        if let (AttentionMask::Causal, true) = (mask, alone) {
+            let (heads_of, kv_heads, head_dim) = (count(&query), count(&key), self.head_dim);
+            let shape = Heads { batch, seq, heads: heads_of, kv_heads, head_dim, causal: true };
+            if let Some(mixed) = fused::attend([&query, &key, &value], rotary.tables(), shape) {
+                if !cache.keeps_nothing() {
+                    cache.append(turned(key), heads(value));
+                }
+                return self.o_proj.forward(mixed);
+            }
+        }
 
-        let (keys, values) = cache.append(key, value);
-        let mixed = attender.forward(query, keys, values, mask);
+        let (keys, values) = cache.append(turned(key), heads(value));
+        let mixed = attender.forward(turned(query), keys, values, mask);
         self.o_proj.forward(mixed.swap_dims(1, 2).reshape([rows, hidden]))
     }
 }

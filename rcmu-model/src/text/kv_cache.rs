@@ -105,6 +105,11 @@ impl LayerCache {
         self.buffers.is_none()
     }
 
+    /// Whether there are no tokens yet.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Appends keys and values of new tokens and returns those of all tokens.
     ///
     /// # Shapes

@@ -1,0 +1,122 @@
+//! The operations on tensors of burn's CPU backend.
+
+use burn::{
+    backend::{
+        Flex, backend_extension,
+        flex::{FlexTensor, Layout},
+        tensor::FloatTensor,
+    },
+    tensor::{Bytes, DType},
+};
+
+use super::{
+    Heads, Threads,
+    attention::{self, Inputs, Mixed},
+    rows,
+};
+
+/// The operations that training needs too.
+#[cfg_attr(feature = "train", backend_extension(Flex, Autodiff))]
+#[cfg_attr(not(feature = "train"), backend_extension(Flex))]
+pub(crate) trait FusedOps: burn::backend::Backend {
+    /// See [`super::attend`].
+    fn attend(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        heads: Heads,
+    ) -> FloatTensor<Self>;
+
+    /// See [`super::rms_norm`].
+    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f64) -> FloatTensor<Self>;
+
+    /// See [`super::swiglu`].
+    fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// The operations that have no gradient.
+#[backend_extension(Flex)]
+pub(crate) trait PlainOps: burn::backend::Backend {
+    /// See [`super::quick_gelu`].
+    fn quick_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`super::turn`].
+    fn turn(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// The values of a tensor whose rows stand one after another.
+pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
+    let (start, end) = tensor.layout().contiguous_offsets().expect("it was made contiguous");
+    &tensor.storage::<f32>()[start..end]
+}
+
+pub(super) fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
+}
+
+pub(super) fn like(other: &FlexTensor, values: Vec<f32>) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(other.layout().shape().clone()), DType::F32)
+}
+
+/// What attention needs again for its gradient.
+#[derive(Clone, Debug)]
+pub(super) struct Attended {
+    /// Queries, keys, values, cosines, sines.
+    pub(super) inputs: [FlexTensor; 5],
+    heads: Heads,
+}
+
+impl Attended {
+    pub(super) fn new(inputs: [FlexTensor; 5], heads: Heads) -> Self {
+        Self { inputs: inputs.map(|tensor| tensor.to_contiguous()), heads }
+    }
+
+    pub(super) fn inputs(&self) -> Inputs<'_> {
+        let [query, key, value, cos, sin] = self.inputs.each_ref().map(values);
+        Inputs { query, key, value, cos, sin, heads: self.heads }
+    }
+
+    pub(super) fn forward(&self, threads: Threads) -> (FlexTensor, Vec<f32>) {
+        let Mixed { out, log_sums } = attention::forward(self.inputs(), threads);
+        let Heads { batch, seq, heads, head_dim, .. } = self.heads;
+        (tensor(out, &[batch * seq, heads * head_dim]), log_sums)
+    }
+}
+
+impl FusedOps for Flex {
+    fn attend(
+        query: FlexTensor,
+        key: FlexTensor,
+        value: FlexTensor,
+        cos: FlexTensor,
+        sin: FlexTensor,
+        heads: Heads,
+    ) -> FlexTensor {
+        Attended::new([query, key, value, cos, sin], heads).forward(Threads::All).0
+    }
+
+    fn rms_norm(x: FlexTensor, weight: FlexTensor, eps: f64) -> FlexTensor {
+        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+        like(&x, rows::rms_norm(values(&x), values(&weight), eps, Threads::All))
+    }
+
+    fn swiglu(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
+        let (gate, up) = (gate.to_contiguous(), up.to_contiguous());
+        like(&gate, rows::swiglu(values(&gate), values(&up), Threads::All))
+    }
+}
+
+impl PlainOps for Flex {
+    fn quick_gelu(x: FlexTensor) -> FlexTensor {
+        let x = x.to_contiguous();
+        like(&x, rows::quick_gelu(values(&x)))
+    }
+
+    fn turn(x: FlexTensor, cos: FlexTensor, sin: FlexTensor) -> FlexTensor {
+        let [x, cos, sin] = [x, cos, sin].map(|tensor| tensor.to_contiguous());
+        let [tokens, width] = std::array::from_fn(|at| x.layout().shape()[at]);
+        like(&x, rows::turn(values(&x), width, [&cos, &sin].map(values), tokens))
+    }
+}
