@@ -223,7 +223,7 @@ impl Session {
         let tokens = TokenBatch {
             embeds: model.network().embed(&[id], Vec::new(), model.device()),
             positions: vec![[&position; 3]],
-            mask: AttentionMask::Full,
+            mask: AttentionMask::Causal,
         };
         let len = self.past.len();
         let Some(hidden) = self.forward(tokens, control) else {

@@ -71,8 +71,14 @@ impl Attender {
 /// Whether a few tokens look at all before them.
 #[cfg(feature = "flex")]
 fn is_decoding(query: &Tensor<4>, mask: &AttentionMask) -> bool {
-    let few = query.dims()[2] <= crate::kernels::FEW_QUERIES;
-    few && matches!(mask, AttentionMask::Causal) && query.dtype() == DType::F32
+    let queries = query.dims()[2];
+    let seen = match mask {
+        AttentionMask::Causal => queries <= crate::kernels::FEW_QUERIES,
+        // One query looks at all keys either way.
+        AttentionMask::Full => queries == 1,
+        AttentionMask::Marked(_) => false,
+    };
+    seen && query.dtype() == DType::F32
 }
 
 fn fused(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
@@ -238,6 +244,16 @@ mod tests {
         let expected = Attender::Fused.forward(query, keys, values, &AttentionMask::Causal);
 
         assert_eq!(found.into_data(), expected.into_data());
+    }
+
+    #[test]
+    fn one_token_is_decoded_however_its_mask_is_called() {
+        let query = |count| Tensor::<4>::zeros([1, 2, count, 4], &Device::flex());
+
+        assert!(is_decoding(&query(1), &AttentionMask::Causal));
+        assert!(is_decoding(&query(1), &AttentionMask::Full));
+        assert!(is_decoding(&query(3), &AttentionMask::Causal));
+        assert!(!is_decoding(&query(3), &AttentionMask::Full));
     }
 
     #[test]
