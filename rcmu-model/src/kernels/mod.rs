@@ -21,6 +21,7 @@
 mod attention;
 mod dot;
 mod format;
+mod nibbles;
 mod pack;
 mod product;
 mod quantised;
@@ -35,12 +36,15 @@ pub(crate) use attention::{FEW_QUERIES, attend_cached};
 #[cfg(feature = "flex")]
 pub(crate) use dot::{Work, with_vectors};
 pub use format::{WeightFormat, WeightFormats};
+use nibbles::Digits;
 use quantised::Activations;
 
 /// Weights that share a scale.
 pub(crate) const GROUP: usize = 32;
 /// The most rows of activations for which inner products are faster than tiles.
 pub(crate) const FEW_ROWS: usize = 12;
+/// Groups whose scales are multiplied together: one vector of them.
+const BLOCK: usize = 8;
 /// Weights of a task below which sharing it out costs more than it saves.
 const TASK_WEIGHTS: usize = 1 << 15;
 
@@ -68,6 +72,16 @@ enum Row<'a> {
     Bf16(&'a [bf16]),
     Q8(&'a [i8], &'a [u16]),
     Q4(&'a [u8], &'a [u16]),
+}
+
+impl Values {
+    const fn is_q8(&self) -> bool {
+        matches!(self, Self::Q8 { .. })
+    }
+
+    const fn is_q4(&self) -> bool {
+        matches!(self, Self::Q4 { .. })
+    }
 }
 
 impl Packed {
@@ -143,22 +157,14 @@ impl Packed {
             let parts = columns.chunks_mut((block * rows).max(1)).enumerate();
             tasks.extend(parts.map(|(at, columns)| Task { packed, first: at * block, columns }));
         }
-        let integers: Vec<_> = if layers.iter().any(|layer| layer.has_integers()) {
-            x.chunks_exact(inputs).map(Activations::new).collect()
-        } else {
-            Vec::new()
+        let rows_of_x = || x.chunks_exact(inputs);
+        let any = |is: fn(&Values) -> bool| layers.iter().any(|layer| is(&layer.values));
+        let x = Inputs {
+            floats: x,
+            pairs: rows_of_x().filter(|_| any(Values::is_q8)).map(Activations::new).collect(),
+            digits: rows_of_x().filter(|_| any(Values::is_q4)).map(Digits::new).collect(),
         };
-        tasks.into_par_iter().for_each(|task| {
-            if task.packed.has_integers() {
-                // Of several rows, all but the first would find the weights unpacked.
-                let room = if rows > 1 { inputs } else { 0 };
-                quantised::with_pairs(Quantised { task, x: &integers, numbers: &mut vec![0; room] });
-            } else if rows == 1 {
-                dot::with_vectors(Single { task, x });
-            } else {
-                dot::with_vectors(Several { task, x, weights: &mut vec![0.0; inputs] });
-            }
-        });
+        tasks.into_par_iter().for_each(|task| task.run(&x));
         columns.map(|columns| {
             if rows == 1 {
                 return columns;
@@ -166,11 +172,6 @@ impl Packed {
             let transposed = |row: usize| columns.iter().skip(row).step_by(rows).copied();
             (0..rows).flat_map(transposed).collect()
         })
-    }
-
-    /// Whether activations are made integers for it.
-    const fn has_integers(&self) -> bool {
-        matches!(self.values, Values::Q8 { .. } | Values::Q4 { .. })
     }
 
     /// `x Wᵀ` for many rows: weights are made f32 block by block.
@@ -215,11 +216,33 @@ impl Packed {
     }
 }
 
+/// Rows of activations in the forms that layers want; those that none wants are empty.
+struct Inputs<'a> {
+    floats: &'a [f32],
+    pairs: Vec<Activations>,
+    digits: Vec<Digits>,
+}
+
 /// Outputs from `first` on, `[outputs, rows]`.
 struct Task<'a> {
     packed: &'a Packed,
     first: usize,
     columns: &'a mut [f32],
+}
+
+impl Task<'_> {
+    fn run(self, x: &Inputs<'_>) {
+        let Inputs { floats, pairs, digits } = x;
+        match &self.packed.values {
+            Values::Q8 { .. } => quantised::with_pairs(Quantised { task: self, x: pairs }),
+            Values::Q4 { .. } => quantised::with_pairs(Quantised { task: self, x: digits }),
+            _ if floats.len() == self.packed.inputs => dot::with_vectors(Single { task: self, x: floats }),
+            _ => {
+                let weights = &mut vec![0.0; self.packed.inputs];
+                dot::with_vectors(Several { task: self, x: floats, weights });
+            }
+        }
+    }
 }
 
 /// For one row of activations.
@@ -260,35 +283,42 @@ impl dot::Work for Several<'_> {
     }
 }
 
-/// For rows of activations of 16 bits.
-struct Quantised<'a> {
+/// For rows of activations that are integers.
+struct Quantised<'a, X> {
     task: Task<'a>,
-    x: &'a [Activations],
-    /// Room for one row of weights, or none where one row of activations is all there is.
-    numbers: &'a mut [i8],
+    x: &'a [X],
 }
 
-impl quantised::PairWork for Quantised<'_> {
+impl quantised::PairWork for Quantised<'_, Activations> {
     #[inline(always)]
-    fn run(self, pairs: impl quantised::Pairs) {
+    fn run(self, units: impl quantised::Pairs + nibbles::Nibbles) {
         let Task { packed, first, columns } = self.task;
         for (out, column) in (first..).zip(columns.chunks_exact_mut(self.x.len())) {
-            let row = match packed.row(out) {
-                Row::Q4(quants, scales) if !self.numbers.is_empty() => {
-                    quantised::unpack(quants, self.numbers);
-                    Row::Q8(self.numbers, scales)
-                }
-                row => row,
-            };
+            let Row::Q8(quants, scales) = packed.row(out) else { return };
             for (y, x) in column.iter_mut().zip(self.x) {
-                *y = match row {
-                    Row::Q8(quants, scales) => quantised::dot_q8(pairs, quants, scales, x),
-                    Row::Q4(quants, scales) => quantised::dot_q4(pairs, quants, scales, x),
-                    Row::F32(_) | Row::Bf16(_) => unreachable!("only weights of 8 and 4 bits come here"),
-                };
+                *y = quantised::dot_q8(units, quants, scales, x);
             }
         }
     }
+}
+
+impl quantised::PairWork for Quantised<'_, Digits> {
+    #[inline(always)]
+    fn run(self, units: impl quantised::Pairs + nibbles::Nibbles) {
+        let Task { packed, first, columns } = self.task;
+        for (out, column) in (first..).zip(columns.chunks_exact_mut(self.x.len())) {
+            let Row::Q4(quants, scales) = packed.row(out) else { return };
+            for (y, x) in column.iter_mut().zip(self.x) {
+                *y = nibbles::dot_q4(units, quants, scales, x);
+            }
+        }
+    }
+}
+
+/// The numbers of a block as an array: within it nothing is left to be checked.
+#[inline(always)]
+fn block<T>(values: &[T], start: usize) -> &[T; BLOCK] {
+    values[start..].first_chunk().expect("whole blocks only")
 }
 
 /// The value of a finite f16 number from its bits.

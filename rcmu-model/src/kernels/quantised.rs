@@ -1,4 +1,4 @@
-//! Inner products of 8- and 4-bit weights with activations of two 16-bit numbers.
+//! Inner products of 8-bit weights with activations of two 16-bit numbers.
 //!
 //! Integers are multiplied in pairs, twice as many at a time as floats, and nothing is converted but the sums of groups.
 //! One number of sixteen bits is too coarse: the logits of the tiny model move by 1.5e-3. A second one for what the first
@@ -9,10 +9,10 @@
     reason = "loops of a fixed count over several arrays become vector instructions"
 )]
 
-use super::{GROUP, dot, f16_scale};
+use super::{BLOCK, GROUP, block, dot, f16_scale, nibbles::Nibbles};
 
 /// Numbers of 32 bits that are worked on side by side.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 /// The largest number; the smallest is as far from zero.
 const LARGEST: f32 = 32_767.0;
 /// What the first number leaves is at most a half, which is the largest second number.
@@ -69,8 +69,8 @@ impl dot::Work for Rounding<'_> {
             for at in 0..GROUP {
                 let steps = x[at] * inverse;
                 let (nearest, number) = rounded(steps);
-                coarse[at] = number;
-                fine[at] = rounded((steps - nearest) * FINER).1;
+                coarse[at] = number as i16;
+                fine[at] = rounded((steps - nearest) * FINER).1 as i16;
             }
             // Integers have no way to say it, so the scale does.
             *scale = if largest.is_finite() { largest / LARGEST } else { f32::NAN };
@@ -78,13 +78,13 @@ impl dot::Work for Rounding<'_> {
     }
 }
 
-/// The nearest whole number, of two the even one, as a float and as an integer; magnitudes up to [`LARGEST`].
+/// The nearest whole number, of two the even one, as a float and as an integer; magnitudes up to 2²².
 #[inline(always)]
-fn rounded(value: f32) -> (f32, i16) {
+pub(super) fn rounded(value: f32) -> (f32, i32) {
     /// Floats of this size have no places behind the point.
     const WHOLE: f32 = 12_582_912.0;
     let shifted = value + WHOLE;
-    (shifted - WHOLE, shifted.to_bits().wrapping_sub(WHOLE.to_bits()) as i16)
+    (shifted - WHOLE, shifted.to_bits().wrapping_sub(WHOLE.to_bits()) as i32)
 }
 
 /// What multiplies pairs of 16-bit numbers.
@@ -115,10 +115,10 @@ impl Pairs for pulp::x86::V3 {
     }
 }
 
-/// Work that needs something to multiply with.
+/// Work that needs something to multiply integers with.
 pub(super) trait PairWork {
     /// Does it.
-    fn run(self, pairs: impl Pairs);
+    fn run(self, units: impl Pairs + Nibbles);
 }
 
 /// Runs work with the vector units of this machine. All give the same bits.
@@ -143,38 +143,9 @@ pub(super) fn with_pairs(work: impl PairWork) {
 /// `Σ w x` over a row of 8-bit weights.
 #[inline(always)]
 pub(super) fn dot_q8(pairs: impl Pairs, quants: &[i8], scales: &[u16], x: &Activations) -> f32 {
-    dot_with(pairs, quants.as_chunks::<GROUP>().0, scales, x, widened)
-}
-
-/// `Σ w x` over a row of 4-bit weights.
-#[inline(always)]
-pub(super) fn dot_q4(pairs: impl Pairs, quants: &[u8], scales: &[u16], x: &Activations) -> f32 {
-    dot_with(pairs, quants.as_chunks::<{ GROUP / 2 }>().0, scales, x, unpacked_wide)
-}
-
-/// The numbers of a row of 4-bit weights, -8 to 7.
-#[inline(always)]
-pub(super) fn unpack(quants: &[u8], numbers: &mut [i8]) {
-    let groups = quants.as_chunks::<{ GROUP / 2 }>().0;
-    for (numbers, quants) in numbers.as_chunks_mut::<GROUP>().0.iter_mut().zip(groups) {
-        *numbers = unpacked(quants);
-    }
-}
-
-/// Groups whose scales are multiplied together: one vector of them.
-const BLOCK: usize = 8;
-
-#[inline(always)]
-fn dot_with<T>(
-    pairs: impl Pairs,
-    groups: &[T],
-    scales: &[u16],
-    x: &Activations,
-    numbers: impl Fn(&T) -> [i16; GROUP],
-) -> f32 {
     let mut sums = [0.0; LANES];
     let count = x.scales.len();
-    let (groups, scales) = (&groups[..count], &scales[..count]);
+    let (groups, scales) = (&quants.as_chunks::<GROUP>().0[..count], &scales[..count]);
     let coarse = &x.coarse.as_chunks::<GROUP>().0[..count];
     let fine = &x.fine.as_chunks::<GROUP>().0[..count];
     let whole = count / BLOCK * BLOCK;
@@ -187,21 +158,20 @@ fn dot_with<T>(
             both[at] = f16_scale(scales[at]) * x_scales[at];
         }
         for at in 0..BLOCK {
-            add_group(pairs, &mut sums, &numbers(&groups[at]), [&coarse[at], &fine[at]], both[at]);
+            add_group(pairs, &mut sums, &widened(&groups[at]), [&coarse[at], &fine[at]], both[at]);
         }
     }
     for at in whole..count {
         let both = f16_scale(scales[at]) * x.scales[at];
-        add_group(pairs, &mut sums, &numbers(&groups[at]), [&coarse[at], &fine[at]], both);
+        add_group(pairs, &mut sums, &widened(&groups[at]), [&coarse[at], &fine[at]], both);
     }
-    let [a, b, c, d, e, f, g, h] = sums;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
+    total(sums)
 }
 
-/// The numbers of a block as an array: within it nothing is left to be checked.
+/// The sum of the lanes, in an order that vector units can follow.
 #[inline(always)]
-fn block<T>(values: &[T], start: usize) -> &[T; BLOCK] {
-    values[start..].first_chunk().expect("whole blocks only")
+pub(super) fn total([a, b, c, d, e, f, g, h]: [f32; LANES]) -> f32 {
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
 /// The numbers of a group of 4-bit weights, -8 to 7.
@@ -224,18 +194,6 @@ fn widened(numbers: &[i8; GROUP]) -> [i16; GROUP] {
         wide[at] = i16::from(numbers[at]);
     }
     wide
-}
-
-/// As [`unpacked`], in the width that they are multiplied in.
-#[inline(always)]
-fn unpacked_wide(quants: &[u8; GROUP / 2]) -> [i16; GROUP] {
-    let mut values = [0; GROUP];
-    for at in 0..GROUP / 2 {
-        let both = i16::from(quants[at]);
-        values[at] = (both & 15) - 8;
-        values[GROUP / 2 + at] = (both >> 4) - 8;
-    }
-    values
 }
 
 /// Adds `scale Σ w x` of a group to lanes of sums.

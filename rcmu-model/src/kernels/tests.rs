@@ -91,10 +91,10 @@ fn vector_units_do_not_change_a_bit() {
     for format in FORMATS {
         let packed = Packed::new(format, [40, 320], numbers(40 * 320, 3));
         let x = numbers(320, 4);
-        let quantised = Activations::new(&x);
+        let (pairs, digits) = (Activations::new(&x), Digits::new(&x));
         let by_row = |row: usize| match packed.row(row) {
-            Row::Q8(quants, scales) => quantised::dot_q8(quantised::Plain, quants, scales, &quantised),
-            Row::Q4(quants, scales) => quantised::dot_q4(quantised::Plain, quants, scales, &quantised),
+            Row::Q8(quants, scales) => quantised::dot_q8(quantised::Plain, quants, scales, &pairs),
+            Row::Q4(quants, scales) => nibbles::dot_q4(quantised::Plain, quants, scales, &digits),
             floats => dot::dot(floats, &x),
         };
 
@@ -102,6 +102,26 @@ fn vector_units_do_not_change_a_bit() {
         let vectors: Vec<u32> = linear(&packed, &x).iter().map(|y| y.to_bits()).collect();
 
         assert_eq!(plain, vectors, "{format:?}");
+    }
+}
+
+#[test]
+fn the_largest_digits_do_not_overflow() {
+    /// Asks the units of this machine.
+    struct Quads<'a>(i8, &'a mut [i32; 8]);
+    impl quantised::PairWork for Quads<'_> {
+        #[inline(always)]
+        fn run(self, units: impl quantised::Pairs + nibbles::Nibbles) {
+            let digits = [self.0; GROUP];
+            *self.1 = units.quads(&[255; GROUP / 2], [&digits; 3]);
+        }
+    }
+
+    for digit in [-128, 127] {
+        let mut sums = [0; 8];
+        quantised::with_pairs(Quads(digit, &mut sums));
+        // Four weights of 15, each times all three digits.
+        assert_eq!(sums, [4 * 15 * (65_536 + 256 + 1) * i32::from(digit); 8]);
     }
 }
 
@@ -188,6 +208,19 @@ proptest! {
             for (x, value) in x.iter().zip(values) {
                 // Half a step of the finer numbers, and what f32 rounds in scale, inverse and product.
                 let bound = largest / 32_767.0 / 65_534.0 / 2.0 + 4.0 * f32::EPSILON * x.abs();
+                prop_assert!((x - value).abs() <= bound, "{} and {}", x, value);
+            }
+        }
+    }
+
+    #[test]
+    fn digits_keep_23_bits_of_the_largest(x in proptest::collection::vec(-1000.0_f32..1000.0, 2 * GROUP)) {
+        let values = Digits::new(&x).values();
+        for (x, values) in x.chunks(GROUP).zip(values.chunks(GROUP)) {
+            let largest = x.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+            for (x, value) in x.iter().zip(values) {
+                // Half a step, and what f32 rounds in scale, inverse and product.
+                let bound = largest / f32::from(63_u8) / 65_536.0 / 2.0 + 4.0 * f32::EPSILON * x.abs();
                 prop_assert!((x - value).abs() <= bound, "{} and {}", x, value);
             }
         }
