@@ -17,6 +17,9 @@ pub mod metrics;
 mod outcome;
 pub mod report;
 pub mod run;
+#[cfg(test)]
+#[path = "../tests/runs/mod.rs"]
+mod runs;
 pub mod scorers;
 
 pub use error::Error;

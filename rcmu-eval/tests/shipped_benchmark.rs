@@ -3,11 +3,11 @@
 
 #[path = "../examples/benchmark.rs"]
 mod benchmark_command;
+mod runs;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
 };
 
 use benchmark_command::command;
@@ -16,24 +16,8 @@ use rcmu_data::{
     figurines::{Figurine, SceneSpec},
 };
 use rcmu_eval::dataset::{BenchFiles, Format, Group, Opened, RcpBench, RcpQuestion, figurine_bench};
+use runs::Scratch;
 use sha2::{Digest, Sha256};
-
-/// A folder that is removed in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("rcmu-shipped-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 #[test]
 fn seed_0_gives_these_items_and_these_pixels() {
@@ -50,8 +34,9 @@ fn seed_0_gives_these_items_and_these_pixels() {
 
 #[test]
 fn the_command_writes_and_checks_the_files() {
-    let folder = Folder::new("command");
-    let out = folder.0.to_str().unwrap();
+    let scratch = Scratch::new("shipped-command");
+    let folder = scratch.path("bench");
+    let out = folder.to_str().unwrap();
     let said = |words: &[&str]| command(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
 
     let made = said(&["--items", "2", "--seed", "9", "--out", out]).unwrap();
@@ -166,11 +151,12 @@ fn unknown_values(question: &RcpQuestion) -> Vec<&str> {
 
 #[test]
 fn the_written_items_are_right_by_the_scenes_and_the_facts() {
-    let folder = Folder::new("files");
+    let scratch = Scratch::new("shipped-files");
+    let folder = scratch.path("bench");
     let (seed, sets) = (0, 100);
     // Without the pictures, for the sake of time.
-    let path = folder.0.join("benchmark.jsonl");
-    fs::create_dir_all(&folder.0).unwrap();
+    let path = folder.join("benchmark.jsonl");
+    fs::create_dir_all(&folder).unwrap();
     fs::write(&path, BenchFiles::new(seed, sets).unwrap().items()).unwrap();
     let drawn = figurine_bench(seed, sets).unwrap();
     let bench = RcpBench::open(&path).unwrap();
@@ -228,9 +214,10 @@ fn the_written_items_are_right_by_the_scenes_and_the_facts() {
 
 #[test]
 fn the_written_files_are_asked_as_the_drawn_ones_are() {
-    let folder = Folder::new("asked");
+    let scratch = Scratch::new("shipped-asked");
+    let folder = scratch.path("bench");
     let files = BenchFiles::new(7, 1).unwrap();
-    let path = files.write(&folder.0).unwrap();
+    let path = files.write(&folder).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), files.items());
     let drawn = figurine_bench(7, 1).unwrap();
 

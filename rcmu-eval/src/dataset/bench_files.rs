@@ -208,32 +208,17 @@ fn pixels(folder: &Path, name: &str, side: u32) -> Result<Option<Vec<u8>>, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A folder that is removed in the end.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("rcmu-bench-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&path);
-            Self(path)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::runs::Scratch;
 
     #[test]
     fn written_files_are_found_unchanged() {
-        let folder = Folder::new("written");
+        let scratch = Scratch::new("bench-written");
+        let folder = scratch.path("bench");
         let files = BenchFiles::new(4, 2).unwrap();
 
-        let path = files.write(&folder.0).unwrap();
+        let path = files.write(&folder).unwrap();
 
-        assert_eq!(files.check(&folder.0).unwrap(), []);
+        assert_eq!(files.check(&folder).unwrap(), []);
         assert_eq!(RcpBench::open(&path).unwrap().items.len(), 2);
         assert_eq!(files.pictures().len(), 10);
         assert_ne!(BenchFiles::new(5, 2).unwrap().digests().unwrap(), files.digests().unwrap());
@@ -241,10 +226,11 @@ mod tests {
 
     #[test]
     fn every_change_is_told_by_file() {
-        let folder = Folder::new("changed");
+        let scratch = Scratch::new("bench-changed");
+        let folder = scratch.path("bench");
         let files = BenchFiles::new(4, 2).unwrap();
-        let path = files.write(&folder.0).unwrap();
-        let file = |name: &str| folder.0.join("pictures").join(name);
+        let path = files.write(&folder).unwrap();
+        let file = |name: &str| folder.join("pictures").join(name);
 
         fs::write(path, files.items().replacen("C2V", "V2C", 1)).unwrap();
         fs::remove_file(file("0001/2.png")).unwrap();
@@ -252,7 +238,7 @@ mod tests {
         fs::write(file("0002/query.png"), "no picture").unwrap();
         image::RgbImage::new(7, 7).save(file("0002/4.png")).unwrap();
 
-        let faults: Vec<_> = files.check(&folder.0).unwrap().iter().map(ToString::to_string).collect();
+        let faults: Vec<_> = files.check(&folder).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(faults[0], "benchmark.jsonl differs from line 2 on");
         assert!(faults[1].starts_with("pictures/0001/2.png cannot be used: "), "{faults:?}");
         assert!(faults[2].starts_with("pictures/0002/query.png cannot be used: "), "{faults:?}");
@@ -262,15 +248,16 @@ mod tests {
 
     #[test]
     fn a_folder_with_anything_in_it_is_left_alone() {
-        let folder = Folder::new("full");
-        fs::create_dir_all(&folder.0).unwrap();
-        fs::write(folder.0.join("mine.txt"), "mine").unwrap();
+        let scratch = Scratch::new("bench-full");
+        let folder = scratch.path("bench");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("mine.txt"), "mine").unwrap();
 
-        let error = BenchFiles::new(4, 1).unwrap().write(&folder.0).expect_err("it is not empty");
+        let error = BenchFiles::new(4, 1).unwrap().write(&folder).expect_err("it is not empty");
 
         assert!(
             matches!(error, Error::File { source, .. } if source.kind() == io::ErrorKind::DirectoryNotEmpty)
         );
-        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     }
 }

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, fs, path::PathBuf, sync::Barrier, thread};
 use super::{
     disks::{Event, Fragile},
     faults::{ends, is_full},
-    runs::{Echo, Scratch, Undisturbed, options, run},
 };
 use crate::{
     Error,
     journal::{Contents, canonical::join, disk::System, new_file::write_new, read, repair::salvage},
     run::{RunOptions, Shard},
+    runs::{Echo, Scratch, Undisturbed, options, run},
 };
 
 const ITEMS: usize = 200;

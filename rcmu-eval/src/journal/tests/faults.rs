@@ -2,14 +2,12 @@
 
 use std::{fs, path::Path};
 
-use super::{
-    disks::{Call, Event, Fragile},
-    runs::{Echo, Logged, Scratch, Undisturbed, options, times_asked},
-};
+use super::disks::{Call, Event, Fragile};
 use crate::{
     Error,
     journal::{self, Journal, SyncPolicy},
     run::{Run, RunOptions},
+    runs::{Echo, Logged, Scratch, Undisturbed, options, times_asked},
 };
 
 const ITEMS: usize = 200;

@@ -10,11 +10,11 @@ use std::{
 use super::{
     disks::{Event, Fragile, STOPPED},
     faults::ends,
-    runs::{Echo, Logged, Scratch, Undisturbed, dataset, is_kill, options, run, times_asked},
 };
 use crate::{
     journal::{Journal, SyncPolicy, TornTail, canonical::join, disk::System, merge, new_file::write_new},
     run::{Run, RunOptions, RunSummary, Shard},
+    runs::{Echo, Logged, Scratch, Undisturbed, dataset, is_kill, options, run, times_asked},
 };
 
 const ITEMS: usize = 200;

@@ -5,6 +5,4 @@ mod disks;
 mod faults;
 mod kills;
 mod reads;
-#[path = "../../../tests/runs/mod.rs"]
-mod runs;
 mod verdicts;

@@ -10,10 +10,7 @@ use std::{
     },
 };
 
-use super::{
-    faults::ends,
-    runs::{Echo, Scratch, Undisturbed, options, run},
-};
+use super::faults::ends;
 use crate::{
     Error,
     journal::{
@@ -24,6 +21,7 @@ use crate::{
         repair::salvage,
     },
     run::{RunOptions, Shard},
+    runs::{Echo, Scratch, Undisturbed, options, run},
 };
 
 const ITEMS: usize = 30;

@@ -8,12 +8,12 @@ use std::{
 use super::{
     disks::{Call, Event, Fragile},
     faults::is_full,
-    runs::Scratch,
 };
 use crate::{
     Error,
     journal::{Judged, SyncPolicy, VerdictJournal, VerdictManifest},
     judge::{Entailment, JudgeError, RecordedEntailment, RuleEntailment, Verdict},
+    runs::Scratch,
 };
 
 const QUESTIONS: usize = 12;
