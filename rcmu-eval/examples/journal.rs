@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! journal inspect FILE                     what the run is, how far it is, what failed
-//! journal repair FILE [TO]                 the good records of a damaged journal
+//! journal repair FILE [TO]                 the good records of a damaged journal, of a judge's verdicts too
 //! journal without-failures FILE [TO]       all records but those without a text, so that these items are asked again
 //! journal predictions FILE TO              the replies as JSON lines, which `evaluate --predictions` reads
 //! journal merge TO PART PART…              one journal of all parts of a run

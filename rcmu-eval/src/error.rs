@@ -63,6 +63,16 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The journal holds verdicts where answers are wanted, or the other way round; nothing is written to it.
+    #[error("{path} holds {found}, not {expected}", path = path.display())]
+    JournalKind {
+        /// The journal.
+        path: PathBuf,
+        /// What it holds.
+        found: &'static str,
+        /// What was wanted.
+        expected: &'static str,
+    },
     /// The journal was written by a program with another form of it.
     #[error("{path} has journal version {found}, this program reads {expected}", path = path.display())]
     JournalVersion {

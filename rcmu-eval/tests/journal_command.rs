@@ -12,7 +12,9 @@ use std::{
 
 use journal_command::command;
 use rcmu_eval::{
-    Error, Reply, journal,
+    Error, Reply,
+    journal::{self, SyncPolicy},
+    judge::{Entailment, RecordedEntailment, RuleEntailment},
     run::{Replay, RunOptions, Shard, write_predictions},
 };
 use runs::{Echo, Scratch, dataset, options, run};
@@ -80,6 +82,29 @@ fn a_repair_in_place_keeps_the_damaged_journal_and_the_run_goes_on() {
     let sorted = scratch.path("sorted");
     journal::canonical(&path, &sorted).unwrap();
     assert_eq!(fs::read(sorted).unwrap(), whole, "the run that nothing happened to");
+}
+
+#[test]
+fn verdicts_are_repaired_in_place_too() {
+    let scratch = Scratch::new("command-verdicts");
+    let path = scratch.path("judge.journal");
+    let judge = RecordedEntailment::open(&path, &RuleEntailment, SyncPolicy::EachRecord).unwrap();
+    for age in 0..5 {
+        judge.entails("age: 3", &format!("age: {age}")).unwrap();
+    }
+    drop(judge);
+    damage(&path);
+    let damaged = fs::read(&path).unwrap();
+
+    let found = said(&["repair", text(&path)]);
+
+    assert!(found.starts_with("4 records kept, 0 left out as repeated; "), "{found}");
+    assert_eq!(fs::read(scratch.path("judge.journal.kept")).unwrap(), damaged);
+    let judge = RecordedEntailment::open(&path, &RuleEntailment, SyncPolicy::EachRecord).unwrap();
+    assert_eq!(judge.len(), 4);
+    drop(judge);
+    let error = command(&["inspect", text(&path)]).expect_err("it has no answers").to_string();
+    assert!(error.ends_with(" holds verdicts of a judge, not answers of a model"), "{error}");
 }
 
 #[test]

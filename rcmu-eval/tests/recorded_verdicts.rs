@@ -17,40 +17,26 @@ use std::{
 
 use rcmu_core::CancelToken;
 use rcmu_eval::{
-    Error, Outcome,
+    Error, Outcome, journal,
     judge::{Entailment, FactVision, JudgeError, Judges, RecordedEntailment, RecordedVision, Verdict},
     report::{ScoreOptions, Scores},
     run::Progress,
 };
 use runs::{Scratch, times_asked};
-use verdicts::{Answers, Careful, Mood, batch, ends, forms, hypothesis};
+use verdicts::{Answers, Careful, Mood, Undisturbed, batch, ends, forms, hypothesis};
 
 /// Answers that are judged.
 const ITEMS: usize = 8;
 
-/// Answers, the report that nothing happened to, and the journal of its verdicts.
-struct Undisturbed {
-    answers: Answers,
-    report: [String; 4],
-    journal: Vec<u8>,
-    questions: usize,
-}
-
-impl Undisturbed {
-    fn new(scratch: &Scratch) -> Self {
-        let answers = Answers::new(&scratch.path("run"), ITEMS);
-        let (path, judge) = (scratch.path("undisturbed"), Careful::new(Mood::Rules));
-        let report = answers.recorded(&path, &judge, 1).unwrap();
-        let questions = judge.count();
-        assert!(questions >= 10, "there is something to ask: {questions}");
-        Self { answers, report, journal: fs::read(path).unwrap(), questions }
-    }
+/// The scoring of some answers by the rules.
+fn undisturbed(scratch: &Scratch) -> Undisturbed {
+    Undisturbed::new(scratch, Answers::new(&scratch.path("run"), ITEMS), &Careful::new(Mood::Rules))
 }
 
 #[test]
 fn each_question_is_asked_once_and_a_second_scoring_asks_nothing() {
     let scratch = Scratch::new("verdicts-once");
-    let right = Undisturbed::new(&scratch);
+    let right = undisturbed(&scratch);
     let plain = Careful::new(Mood::Rules);
     let path = scratch.path("undisturbed");
 
@@ -69,7 +55,7 @@ fn each_question_is_asked_once_and_a_second_scoring_asks_nothing() {
 #[test]
 fn a_journal_cut_anywhere_goes_on_with_the_same_verdicts() {
     let scratch = Scratch::new("verdicts-cut");
-    let right = Undisturbed::new(&scratch);
+    let right = undisturbed(&scratch);
     let ends = ends(&right.journal);
     assert_eq!(ends.len(), 1 + right.questions, "a manifest and a record for each question");
     let path = scratch.path("cut");
@@ -97,7 +83,7 @@ fn a_journal_cut_anywhere_goes_on_with_the_same_verdicts() {
 #[test]
 fn a_byte_that_is_not_what_was_written_is_told_and_nothing_is_changed() {
     let scratch = Scratch::new("verdicts-flip");
-    let right = Undisturbed::new(&scratch);
+    let right = undisturbed(&scratch);
     let ends = ends(&right.journal);
     let (path, judge) = (scratch.path("flipped"), Careful::new(Mood::Rules));
 
@@ -136,7 +122,7 @@ fn child() {
 #[test]
 fn a_process_that_dies_within_every_question_asks_each_of_them_twice_at_most() {
     let scratch = Scratch::new("verdicts-die");
-    let right = Undisturbed::new(&scratch);
+    let right = undisturbed(&scratch);
     let killed = Scratch::new("verdicts-died");
     let mut deaths = 0;
 
@@ -166,7 +152,7 @@ fn a_process_that_dies_within_every_question_asks_each_of_them_twice_at_most() {
 #[test]
 fn a_verdict_that_failed_is_asked_again_and_never_recorded() {
     let scratch = Scratch::new("verdicts-failed");
-    let right = Undisturbed::new(&scratch);
+    let right = undisturbed(&scratch);
     let path = scratch.path("failed");
     let broken = Careful::new(Mood::FailsAt("owner"));
     let recorded = RecordedEntailment::open(&path, &broken, batch()).unwrap();
@@ -190,7 +176,7 @@ fn a_verdict_that_failed_is_asked_again_and_never_recorded() {
 #[test]
 fn another_judge_is_refused_with_what_differs() {
     let scratch = Scratch::new("verdicts-other");
-    let right = Undisturbed::new(&scratch);
+    let right = undisturbed(&scratch);
     let path = scratch.path("undisturbed");
     let differences = |error: Error| match error {
         Error::JudgeChanged { differences, .. } => {
@@ -213,17 +199,29 @@ fn another_judge_is_refused_with_what_differs() {
 #[test]
 fn a_journal_of_answers_is_none_of_verdicts() {
     let scratch = Scratch::new("verdicts-kind");
-    let right = Undisturbed::new(&scratch);
+    let right = undisturbed(&scratch);
     let (run, judge) = (scratch.path("run"), Careful::new(Mood::Rules));
     let before = fs::read(&run).unwrap();
 
     let as_verdicts = RecordedEntailment::open(&run, &judge, batch()).err().unwrap();
-    let as_answers = rcmu_eval::journal::read(scratch.path("undisturbed")).unwrap_err();
+    let (judged, copy) = (scratch.path("undisturbed"), scratch.path("copy"));
+    let as_answers = [
+        journal::read(&judged).map(drop),
+        journal::manifest(&judged).map(drop),
+        journal::read_each(&judged, |_| ()).map(drop),
+        journal::canonical(&judged, &copy),
+        journal::merge(&[&judged], &copy),
+        journal::without_failures(&judged, &copy).map(drop),
+    ];
 
-    assert!(matches!(as_verdicts, Error::NotAJournal { .. }), "{as_verdicts}");
-    assert!(matches!(as_answers, Error::NotAJournal { .. }), "{as_answers}");
+    let (answers, verdicts) = ("answers of a model", "verdicts of a judge");
+    assert_eq!(as_verdicts.to_string(), format!("{} holds {answers}, not {verdicts}", run.display()));
+    for error in as_answers.map(Result::unwrap_err) {
+        assert_eq!(error.to_string(), format!("{} holds {verdicts}, not {answers}", judged.display()));
+    }
     assert_eq!(fs::read(run).unwrap(), before);
-    assert_eq!(fs::read(scratch.path("undisturbed")).unwrap(), right.journal);
+    assert_eq!(fs::read(judged).unwrap(), right.journal);
+    assert!(!copy.exists());
 }
 
 #[test]
@@ -245,7 +243,7 @@ fn a_second_writer_is_told_who_writes() {
 #[test]
 fn many_threads_give_the_bytes_of_one() {
     let scratch = Scratch::new("verdicts-parallel");
-    let right = Undisturbed::new(&scratch);
+    let right = undisturbed(&scratch);
     let records = |bytes: &[u8]| {
         let ends = ends(bytes);
         let mut records: Vec<_> = ends.windows(2).map(|pair| bytes[pair[0]..pair[1]].to_vec()).collect();
@@ -316,7 +314,7 @@ fn a_judge_that_panics_lets_the_next_thread_ask() {
 #[test]
 fn a_scoring_that_is_cancelled_keeps_its_verdicts_and_gives_no_scores() {
     let scratch = Scratch::new("verdicts-cancel");
-    let right = Undisturbed::new(&scratch);
+    let right = undisturbed(&scratch);
 
     for parallel in [1, 4] {
         let path = scratch.path(&format!("cancelled-{parallel}"));

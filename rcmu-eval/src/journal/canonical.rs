@@ -20,7 +20,7 @@ use crate::{Error, run::Shard};
 pub fn canonical(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), Error> {
     let mut contents = read(from)?;
     contents.sort();
-    write_new(&System, to.as_ref(), contents)
+    write_new(&System, to.as_ref(), &contents.manifest, contents.records)
 }
 
 /// Joins the finished journals of all shards of a run into one new canonical journal.
@@ -32,7 +32,8 @@ pub fn canonical(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), Err
 /// [`Error::Shards`] unless each shard is there once; [`Error::ManifestChanged`] when they differ in more than their
 /// shard; [`Error::JournalUnfinished`] when one lacks records; else as [`canonical`].
 pub fn merge<P: AsRef<Path>>(journals: &[P], to: impl AsRef<Path>) -> Result<(), Error> {
-    write_new(&System, to.as_ref(), join(&System, journals)?)
+    let whole = join(&System, journals)?;
+    write_new(&System, to.as_ref(), &whole.manifest, whole.records)
 }
 
 /// What the shards have together, in order.

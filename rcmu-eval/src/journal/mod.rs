@@ -20,7 +20,7 @@
 //! often the run was cut, however many threads asked, and into however many shards it was split ([`merge`]).
 //!
 //! The verdicts of a judge are kept in the same way, in a file that begins with `RCMUJUDG` and has a verdict in each
-//! record ([`judge::RecordedEntailment`](crate::judge::RecordedEntailment)).
+//! record ([`judge::RecordedEntailment`](crate::judge::RecordedEntailment)). [`repair`] takes either kind.
 
 mod canonical;
 mod disk;

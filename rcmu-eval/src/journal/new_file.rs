@@ -4,12 +4,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::Serialize;
+
 use super::{
-    Contents, Manifest,
     disk::Disk,
     lock::Lock,
     record::Entry,
-    store::{begin, framed},
+    store::{Head, begin, framed},
 };
 use crate::Error;
 
@@ -25,7 +26,12 @@ const TRIES: u32 = 100;
 ///
 /// [`Error::ResultsLocked`] when another process writes the same copy; [`Error::File`] when there is such a file already,
 /// or it cannot be written.
-pub(super) fn write_new(disk: &dyn Disk, path: &Path, contents: Contents) -> Result<(), Error> {
+pub(super) fn write_new<M: Head, R: Serialize>(
+    disk: &dyn Disk,
+    path: &Path,
+    manifest: &M,
+    records: Vec<R>,
+) -> Result<(), Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
@@ -33,9 +39,9 @@ pub(super) fn write_new(disk: &dyn Disk, path: &Path, contents: Contents) -> Res
     check_absent(path)?;
     let (mut file, _lock) = lock_part(disk, &part, path)?;
     let write = || -> io::Result<()> {
-        begin(disk, &mut file, &contents.manifest)?;
-        for record in contents.records {
-            disk.write(&mut file, &framed(&Entry::<Manifest, _>::Record(record))?)?;
+        begin(disk, &mut file, manifest)?;
+        for record in records {
+            disk.write(&mut file, &framed(&Entry::<M, _>::Record(record))?)?;
         }
         disk.sync(&file)?;
         disk.rename(&part, path)?;

@@ -8,7 +8,7 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    Manifest, Record,
+    Manifest, Record, VerdictManifest,
     disk::{Disk, Reading, System},
     frame::{Found, Frames, HEAD, VERSION, head},
     manifest::differences,
@@ -42,7 +42,8 @@ pub struct Contents {
 /// # Errors
 ///
 /// [`Error::JournalCorrupt`] naming the byte; [`Error::RecordedTwice`]; [`Error::NotAJournal`], also for a file that
-/// ends before its manifest does; [`Error::JournalVersion`]; [`Error::File`] when it cannot be read.
+/// ends before its manifest does; [`Error::JournalKind`] for one of verdicts; [`Error::JournalVersion`];
+/// [`Error::File`] when it cannot be read.
 pub fn read(path: impl AsRef<Path>) -> Result<Contents, Error> {
     read_on(&System, path.as_ref())
 }
@@ -70,7 +71,7 @@ pub fn manifest(path: impl AsRef<Path>) -> Result<Manifest, Error> {
     let len = System.len(&file).map_err(failed)?;
     let mut input = BufReader::new(Reading { disk: &System, file: &file });
     let none = || Error::NotAJournal { path: path.to_owned() };
-    if !check_head(&mut input, Manifest::MAGIC, path, len)? {
+    if !check_head::<Manifest>(&mut input, path, len)? {
         return Err(none());
     }
     let corrupt = |offset, message: &str| Error::JournalCorrupt {
@@ -153,7 +154,7 @@ pub(super) fn scan<M: Head, R: DeserializeOwned>(
     let len = disk.len(file).map_err(failed)?;
     let mut input = BufReader::new(Reading { disk, file });
     let torn_at = |offset: u64| Some(TornTail { offset, bytes: len - offset }).filter(|torn| torn.bytes > 0);
-    if !check_head(&mut input, M::MAGIC, path, len)? {
+    if !check_head::<M>(&mut input, path, len)? {
         return Ok(Scan { manifest: None, torn: torn_at(0), good: 0 });
     }
     let corrupt = |offset, message: &str| Error::JournalCorrupt {
@@ -194,12 +195,12 @@ pub(super) fn scan<M: Head, R: DeserializeOwned>(
 }
 
 /// Whether the file begins as a journal does; `Ok(false)` when it ended while that was written.
-fn check_head(input: &mut impl Read, magic: [u8; 8], path: &Path, len: u64) -> Result<bool, Error> {
+fn check_head<M: Head>(input: &mut impl Read, path: &Path, len: u64) -> Result<bool, Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     let mut found = [0; HEAD];
     let known = len.min(HEAD as u64) as usize;
     input.read_exact(&mut found[..known]).map_err(failed)?;
-    let expected = head(magic);
+    let expected = head(M::MAGIC);
     if found[..known] == expected[..known] {
         return Ok(known == HEAD);
     }
@@ -207,5 +208,9 @@ fn check_head(input: &mut impl Read, magic: [u8; 8], path: &Path, len: u64) -> R
         let version = u32::from_le_bytes([found[8], found[9], found[10], found[11]]);
         return Err(Error::JournalVersion { path: path.to_owned(), found: version, expected: VERSION });
     }
-    Err(Error::NotAJournal { path: path.to_owned() })
+    let kinds = [(Manifest::MAGIC, Manifest::HOLDS), (VerdictManifest::MAGIC, VerdictManifest::HOLDS)];
+    Err(match kinds.iter().find(|(magic, _)| found[..8] == *magic) {
+        Some((_, holds)) => Error::JournalKind { path: path.to_owned(), found: holds, expected: M::HOLDS },
+        None => Error::NotAJournal { path: path.to_owned() },
+    })
 }

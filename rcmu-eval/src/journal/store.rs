@@ -21,6 +21,8 @@ use crate::Error;
 pub(super) trait Head: Serialize + DeserializeOwned + Clone {
     /// What files of this kind begin with.
     const MAGIC: [u8; 8];
+    /// What they hold, in words.
+    const HOLDS: &'static str;
 
     /// Says that the journal at `path` has another manifest.
     fn changed(path: PathBuf, differences: Vec<Difference>) -> Error;
@@ -28,6 +30,7 @@ pub(super) trait Head: Serialize + DeserializeOwned + Clone {
 
 impl Head for Manifest {
     const MAGIC: [u8; 8] = *b"RCMUJRNL";
+    const HOLDS: &'static str = "answers of a model";
 
     fn changed(path: PathBuf, differences: Vec<Difference>) -> Error {
         Error::ManifestChanged { path, differences }

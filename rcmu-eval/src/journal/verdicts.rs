@@ -31,6 +31,7 @@ pub(crate) enum Judged {
 
 impl Head for VerdictManifest {
     const MAGIC: [u8; 8] = *b"RCMUJUDG";
+    const HOLDS: &'static str = "verdicts of a judge";
 
     fn changed(path: PathBuf, differences: Vec<Difference>) -> Error {
         Error::JudgeChanged { path, differences }
@@ -39,11 +40,18 @@ impl Head for VerdictManifest {
 
 /// One verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct VerdictRecord<V> {
+pub(super) struct VerdictRecord<V> {
     /// What was asked.
     key: RecordKey,
     /// What the judge said.
     verdict: V,
+}
+
+impl<V> VerdictRecord<V> {
+    /// What was asked.
+    pub(super) const fn key(&self) -> RecordKey {
+        self.key
+    }
 }
 
 /// The verdicts of one judge, by question, in a journal that this process writes.

@@ -26,7 +26,7 @@ impl Journal {
     ///
     /// [`Error::ResultsLocked`] when another process writes it; [`Error::ManifestChanged`] with all differences when it
     /// belongs to another run; [`Error::JournalCorrupt`], [`Error::RecordedTwice`], [`Error::NotAJournal`],
-    /// [`Error::JournalVersion`]; [`Error::File`] when it cannot be read or written.
+    /// [`Error::JournalKind`], [`Error::JournalVersion`]; [`Error::File`] when it cannot be read or written.
     pub fn open(path: impl AsRef<Path>, manifest: &Manifest, policy: SyncPolicy) -> Result<Self, Error> {
         Self::open_on(Box::new(System), path.as_ref(), manifest, policy)
     }

@@ -49,7 +49,7 @@ pub enum Verdict {
 /// What a picture says about a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Seen {
+pub(crate) enum Seen {
     /// It shows what the text says.
     Yes,
     /// It does not.

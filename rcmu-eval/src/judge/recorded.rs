@@ -61,7 +61,8 @@ impl<'a> RecordedEntailment<'a> {
     ///
     /// [`Error::JudgeChanged`] with all differences when the journal has verdicts of another judge;
     /// [`Error::ResultsLocked`] when another process writes it; [`Error::JournalCorrupt`] naming the byte of what is
-    /// damaged; [`Error::NotAJournal`], [`Error::JournalVersion`]; [`Error::File`] when it cannot be read or written.
+    /// damaged; [`Error::NotAJournal`], [`Error::JournalKind`], [`Error::JournalVersion`]; [`Error::File`] when it
+    /// cannot be read or written.
     pub fn open(
         path: impl AsRef<Path>,
         judge: &'a dyn Entailment,

@@ -8,7 +8,10 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::ExitStatus,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -89,6 +92,36 @@ pub(crate) fn dataset(folder: &Path, items: usize) -> Dataset {
     Dataset::new("questions", folder, (0..items).map(item)).expect("all ids differ")
 }
 
+/// Questions that are answered with a number, about which judges are asked: is it that of the first region, or of
+/// another one?
+pub(crate) fn numbers(folder: &Path, items: usize) -> Dataset {
+    let plain = dataset(folder, items);
+    let item = |(at, sample): (usize, &Arc<Sample>)| {
+        let mut sample = Sample::clone(sample);
+        for (region, number) in sample.regions.iter_mut().zip((at..).step_by(items)) {
+            region.facts = [("number".into(), number.to_string())].into();
+        }
+        sample.kind = Kind::VisualToContext;
+        sample.citations = vec![1];
+        sample.answer = format!("Its number is {at}.");
+        sample
+    };
+    Dataset::new("numbers", folder, plain.items().iter().enumerate().map(item)).expect("all ids differ")
+}
+
+/// Says of every item what is right.
+pub(crate) struct Right;
+
+impl Answerer for Right {
+    fn identity(&self) -> String {
+        "right-1".into()
+    }
+
+    fn answer(&self, asked: &Asked<'_>, _: &Control) -> Option<Reply> {
+        Some(Reply::Text { text: asked.sample.answer.clone(), finish: "end_of_text".into() })
+    }
+}
+
 /// Answers with the length of the prompt and the seed; fails where the prompt says `question 5`, `15`, `25`, …
 pub(crate) struct Echo {
     /// How long it takes.
@@ -150,6 +183,14 @@ impl Logged {
     pub(crate) fn new(log: PathBuf) -> Self {
         Self { echo: Echo::new(), log }
     }
+
+    /// Adds a line to a log.
+    pub(crate) fn write(log: &Path, name: &str) {
+        let line = format!("{name:<15}\n");
+        assert_eq!(line.len() as u64, Self::LINE);
+        let log = fs::OpenOptions::new().create(true).append(true).open(log);
+        log.and_then(|mut log| log.write_all(line.as_bytes())).expect("a scratch file can be written");
+    }
 }
 
 impl Answerer for Logged {
@@ -158,9 +199,7 @@ impl Answerer for Logged {
     }
 
     fn answer(&self, asked: &Asked<'_>, control: &Control) -> Option<Reply> {
-        let line = format!("{:<15}\n", asked.sample.id);
-        let log = fs::OpenOptions::new().create(true).append(true).open(&self.log);
-        log.and_then(|mut log| log.write_all(line.as_bytes())).expect("a scratch file can be written");
+        Self::write(&self.log, &asked.sample.id);
         self.echo.answer(asked, control)
     }
 }

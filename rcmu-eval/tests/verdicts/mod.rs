@@ -5,7 +5,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write,
     path::{Path, PathBuf},
     sync::Mutex,
     time::Duration,
@@ -16,7 +15,7 @@ use rcmu_data::{Kind, Sample, figurines::WorldOptions};
 use rcmu_eval::{
     Error,
     dataset::{Dataset, figurine_scenes},
-    journal::{self, Contents, SyncPolicy},
+    journal::{self, Contents, RecordKey, SyncPolicy},
     judge::{
         Entailment, FactVision, JudgeError, Judges, RecordedEntailment, RecordedVision, RuleEntailment,
         Verdict, VisionCheck,
@@ -25,6 +24,9 @@ use rcmu_eval::{
     report::{ReportOptions, ScoreOptions, Scores},
     run::{Run, RunOptions},
 };
+use serde_json::Value;
+
+use crate::runs::{Logged, Right, Scratch, numbers, options, run};
 
 /// Answers about the figurine world that have not been scored yet.
 pub(crate) struct Answers {
@@ -33,6 +35,13 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
+    /// Answers in [`numbers`], all of them right.
+    pub(crate) fn in_numbers(folder: &Path, items: usize) -> Self {
+        let (dataset, path) = (numbers(folder, items), folder.join("run"));
+        run(&dataset, &Right, RunOptions { sync: batch(), ..options() }, &path).unwrap();
+        Self { dataset, contents: journal::read(path).unwrap() }
+    }
+
     /// Descriptions of scenes and questions about one region; half of the answers are those of the next item.
     pub(crate) fn new(path: &Path, items: usize) -> Self {
         let mut world = WorldOptions::test();
@@ -85,6 +94,25 @@ impl Answers {
     }
 }
 
+/// The scoring of answers to which nothing happened: the report, and the journal of the verdicts.
+pub(crate) struct Undisturbed {
+    pub(crate) answers: Answers,
+    pub(crate) report: [String; 4],
+    pub(crate) journal: Vec<u8>,
+    pub(crate) questions: usize,
+}
+
+impl Undisturbed {
+    /// Scores answers by this judge.
+    pub(crate) fn new(scratch: &Scratch, answers: Answers, judge: &Careful) -> Self {
+        let path = scratch.path("undisturbed");
+        let report = answers.recorded(&path, judge, 1).unwrap();
+        let questions = judge.count();
+        assert!(questions >= 10, "there is something to ask: {questions}");
+        Self { answers, report, journal: fs::read(path).unwrap(), questions }
+    }
+}
+
 /// Every form of the report but the page, whose pictures take long to write.
 pub(crate) fn forms(scores: &Scores<'_>) -> [String; 4] {
     let bootstrap = BootstrapOptions { resamples: 100, ..BootstrapOptions::default() };
@@ -110,6 +138,8 @@ pub(crate) enum Mood {
     FailsAt(&'static str),
     /// Says what the rules say to every other question, and `contradict` to the others.
     Changes,
+    /// Says what the key of the question draws.
+    Draws,
     /// Dies at the question of this number.
     Dies(usize),
     /// Cancels at the question of this number, and fails at all that come after.
@@ -145,10 +175,9 @@ impl Careful {
     }
 
     /// Remembers a question and gives its number.
-    fn hear(&self, question: &str) -> usize {
+    fn hear(&self, question: &str, key: RecordKey) -> usize {
         if let Some(log) = &self.log {
-            let mut log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-            log.write_all(format!("{question:?}\n").as_bytes()).unwrap();
+            Logged::write(log, name(&key.to_string()));
         }
         let mut asked = self.asked.lock().unwrap();
         asked.push(question.to_owned());
@@ -162,12 +191,17 @@ impl Entailment for Careful {
     }
 
     fn entails(&self, premise: &str, hypothesis: &str) -> Result<Verdict, JudgeError> {
-        let number = self.hear(&format!("{premise}\n=> {hypothesis}"));
+        let key = Entailment::question_key(self, premise, hypothesis)?;
+        let number = self.hear(&format!("{premise}\n=> {hypothesis}"), key);
         std::thread::sleep(self.delay);
         match &self.mood {
             Mood::Fails => return Err(JudgeError::Empty),
             Mood::FailsAt(text) if hypothesis.contains(text) => return Err(JudgeError::Mark),
             Mood::Changes if number.is_multiple_of(2) => return Ok(Verdict::Contradict),
+            Mood::Draws => {
+                let verdicts = [Verdict::Entail, Verdict::Neutral, Verdict::Contradict];
+                return Ok(verdicts[key.to_string().bytes().map(usize::from).sum::<usize>() % 3]);
+            }
             Mood::Dies(at) if number == *at => std::process::abort(),
             Mood::Cancels(token, at) if number >= *at => {
                 token.cancel();
@@ -185,21 +219,33 @@ impl VisionCheck for Careful {
     }
 
     fn shows(&self, sample: &Sample, index: usize, words: &str) -> Result<Option<bool>, JudgeError> {
-        self.hear(&format!("{}[{index}] {words}", sample.id));
+        let key = VisionCheck::question_key(self, sample, index, words)?;
+        self.hear(&format!("{}[{index}] {words}", sample.id), key);
         match self.mood {
             Mood::Fails => Err(JudgeError::Empty),
             _ => FactVision.shows(sample, index, words),
         }
     }
 
-    fn question_key(
-        &self,
-        sample: &Sample,
-        index: usize,
-        words: &str,
-    ) -> Result<rcmu_eval::journal::RecordKey, JudgeError> {
+    fn question_key(&self, sample: &Sample, index: usize, words: &str) -> Result<RecordKey, JudgeError> {
         FactVision.question_key(sample, index, words)
     }
+}
+
+/// The name of a question in a log: as much of its key as a line has room for.
+fn name(key: &str) -> &str {
+    &key[..Logged::LINE as usize - 1]
+}
+
+/// The names of the questions that a journal has verdicts on, and whether it ends in a torn tail.
+pub(crate) fn names(bytes: &[u8]) -> (Vec<String>, bool) {
+    let ends = ends(bytes);
+    let whole = ends.iter().take_while(|&&end| end <= bytes.len()).count();
+    let named = |pair: &[usize]| {
+        let record: Value = serde_json::from_slice(&bytes[pair[0] + 12..pair[1]]).unwrap();
+        name(record["record"]["key"].as_str().unwrap()).to_owned()
+    };
+    (ends[..whole].windows(2).map(named).collect(), whole < ends.len())
 }
 
 /// The hypothesis of a question as it is remembered.
@@ -207,12 +253,14 @@ pub(crate) fn hypothesis(question: &str) -> &str {
     question.rsplit("\n=> ").next().unwrap()
 }
 
-/// Where the manifest ends, and each record.
+/// Where the manifest ends, and each record; the end of a torn tail lies behind the last byte.
 pub(crate) fn ends(bytes: &[u8]) -> Vec<usize> {
     let mut ends = Vec::new();
     let mut end = 12;
     while end < bytes.len() {
-        end += 12 + u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
+        let length =
+            bytes.get(end..end + 4).map_or(0, |length| u32::from_le_bytes(length.try_into().unwrap()));
+        end += 12 + length as usize;
         ends.push(end);
     }
     ends

@@ -1,6 +1,12 @@
 //! Every call that writes a copy of a journal fails once.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::Barrier, thread};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Barrier,
+    thread,
+};
 
 use super::{
     disks::{Event, Fragile},
@@ -8,7 +14,14 @@ use super::{
 };
 use crate::{
     Error,
-    journal::{Contents, canonical::join, disk::System, new_file::write_new, read, repair::salvage},
+    journal::{
+        Contents,
+        canonical::join,
+        disk::{Disk, System},
+        new_file::write_new,
+        read,
+        repair::repair_on,
+    },
     run::{RunOptions, Shard},
     runs::{Echo, Scratch, Undisturbed, options, run},
 };
@@ -23,14 +36,19 @@ fn files(scratch: &Scratch) -> BTreeMap<PathBuf, Vec<u8>> {
     entries.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
+/// Writes a copy of what a journal holds.
+fn write(disk: &dyn Disk, copy: &Path, contents: Contents) -> Result<(), Error> {
+    write_new(disk, copy, &contents.manifest, contents.records)
+}
+
 /// Lets each call fail while a copy is written, and then none; tells how many calls there are.
-fn fail_each_call(scratch: &Scratch, contents: &Contents) -> usize {
+fn fail_each_call<T>(scratch: &Scratch, write: impl Fn(&Fragile, &Path) -> Result<T, Error>) -> usize {
     let copy = scratch.path("copy");
     let before = files(scratch);
     for fails_at in 1.. {
         let disk = Fragile::new(Event::Fails, fails_at);
 
-        let result = write_new(&disk, &copy, contents.clone());
+        let result = write(&disk, &copy);
 
         let made = disk.calls().made;
         let Err(error) = result else {
@@ -56,7 +74,8 @@ fn whichever_call_of_a_merge_fails_nothing_is_left_and_the_next_one_goes_through
         run(&right.dataset, &Echo::new(), options, path).unwrap();
     }
 
-    let calls = fail_each_call(&scratch, &join(&System, &shards).unwrap());
+    let whole = join(&System, &shards).unwrap();
+    let calls = fail_each_call(&scratch, |disk, copy| write(disk, copy, whole.clone()));
 
     assert_eq!(calls, CALLS);
     assert!(fs::read(scratch.path("copy")).unwrap() == right.bytes);
@@ -72,7 +91,7 @@ fn whichever_call_of_a_canonical_copy_fails_nothing_is_left_and_the_next_one_goe
     let mut contents = read(&path).unwrap();
     contents.sort();
 
-    let calls = fail_each_call(&scratch, &contents);
+    let calls = fail_each_call(&scratch, |disk, copy| write(disk, copy, contents.clone()));
 
     assert_eq!(calls, CALLS);
     assert!(fs::read(scratch.path("copy")).unwrap() == right.bytes);
@@ -88,10 +107,12 @@ fn whichever_call_of_a_repair_fails_nothing_is_left_and_the_next_one_goes_throug
     damaged[ends(&right.bytes)[99] + 50] ^= 1;
     fs::write(&path, damaged).unwrap();
     assert!(matches!(read(&path), Err(Error::JournalCorrupt { .. })));
-    let (contents, report) = salvage(&System, &path).unwrap();
-    assert_eq!((report.kept, report.lost.len()), (ITEMS as u64 - 1, 1));
 
-    let calls = fail_each_call(&scratch, &contents);
+    let calls = fail_each_call(&scratch, |disk, copy| {
+        let report = repair_on(disk, &path, copy)?;
+        assert_eq!((report.kept, report.lost.len()), (ITEMS as u64 - 1, 1));
+        Ok(report)
+    });
 
     assert_eq!(calls, CALLS - 1);
     let copy = scratch.path("copy");
@@ -107,7 +128,7 @@ fn a_copy_that_was_killed_before_is_written_anew() {
     let part = scratch.path("copy.part");
     fs::write(&part, [&right.bytes[..], b"and more than the copy has"].concat()).unwrap();
 
-    write_new(&Fragile::whole(), &scratch.path("copy"), right.contents.clone()).unwrap();
+    write(&Fragile::whole(), &scratch.path("copy"), right.contents.clone()).unwrap();
 
     assert!(fs::read(scratch.path("copy")).unwrap() == right.bytes);
     assert!(!part.exists());
@@ -132,7 +153,7 @@ fn of_many_merges_into_one_file_at_a_time_one_writes_it() {
             let work = || {
                 let whole = join(&System, &shards).unwrap();
                 start.wait();
-                write_new(&System, &copy, whole)
+                write(&System, &copy, whole)
             };
             let merges: Vec<_> = (0..8).map(|_| scope.spawn(work)).collect();
             merges.into_iter().map(|merge| merge.join().unwrap()).collect()
@@ -165,11 +186,11 @@ fn a_copy_that_another_process_is_writing_is_refused_and_left_alone() {
     fs::write(&part, b"half").unwrap();
     other.lock().unwrap();
 
-    let refused = write_new(&System, &copy, right.contents.clone()).unwrap_err();
+    let refused = write(&System, &copy, right.contents.clone()).unwrap_err();
 
     assert!(matches!(&refused, Error::ResultsLocked { path, .. } if *path == copy), "{refused:?}");
     assert_eq!((fs::read(&part).unwrap(), copy.exists()), (b"half".to_vec(), false));
     drop(other);
-    write_new(&System, &copy, right.contents.clone()).unwrap();
+    write(&System, &copy, right.contents.clone()).unwrap();
     assert!(fs::read(&copy).unwrap() == right.bytes && !part.exists());
 }

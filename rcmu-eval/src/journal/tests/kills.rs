@@ -38,7 +38,8 @@ fn child() {
     let disk = if counted == Some("write") { Fragile::at_write(event, at) } else { Fragile::new(event, at) };
     if env::var(JOB).unwrap() == "merge" {
         let shards = ["shard-1", "shard-2"].map(|name| folder.join(name));
-        write_new(&disk, &folder.join("run"), join(&System, &shards).unwrap()).unwrap();
+        let whole = join(&System, &shards).unwrap();
+        write_new(&disk, &folder.join("run"), &whole.manifest, whole.records).unwrap();
         return;
     }
     let dataset = dataset(&folder, ITEMS);

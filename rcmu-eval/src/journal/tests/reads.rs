@@ -18,7 +18,7 @@ use crate::{
         canonical::join,
         disk::{Disk, System},
         read::read_on,
-        repair::salvage,
+        repair::repair_on,
     },
     run::{RunOptions, Shard},
     runs::{Echo, Scratch, Undisturbed, options, run},
@@ -243,14 +243,20 @@ fn whichever_read_of_a_merge_is_disturbed_the_whole_is_right_or_there_is_none() 
 fn whichever_read_of_a_repair_is_disturbed_no_record_is_given_up() {
     let scratch = Scratch::new("reads-repair");
     let right = Undisturbed::new(&scratch, ITEMS, ITEMS);
-    let path = scratch.path("damaged");
+    let (path, copy) = (scratch.path("damaged"), scratch.path("copy"));
     let mut damaged = right.bytes.clone();
     damaged[ends(&right.bytes)[9] + 50] ^= 1;
     fs::write(&path, damaged).unwrap();
-    let undisturbed = salvage(&System, &path).unwrap();
-    assert_eq!((undisturbed.1.kept, undisturbed.1.lost.len()), (ITEMS as u64 - 1, 1));
+    let repaired = |disk: &dyn Disk| {
+        let _ = fs::remove_file(&copy);
+        let report = repair_on(disk, &path, &copy);
+        assert_eq!(report.is_ok(), copy.exists());
+        report.map(|report| (report, fs::read(&copy).unwrap()))
+    };
+    let undisturbed = repaired(&System).unwrap();
+    assert_eq!((undisturbed.0.kept, undisturbed.0.lost.len()), (ITEMS as u64 - 1, 1));
 
-    let reads = disturb_each_read(std::slice::from_ref(&path), &undisturbed, |disk| salvage(disk, &path));
+    let reads = disturb_each_read(std::slice::from_ref(&path), &undisturbed, |disk| repaired(disk));
 
     assert!(reads > right.bytes.len() / STEP, "{reads}");
 }

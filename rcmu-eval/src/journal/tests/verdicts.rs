@@ -1,9 +1,12 @@
 //! Every call that writes a journal of verdicts fails once.
 
 use std::{
+    fs,
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
+
+use rcmu_data::Sample;
 
 use super::{
     disks::{Call, Event, Fragile},
@@ -11,9 +14,12 @@ use super::{
 };
 use crate::{
     Error,
-    journal::{Judged, SyncPolicy, VerdictJournal, VerdictManifest},
-    judge::{Entailment, JudgeError, RecordedEntailment, RuleEntailment, Verdict},
-    runs::Scratch,
+    journal::{Judged, RecordKey, SyncPolicy, VerdictJournal, VerdictManifest},
+    judge::{
+        Entailment, FactVision, JudgeError, Judges, RecordedEntailment, RuleEntailment, Verdict, VisionCheck,
+    },
+    report::{Report, ReportOptions, totals},
+    runs::{Right, Scratch, numbers, options, run},
 };
 
 const QUESTIONS: usize = 12;
@@ -32,11 +38,21 @@ impl Entailment for Counted {
     }
 }
 
+/// Opens the journal of this judge's verdicts on a disk.
+fn open(
+    disk: &Fragile,
+    path: &Path,
+    policy: SyncPolicy,
+    judge: &Counted,
+) -> Result<VerdictJournal<Verdict>, Error> {
+    let manifest = VerdictManifest { judged: Judged::Texts, judge: judge.identity() };
+    VerdictJournal::open_on(Box::new(disk.clone()), path, &manifest, policy)
+}
+
 /// Asks all questions; gives the verdicts that came, how many questions the judge got, and how it ended.
 fn ask(disk: &Fragile, path: &Path, policy: SyncPolicy) -> (usize, usize, Result<(), Error>) {
     let judge = Counted(AtomicUsize::new(0));
-    let manifest = VerdictManifest { judged: Judged::Texts, judge: judge.identity() };
-    let journal = match VerdictJournal::open_on(Box::new(disk.clone()), path, &manifest, policy) {
+    let journal = match open(disk, path, policy, &judge) {
         Ok(journal) => journal,
         Err(error) => return (0, 0, Err(error)),
     };
@@ -86,4 +102,69 @@ fn a_call_that_fails_ends_the_scoring_and_loses_no_verdict() {
             );
         }
     }
+}
+
+#[test]
+fn totals_make_verdicts_safe_and_there_are_none_when_they_cannot_be() {
+    let scratch = Scratch::new("verdict-totals");
+    let (dataset, answers) = (numbers(&scratch.path(""), 5), scratch.path("run"));
+    run(&dataset, &Right, options(), &answers).unwrap();
+    let sum = |entailment: &dyn Entailment| -> Result<Report, Error> {
+        let judges = Judges { entailment, vision: &FactVision };
+        totals(&dataset, &answers, &judges, &ReportOptions::default())
+    };
+    let counted = || Counted(AtomicUsize::new(0));
+    let recorded = |disk: &Fragile, path: &Path| {
+        let judge = counted();
+        let journal = open(disk, path, SyncPolicy::Batch(1000.try_into().unwrap()), &judge)?;
+        let recorded = RecordedEntailment::with(journal, &judge);
+        // What the disk was asked for is counted before the journal is closed.
+        sum(&recorded).map(|report| (report, disk.calls(), recorded.len()))
+    };
+    let path = scratch.path("whole");
+
+    let (report, calls, verdicts) = recorded(&Fragile::whole(), &path).unwrap();
+
+    assert_eq!(report.to_json().unwrap(), sum(&counted()).unwrap().to_json().unwrap());
+    assert!(verdicts >= 5, "there is something to ask: {verdicts}");
+    assert_eq!(calls.made.iter().filter(|&&call| call == Call::Write).count(), 1 + verdicts);
+    assert_eq!(calls.synced, fs::metadata(&path).unwrap().len(), "all verdicts are flushed");
+    for at in 1..=calls.made.len() {
+        let path = scratch.path(&at.to_string());
+        let error = recorded(&Fragile::new(Event::Fails, at), &path).expect_err("a call failed");
+        assert!(is_full(&error, &path), "call {at}: {error}");
+    }
+}
+
+/// A check of pictures that cannot keep what it sees.
+struct Forgetful;
+
+impl VisionCheck for Forgetful {
+    fn identity(&self) -> String {
+        FactVision.identity()
+    }
+
+    fn shows(&self, sample: &Sample, index: usize, words: &str) -> Result<Option<bool>, JudgeError> {
+        FactVision.shows(sample, index, words)
+    }
+
+    fn question_key(&self, sample: &Sample, index: usize, words: &str) -> Result<RecordKey, JudgeError> {
+        FactVision.question_key(sample, index, words)
+    }
+
+    fn finish(&self) -> Result<(), Error> {
+        Err(Error::JournalBroken { path: "pictures".into() })
+    }
+}
+
+#[test]
+fn totals_ask_the_judge_of_pictures_to_finish_too() {
+    let scratch = Scratch::new("verdict-totals-pictures");
+    let (dataset, answers) = (numbers(&scratch.path(""), 1), scratch.path("run"));
+    run(&dataset, &Right, options(), &answers).unwrap();
+    let judges = Judges { entailment: &RuleEntailment, vision: &Forgetful };
+
+    let result = totals(&dataset, &answers, &judges, &ReportOptions::default());
+
+    assert!(matches!(result, Err(Error::JournalBroken { .. })), "{result:?}");
 }
