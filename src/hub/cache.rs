@@ -1,7 +1,8 @@
 use std::{
-    fs, io,
+    fs,
+    hash::{BuildHasher, Hasher, RandomState},
+    io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::{HubError, Repo, repo};
@@ -99,11 +100,11 @@ fn link_or_copy(blob: &Path, _etag: &str, path: &Path) -> io::Result<()> {
     fs::hard_link(blob, path).or_else(|_| fs::copy(blob, path).map(|_| ()))
 }
 
-/// A path next to this one that no other call uses, in this program or another.
+/// A path next to this one that no other call uses, in this program or another, on this machine or another that shares
+/// the cache: containers have the same process numbers, and one that was killed leaves its file behind.
 fn beside(path: &Path) -> PathBuf {
-    static CALLS: AtomicU64 = AtomicU64::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    path.with_added_extension(format!("{}-{call}.tmp", std::process::id()))
+    let random = RandomState::new().build_hasher().finish();
+    path.with_added_extension(format!("{random:016x}.tmp"))
 }
 
 fn create_parent(path: &Path) -> Result<(), HubError> {

@@ -148,7 +148,8 @@ fn the_loss_of_words_equals_the_composed_one() {
 
 #[test]
 fn operations_without_a_gradient_equal_the_composed_ones() {
-    let [tokens, heads, head_dim] = [9, 3, 10];
+    // More than one thread takes on.
+    let [tokens, heads, head_dim] = [1300, 3, 10];
     let x = random([tokens, heads * head_dim]).inner();
     let angles = random([1, 1, tokens, head_dim / 2]).inner() * 3.0;
     let angles = Tensor::cat(vec![angles.clone(), angles], 3);
