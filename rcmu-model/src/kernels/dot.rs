@@ -11,10 +11,11 @@
 use half::bf16;
 use pulp::{Arch, WithSimd};
 
-use super::{GROUP, Row, f16_scale, quantised::unpacked};
+use super::{
+    GROUP, LANES, Row, f16_scale,
+    quantised::{MIDDLE, unpacked},
+};
 
-/// Numbers that are worked on side by side.
-const LANES: usize = 8;
 /// Accumulators of [`LANES`] numbers, so that one addition need not wait for the one before.
 const STREAMS: usize = 4;
 
@@ -58,23 +59,24 @@ pub(super) fn expand(row: Row<'_>, out: &mut [f32]) {
         Row::Q8(quants, scales) => {
             let groups = quants.as_chunks::<GROUP>().0.iter().zip(scales);
             for (out, (quants, &scale)) in out.as_chunks_mut::<GROUP>().0.iter_mut().zip(groups) {
-                *out = scaled(quants, f16_scale(scale));
+                *out = scaled(&quants.map(i32::from), f16_scale(scale));
             }
         }
         Row::Q4(quants, scales) => {
             let groups = quants.as_chunks::<{ GROUP / 2 }>().0.iter().zip(scales);
             for (out, (quants, &scale)) in out.as_chunks_mut::<GROUP>().0.iter_mut().zip(groups) {
-                *out = scaled(&unpacked(quants), f16_scale(scale));
+                let numbers = unpacked(quants).map(|number| i32::from(number) - MIDDLE);
+                *out = scaled(&numbers, f16_scale(scale));
             }
         }
     }
 }
 
 #[inline(always)]
-fn scaled(numbers: &[i8; GROUP], scale: f32) -> [f32; GROUP] {
+fn scaled(numbers: &[i32; GROUP], scale: f32) -> [f32; GROUP] {
     let mut values = [0.0; GROUP];
     for at in 0..GROUP {
-        values[at] = f32::from(numbers[at]) * scale;
+        values[at] = numbers[at] as f32 * scale;
     }
     values
 }

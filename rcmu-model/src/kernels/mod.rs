@@ -5,39 +5,41 @@
 //!
 //! ```text
 //! f32 rows ─ pack ─► Packed [out, in] ─┬─ linear ─► y, few rows: each weight is read once, by every row of x
-//!                                      └─ product ─► y, many rows: weights are made f32 block by block, then tiles
+//!                                      └─ product ─► y, many rows: weights are unpacked block by block, then tiles
 //! ```
 //!
+//! Beside weights of 8 and 4 bits activations are whole numbers of 16 and 8 bits with a scale for 32 of them.
+//!
 //! No `unsafe`: the loops are written so that the compiler makes vector instructions of them, and `pulp` picks the copy
-//! for this machine at run time. `linear` adds in the same order in all copies, so that its results do not depend on the
-//! machine; tiles use fused multiplications where there are any.
+//! for this machine at run time. All copies add in the same order, so that results do not depend on the machine; only tiles
+//! of f32 and bf16 weights use fused multiplications where there are any.
 
 #![allow(
     clippy::inline_always,
     reason = "a loop is compiled for vector units only where it is inlined into its copy"
 )]
 
+mod activations;
 #[cfg(feature = "flex")]
 mod attention;
 mod dot;
 mod format;
-mod nibbles;
 mod pack;
 mod product;
 mod quantised;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use half::bf16;
 use rayon::prelude::*;
 
+use activations::Activations;
 #[cfg(feature = "flex")]
 pub(crate) use attention::{FEW_QUERIES, attend_cached};
 #[cfg(feature = "flex")]
 pub(crate) use dot::{Work, with_vectors};
 pub use format::{WeightFormat, WeightFormats};
-use nibbles::Digits;
-use quantised::Activations;
 
 /// Weights that share a scale.
 pub(crate) const GROUP: usize = 32;
@@ -45,6 +47,8 @@ pub(crate) const GROUP: usize = 32;
 pub(crate) const FEW_ROWS: usize = 12;
 /// Groups whose scales are multiplied together: one vector of them.
 const BLOCK: usize = 8;
+/// Numbers of 32 bits that are worked on side by side.
+const LANES: usize = 8;
 /// Weights of a task below which sharing it out costs more than it saves.
 const TASK_WEIGHTS: usize = 1 << 15;
 
@@ -161,8 +165,8 @@ impl Packed {
         let any = |is: fn(&Values) -> bool| layers.iter().any(|layer| is(&layer.values));
         let x = Inputs {
             floats: x,
-            pairs: rows_of_x().filter(|_| any(Values::is_q8)).map(Activations::new).collect(),
-            digits: rows_of_x().filter(|_| any(Values::is_q4)).map(Digits::new).collect(),
+            fine: rows_of_x().filter(|_| any(Values::is_q8)).map(Activations::new).collect(),
+            coarse: rows_of_x().filter(|_| any(Values::is_q4)).map(Activations::new).collect(),
         };
         tasks.into_par_iter().for_each(|task| task.run(&x));
         columns.map(|columns| {
@@ -174,7 +178,7 @@ impl Packed {
         })
     }
 
-    /// `x Wᵀ` for many rows: weights are made f32 block by block.
+    /// `x Wᵀ` for many rows: weights are unpacked block by block.
     ///
     /// # Shapes
     ///
@@ -219,8 +223,8 @@ impl Packed {
 /// Rows of activations in the forms that layers want; those that none wants are empty.
 struct Inputs<'a> {
     floats: &'a [f32],
-    pairs: Vec<Activations>,
-    digits: Vec<Digits>,
+    fine: Vec<Activations<i16>>,
+    coarse: Vec<Activations<i8>>,
 }
 
 /// Outputs from `first` on, `[outputs, rows]`.
@@ -232,10 +236,10 @@ struct Task<'a> {
 
 impl Task<'_> {
     fn run(self, x: &Inputs<'_>) {
-        let Inputs { floats, pairs, digits } = x;
+        let Inputs { floats, fine, coarse } = x;
         match &self.packed.values {
-            Values::Q8 { .. } => quantised::with_pairs(Quantised { task: self, x: pairs }),
-            Values::Q4 { .. } => quantised::with_pairs(Quantised { task: self, x: digits }),
+            Values::Q8 { .. } => units::with_units(Quantised { task: self, x: fine }),
+            Values::Q4 { .. } => units::with_units(Quantised { task: self, x: coarse }),
             _ if floats.len() == self.packed.inputs => dot::with_vectors(Single { task: self, x: floats }),
             _ => {
                 let weights = &mut vec![0.0; self.packed.inputs];
@@ -283,15 +287,15 @@ impl dot::Work for Several<'_> {
     }
 }
 
-/// For rows of activations that are integers.
+/// For rows of activations that are whole numbers.
 struct Quantised<'a, X> {
     task: Task<'a>,
     x: &'a [X],
 }
 
-impl quantised::PairWork for Quantised<'_, Activations> {
+impl units::UnitWork for Quantised<'_, Activations<i16>> {
     #[inline(always)]
-    fn run(self, units: impl quantised::Pairs + nibbles::Nibbles) {
+    fn run(self, units: impl units::Units) {
         let Task { packed, first, columns } = self.task;
         for (out, column) in (first..).zip(columns.chunks_exact_mut(self.x.len())) {
             let Row::Q8(quants, scales) = packed.row(out) else { return };
@@ -302,14 +306,14 @@ impl quantised::PairWork for Quantised<'_, Activations> {
     }
 }
 
-impl quantised::PairWork for Quantised<'_, Digits> {
+impl units::UnitWork for Quantised<'_, Activations<i8>> {
     #[inline(always)]
-    fn run(self, units: impl quantised::Pairs + nibbles::Nibbles) {
+    fn run(self, units: impl units::Units) {
         let Task { packed, first, columns } = self.task;
         for (out, column) in (first..).zip(columns.chunks_exact_mut(self.x.len())) {
             let Row::Q4(quants, scales) = packed.row(out) else { return };
             for (y, x) in column.iter_mut().zip(self.x) {
-                *y = nibbles::dot_q4(units, quants, scales, x);
+                *y = quantised::dot_q4(units, quants, scales, x);
             }
         }
     }

@@ -21,10 +21,20 @@ fn all(packed: &Packed) -> Vec<f32> {
     packed.rows(&(0..packed.dims()[0] as u32).collect::<Vec<_>>())
 }
 
-/// `x Wᵀ` in f64.
-fn by_hand(weights: &[f32], x: &[f32], inputs: usize) -> Vec<f64> {
-    let product = |x: &[f32], w: &[f32]| x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
-    x.chunks(inputs).flat_map(|x| weights.chunks(inputs).map(move |w| product(x, w))).collect()
+/// `x Wᵀ` in f64, of activations as the layer's format takes them.
+fn by_hand(packed: &Packed, x: &[f32]) -> Vec<f64> {
+    let (weights, inputs) = (all(packed), packed.inputs);
+    let taken = |x: &[f32]| match &packed.values {
+        Values::Q8 { .. } => Activations::<i16>::new(x).values(),
+        Values::Q4 { .. } => Activations::<i8>::new(x).values(),
+        Values::F32(_) | Values::Bf16(_) => x.iter().map(|&x| f64::from(x)).collect(),
+    };
+    let product = |x: &[f64], w: &[f32]| x.iter().zip(w).map(|(x, w)| x * f64::from(*w)).sum();
+    let row = |x: &[f32]| {
+        let x = taken(x);
+        weights.chunks(inputs).map(|w| product(&x, w)).collect::<Vec<f64>>()
+    };
+    x.chunks(inputs).flat_map(row).collect()
 }
 
 /// Compares with the formula in f64.
@@ -52,7 +62,7 @@ fn layers_equal_the_formula_on_their_own_weights() {
         let packed = Packed::new(format, [outputs, inputs], numbers(outputs * inputs, 1));
         let x = numbers(rows * inputs, 2);
 
-        let expected = by_hand(&all(&packed), &x, inputs);
+        let expected = by_hand(&packed, &x);
         assert_products(&format!("{format:?} {rows} × {:?}", packed.dims()), &linear(&packed, &x), &expected);
     }
 }
@@ -81,7 +91,7 @@ fn products_of_many_rows_equal_the_formula() {
         let packed = Packed::new(format, [outputs, inputs], numbers(outputs * inputs, 7));
         let x = numbers(rows * inputs, 8);
 
-        let expected = by_hand(&all(&packed), &x, inputs);
+        let expected = by_hand(&packed, &x);
         assert_products(&format!("{format:?} {rows} × {:?}", packed.dims()), &packed.product(&x), &expected);
     }
 }
@@ -91,10 +101,10 @@ fn vector_units_do_not_change_a_bit() {
     for format in FORMATS {
         let packed = Packed::new(format, [40, 320], numbers(40 * 320, 3));
         let x = numbers(320, 4);
-        let (pairs, digits) = (Activations::new(&x), Digits::new(&x));
+        let (fine, coarse) = (Activations::new(&x), Activations::new(&x));
         let by_row = |row: usize| match packed.row(row) {
-            Row::Q8(quants, scales) => quantised::dot_q8(quantised::Plain, quants, scales, &pairs),
-            Row::Q4(quants, scales) => nibbles::dot_q4(quantised::Plain, quants, scales, &digits),
+            Row::Q8(quants, scales) => quantised::dot_q8(units::Plain, quants, scales, &fine),
+            Row::Q4(quants, scales) => quantised::dot_q4(units::Plain, quants, scales, &coarse),
             floats => dot::dot(floats, &x),
         };
 
@@ -106,22 +116,43 @@ fn vector_units_do_not_change_a_bit() {
 }
 
 #[test]
-fn the_largest_digits_do_not_overflow() {
-    /// Asks the units of this machine.
-    struct Quads<'a>(i8, &'a mut [i32; 8]);
-    impl quantised::PairWork for Quads<'_> {
-        #[inline(always)]
-        fn run(self, units: impl quantised::Pairs + nibbles::Nibbles) {
-            let digits = [self.0; GROUP];
-            *self.1 = units.quads(&[255; GROUP / 2], [&digits; 3]);
+fn tiles_of_all_units_give_the_same_bits() {
+    for format in [WeightFormat::Q8, WeightFormat::Q4] {
+        let packed = Packed::new(format, [103, 320], numbers(103 * 320, 3));
+        let x = numbers(21 * 320, 4);
+
+        let plain: Vec<u32> = product::plain(&packed, &x).iter().map(|y| y.to_bits()).collect();
+        let vectors: Vec<u32> = packed.product(&x).iter().map(|y| y.to_bits()).collect();
+
+        assert_eq!(plain, vectors, "{format:?}");
+    }
+}
+
+#[test]
+fn the_largest_numbers_do_not_overflow() {
+    // Scales of f16 are powers of two here, so that every product is exact: 32 of the largest weight times the largest step.
+    for (format, weight, x, expected) in [
+        (WeightFormat::Q8, 127.0, 32_767.0, 32.0 * 127.0 * 32_767.0),
+        (WeightFormat::Q8, -127.0, 32_767.0, 32.0 * -127.0 * 32_767.0),
+        (WeightFormat::Q4, -8.0, 127.0, 32.0 * -8.0 * 127.0),
+        (WeightFormat::Q4, -8.0, -127.0, 32.0 * 8.0 * 127.0),
+    ] {
+        let packed = Packed::new(format, [2, GROUP], vec![weight; 2 * GROUP]);
+        for rows in [1, 20] {
+            let x = vec![x; rows * GROUP];
+            for found in [linear(&packed, &x), packed.product(&x)] {
+                assert_eq!(found, vec![expected; 2 * rows], "{format:?} {rows} {weight} {expected}");
+            }
         }
     }
-
-    for digit in [-128, 127] {
-        let mut sums = [0; 8];
-        quantised::with_pairs(Quads(digit, &mut sums));
-        // Four weights of 15, each times all three digits.
-        assert_eq!(sums, [4 * 15 * (65_536 + 256 + 1) * i32::from(digit); 8]);
+    // The largest stored number of 4 bits beside one that sets the scale: 31 times 7 and once -8, times 127 and -127.
+    for x in [127.0_f32, -127.0] {
+        let mut weights = vec![7.0; GROUP];
+        weights[5] = -8.0;
+        let packed = Packed::new(WeightFormat::Q4, [1, GROUP], weights);
+        let x = vec![x; GROUP];
+        let expected = vec![(31.0 * 7.0 - 8.0) * x[0]];
+        assert_eq!([linear(&packed, &x), packed.product(&x)], [expected.clone(), expected]);
     }
 }
 
@@ -201,27 +232,19 @@ proptest! {
     }
 
     #[test]
-    fn activations_keep_the_bits_of_f32(x in proptest::collection::vec(-1000.0_f32..1000.0, 2 * GROUP)) {
-        let values = Activations::new(&x).values();
-        for (x, values) in x.chunks(GROUP).zip(values.chunks(GROUP)) {
-            let largest = x.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-            for (x, value) in x.iter().zip(values) {
-                // Half a step of the finer numbers, and what f32 rounds in scale, inverse and product.
-                let bound = largest / 32_767.0 / 65_534.0 / 2.0 + 4.0 * f32::EPSILON * x.abs();
-                prop_assert!((x - value).abs() <= bound, "{} and {}", x, value);
-            }
-        }
-    }
-
-    #[test]
-    fn digits_keep_23_bits_of_the_largest(x in proptest::collection::vec(-1000.0_f32..1000.0, 2 * GROUP)) {
-        let values = Digits::new(&x).values();
-        for (x, values) in x.chunks(GROUP).zip(values.chunks(GROUP)) {
-            let largest = x.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-            for (x, value) in x.iter().zip(values) {
-                // Half a step, and what f32 rounds in scale, inverse and product.
-                let bound = largest / f32::from(63_u8) / 65_536.0 / 2.0 + 4.0 * f32::EPSILON * x.abs();
-                prop_assert!((x - value).abs() <= bound, "{} and {}", x, value);
+    fn activations_move_by_half_a_step_at_most(x in proptest::collection::vec(-1000.0_f32..1000.0, 2 * GROUP)) {
+        let both = [
+            (Activations::<i16>::new(&x).values(), 32_767.0),
+            (Activations::<i8>::new(&x).values(), 127.0),
+        ];
+        for (values, steps) in both {
+            for (x, values) in x.chunks(GROUP).zip(values.chunks(GROUP)) {
+                let largest = x.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+                for (x, value) in x.iter().zip(values) {
+                    // Half a step, and what f32 rounds in scale, inverse and product.
+                    let bound = f64::from(largest) / steps / 2.0 + 4.0 * f64::from(f32::EPSILON * x.abs());
+                    prop_assert!((f64::from(*x) - value).abs() <= bound, "{} and {}", x, value);
+                }
             }
         }
     }
