@@ -37,7 +37,7 @@ impl Step for i8 {
 pub(super) struct Activations<T> {
     steps: Vec<[T; GROUP]>,
     scales: Vec<f32>,
-    sums: Vec<i32>,
+    sums: Vec<f32>,
 }
 
 impl<T: Step> Activations<T> {
@@ -48,7 +48,7 @@ impl<T: Step> Activations<T> {
         let mut out = Self {
             steps: vec![[T::default(); GROUP]; groups],
             scales: vec![0.0; groups],
-            sums: vec![0; groups],
+            sums: vec![0.0; groups],
         };
         dot::with_vectors(Rounding { x, out: &mut out });
         out
@@ -82,7 +82,7 @@ impl<T: Step> Activations<T> {
 
     /// The steps of each group added up.
     #[inline(always)]
-    pub(super) fn sums(&self) -> &[i32] {
+    pub(super) fn sums(&self) -> &[f32] {
         &self.sums
     }
 }
@@ -103,11 +103,12 @@ impl<T: Step> dot::Work for Rounding<'_, T> {
             let largest = x.iter().fold(0, |largest, value| value.abs().to_bits().max(largest));
             let largest = f32::from_bits(largest);
             let inverse = if largest > 0.0 { T::LARGEST / largest } else { 0.0 };
-            *sum = 0;
+            let mut added = 0;
             for at in 0..GROUP {
                 steps[at] = T::from_i32(nearest(x[at] * inverse));
-                *sum += steps[at].into();
+                added += Into::<i32>::into(steps[at]);
             }
+            *sum = added as f32;
             // Integers have no way to say it, so the scale does.
             *scale = if largest.is_finite() { largest / T::LARGEST } else { f32::NAN };
         }

@@ -325,12 +325,13 @@ fn block<T>(values: &[T], start: usize) -> &[T; BLOCK] {
     values[start..].first_chunk().expect("whole blocks only")
 }
 
+const TWO_TO_112: f32 = f32::from_bits((112 + 127) << 23);
+
 /// The value of a finite f16 number from its bits.
 ///
 /// The bits of exponent and mantissa, moved to their places in an f32, are the number times 2^-112, subnormal ones too.
 #[inline(always)]
 fn f16_scale(bits: u16) -> f32 {
-    const TWO_TO_112: f32 = f32::from_bits((112 + 127) << 23);
     let magnitude = f32::from_bits(u32::from(bits & 0x7fff) << 13) * TWO_TO_112;
     f32::from_bits(magnitude.to_bits() | u32::from(bits & 0x8000) << 16)
 }

@@ -28,10 +28,7 @@ pub(super) fn dot_q8(units: impl Units, quants: &[i8], scales: &[u16], x: &Activ
     for start in (0..whole).step_by(BLOCK) {
         let (groups, scales) = (block(groups, start), block(scales, start));
         let (steps, x_scales) = (block(steps, start), block(x_scales, start));
-        let mut both = [0.0; BLOCK];
-        for at in 0..BLOCK {
-            both[at] = f16_scale(scales[at]) * x_scales[at];
-        }
+        let both = units.scales(scales, x_scales);
         for at in 0..BLOCK {
             add(&mut sums, eighths(units, &groups[at], &steps[at]), both[at]);
         }
@@ -69,10 +66,9 @@ pub(super) fn dot_q4(units: impl Units, quants: &[u8], scales: &[u16], x: &Activ
     for start in (0..whole).step_by(BLOCK) {
         let (groups, scales) = (block(groups, start), block(scales, start));
         let (steps, x_scales, x_sums) = (block(steps, start), block(x_scales, start), block(x_sums, start));
-        let mut both = [0.0; BLOCK];
+        let both = units.scales(scales, x_scales);
         for at in 0..BLOCK {
-            both[at] = f16_scale(scales[at]) * x_scales[at];
-            offsets[at] += both[at] * (MIDDLE * x_sums[at]) as f32;
+            offsets[at] += both[at] * x_sums[at];
         }
         for at in 0..BLOCK {
             add(&mut sums, units.quads(&groups[at], &steps[at]), both[at]);
@@ -80,10 +76,10 @@ pub(super) fn dot_q4(units: impl Units, quants: &[u8], scales: &[u16], x: &Activ
     }
     for at in whole..count {
         let both = f16_scale(scales[at]) * x_scales[at];
-        offsets[0] += both * (MIDDLE * x_sums[at]) as f32;
+        offsets[0] += both * x_sums[at];
         add(&mut sums, units.quads(&groups[at], &steps[at]), both);
     }
-    total(sums) - total(offsets)
+    total(sums) - MIDDLE as f32 * total(offsets)
 }
 
 /// Adds scaled sums to lanes.

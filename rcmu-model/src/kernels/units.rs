@@ -1,6 +1,6 @@
 //! What multiplies whole numbers: vector units of this machine, or what the compiler makes of plain loops.
 
-use super::{GROUP, LANES};
+use super::{GROUP, LANES, TWO_TO_112, f16_scale};
 
 /// Whole numbers of 32 bits, side by side.
 pub(super) type Sums = [i32; LANES];
@@ -18,6 +18,9 @@ pub(super) trait Units: Copy {
     /// The sums over four neighbours of 4-bit weights, 0 to 15, times `x`: first the lower halves of the bytes, then the
     /// upper ones.
     fn quads(self, w: &[u8; GROUP / 2], x: &[i8; GROUP]) -> Sums;
+
+    /// Products of scales, of weights as the bits of finite f16 numbers.
+    fn scales(self, weights: &[u16; LANES], x: &[f32; LANES]) -> [f32; LANES];
 
     /// Nothing added up yet.
     fn wide(self) -> Self::Wide;
@@ -62,6 +65,11 @@ impl Units for Plain {
             i32::from(w) * i32::from(x[at])
         };
         std::array::from_fn(|lane| (4 * lane..4 * lane + 4).map(product).sum())
+    }
+
+    #[inline(always)]
+    fn scales(self, weights: &[u16; LANES], x: &[f32; LANES]) -> [f32; LANES] {
+        std::array::from_fn(|at| f16_scale(weights[at]) * x[at])
     }
 
     #[inline(always)]
@@ -119,6 +127,18 @@ impl Units for pulp::x86::V3 {
         // At most 15 times 128 twice: nothing saturates.
         let pairs = units._mm256_maddubs_epi16(w, pulp::cast(*x));
         pulp::cast(units._mm256_madd_epi16(pairs, pulp::cast([1_i16; 16])))
+    }
+
+    #[inline(always)]
+    fn scales(self, weights: &[u16; LANES], x: &[f32; LANES]) -> [f32; LANES] {
+        // As `f16_scale` does it.
+        let (units, bits) = (self.avx2, self.avx2._mm256_cvtepu16_epi32(pulp::cast(*weights)));
+        let magnitude =
+            units._mm256_slli_epi32::<13>(units._mm256_and_si256(bits, pulp::cast([0x7fff; LANES])));
+        let magnitude = self.mul_f32x8(pulp::cast(magnitude), self.splat_f32x8(TWO_TO_112));
+        let sign = units._mm256_slli_epi32::<16>(units._mm256_and_si256(bits, pulp::cast([0x8000; LANES])));
+        let scales = units._mm256_or_si256(pulp::cast(magnitude), sign);
+        pulp::cast(self.mul_f32x8(pulp::cast(scales), pulp::cast(*x)))
     }
 
     #[inline(always)]
