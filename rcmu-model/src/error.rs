@@ -13,6 +13,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     // ---- config ------------------------------------------------------------------------------------------------
     /// A settings file is not JSON of the expected form.
     #[error("cannot read {file}")]

@@ -33,7 +33,8 @@ pub struct LoadOptions {
     /// What to compute in; by default bf16 on CUDA and f32 elsewhere.
     pub dtype: Option<ComputeDtype>,
     /// Keeps the weights of linear layers packed, on the CPU: fewer bytes in memory, and fewer to read for every token.
-    /// By default they are kept in what the model computes in.
+    /// By default they are kept as [`pack_checkpoint`](crate::weights::pack_checkpoint) has written them, or in what the
+    /// model computes in.
     pub weights: Option<WeightFormats>,
     /// Which of the reference's ways of reading pictures to follow.
     pub dialect: Dialect,
@@ -45,6 +46,8 @@ pub struct LoadOptions {
     pub checkpoint_limits: CheckpointLimits,
     /// Bytes that weights, cache and activations together may take; a request over it is refused before it runs.
     pub memory_budget: Option<u64>,
+    /// Expands what files hold packed, as training needs it.
+    pub(crate) expands: bool,
 }
 
 /// A loaded Qwen2-VL: weights on a device, tokenizer and processor.
@@ -101,7 +104,8 @@ impl Model {
         }
         let (network, weight_bytes) = contained(|| {
             check_products(device)?;
-            let mut params = Params::new(&checkpoint, device, dtype, options.weights, progress);
+            let packs = dtype == ComputeDtype::F32 && crate::device::is_flex(device) && !options.expands;
+            let mut params = Params::new(&checkpoint, device, dtype, options.weights, packs, progress);
             let network = Qwen2Vl::load(&mut params, &config)?;
             device.sync().map_err(|error| Error::Backend { message: error.to_string() })?;
             Ok((network, params.bytes()))

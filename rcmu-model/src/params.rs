@@ -68,6 +68,8 @@ pub(crate) struct Params<'a> {
     device: &'a Device,
     dtype: ComputeDtype,
     formats: Option<WeightFormats>,
+    /// Whether what the file has packed stays so.
+    packs: bool,
     progress: &'a mut dyn FnMut(LoadProgress),
     state: LoadProgress,
     bytes: u64,
@@ -79,6 +81,7 @@ impl<'a> Params<'a> {
         device: &'a Device,
         dtype: ComputeDtype,
         formats: Option<WeightFormats>,
+        packs: bool,
         progress: &'a mut dyn FnMut(LoadProgress),
     ) -> Self {
         let state = LoadProgress {
@@ -87,7 +90,7 @@ impl<'a> Params<'a> {
             parameters: 0,
             total_parameters: checkpoint.parameter_count(),
         };
-        Self { checkpoint, device, dtype, formats, progress, state, bytes: 0 }
+        Self { checkpoint, device, dtype, formats, packs, progress, state, bytes: 0 }
     }
 
     /// Loads one tensor.
@@ -109,11 +112,8 @@ impl<'a> Params<'a> {
 
     /// How the matrix of this name is packed; `None` where none is.
     pub(crate) fn format(&self, name: &str) -> Option<WeightFormat> {
-        self.formats.map(|formats| match name {
-            "model.embed_tokens.weight" | "lm_head.weight" => formats.table,
-            _ if name.starts_with("visual.") => formats.vision,
-            _ => formats.decoder,
-        })
+        let stored = || if self.packs { self.checkpoint.packed_format(name) } else { None };
+        self.formats.map(|formats| formats.of(name)).or_else(stored)
     }
 
     /// Loads one matrix packed. Tensors of the file are read one at a time, so that one is in memory unpacked.
@@ -124,6 +124,7 @@ impl<'a> Params<'a> {
         shape: [usize; 2],
     ) -> Result<Packed, Error> {
         let packed = match format {
+            _ if self.checkpoint.packed_format(name) == Some(format) => self.checkpoint.read_packed(name)?,
             WeightFormat::Bf16 => Packed::from_bf16(shape, self.checkpoint.read_bf16(name)?),
             _ => Packed::new(format, shape, self.checkpoint.read_f32(name)?),
         };

@@ -47,6 +47,15 @@ pub struct WeightFormats {
 }
 
 impl WeightFormats {
+    /// The format of the matrix of this name, in the layout of the hub.
+    pub(crate) fn of(self, name: &str) -> WeightFormat {
+        match name {
+            "model.embed_tokens.weight" | "lm_head.weight" => self.table,
+            _ if name.starts_with("visual.") => self.vision,
+            _ => self.decoder,
+        }
+    }
+
     /// The same for all layers.
     pub const fn all(format: WeightFormat) -> Self {
         Self { vision: format, decoder: format, table: format }

@@ -27,6 +27,7 @@ mod format;
 mod pack;
 mod product;
 mod quantised;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod units;

@@ -9,20 +9,7 @@ use super::{
     lora,
     trainer::{Trainer, is_helper},
 };
-use crate::{config::VisionConfig, model::to_host, params::ComputeDtype};
-
-/// Files that describe a model beside its weights.
-const COMPANIONS: [&str; 9] = [
-    "config.json",
-    "generation_config.json",
-    "preprocessor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.json",
-    "special_tokens_map.json",
-];
+use crate::{config::VisionConfig, model::to_host, params::ComputeDtype, weights::COMPANIONS};
 
 impl Trainer {
     /// Writes the model as it is now into a checkpoint directory in the Hugging Face layout; adapters are merged.

@@ -78,7 +78,8 @@ impl Trainer {
             });
         }
         // The weights are kept in full precision whatever the activations are computed in.
-        let options = LoadOptions { dtype: Some(ComputeDtype::F32), weights: None, ..options.clone() };
+        let options =
+            LoadOptions { dtype: Some(ComputeDtype::F32), weights: None, expands: true, ..options.clone() };
         let model = Model::load(start, &plain, &options, &mut |_| ())?;
         let names = expected_tensors(model.config()).into_iter().map(|tensor| tensor.name);
         let names: Vec<String> = names.chain(HELPERS.map(str::to_owned)).collect();

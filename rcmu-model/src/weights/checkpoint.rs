@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
@@ -11,13 +12,15 @@ use super::{
     HeaderLimits, TensorDtype, expected_tensors,
     header::shown,
     index::{Located, locate, pickled},
-    read::{Value, values},
+    packed,
+    read::{Value, bytes, values},
     table::ExpectedTensor,
 };
 use crate::{
     Error,
     config::{GenerationConfig, ModelConfig},
     json,
+    kernels::{Packed, WeightFormat},
 };
 
 /// What happens to weights that are NaN or infinite.
@@ -68,7 +71,7 @@ impl Checkpoint {
         let mut config = ModelConfig::from_dir(dir)?;
         let mut notes = notes_on_files(dir);
         let tensors = locate(dir, &limits.header)?;
-        if !config.tie_word_embeddings && !tensors.contains_key("lm_head.weight") {
+        if !config.tie_word_embeddings && !is_there(&tensors, "lm_head.weight") {
             config.tie_word_embeddings = true;
             notes.push("the head is missing; the embedding table serves as head".into());
         }
@@ -139,17 +142,63 @@ impl Checkpoint {
         self.read(name)
     }
 
+    /// The format that the file holds a matrix in, where it is a packed one.
+    pub(crate) fn packed_format(&self, name: &str) -> Option<WeightFormat> {
+        self.tensors.get(name)?.packed.map(|(format, _)| format)
+    }
+
+    /// Whether a tensor is stored as bfloat16.
+    pub(super) fn is_bf16(&self, name: &str) -> bool {
+        self.tensors.get(name).is_some_and(|located| located.entry.dtype == TensorDtype::Bf16)
+    }
+
+    /// Reads one matrix that the file holds packed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::read_f32`]; [`Error::CheckpointFile`] for one that is not packed.
+    pub(crate) fn read_packed(&self, name: &str) -> Result<Packed, Error> {
+        let (located, mut file) = self.find(name)?;
+        let Located { file: path, entry, packed, .. } = located;
+        let bytes = bytes(&mut file, entry, name, path)?;
+        let packed = packed.and_then(|(format, dims)| Packed::from_bytes(format, dims, &bytes));
+        let Some(packed) = packed else {
+            let problem = format!("has no packed tensor {}", shown(name));
+            return Err(Error::CheckpointFile { path: path.clone(), problem });
+        };
+        match packed.first_broken() {
+            Some(index) if self.scan == Scan::Reject => {
+                Err(Error::NonFiniteWeight { name: name.to_owned(), index })
+            }
+            _ => Ok(packed),
+        }
+    }
+
     fn read<T: Value>(&self, name: &str) -> Result<Vec<T>, Error> {
+        let (located, mut file) = self.find(name)?;
+        if let Some((_, [outputs, _])) = located.packed {
+            let all: Vec<u32> = (0..outputs as u32).collect();
+            return Ok(self.read_packed(name)?.rows(&all).into_iter().map(T::from_f32).collect());
+        }
+        values(&mut file, &located.entry, name, &located.file, self.scan == Scan::Reject)
+    }
+
+    /// A tensor and its file, which stands at its first byte.
+    fn find(&self, name: &str) -> Result<(&Located, File), Error> {
         let Some(located) = self.tensors.get(name) else {
             let problem = format!("has no tensor {}", shown(name));
             return Err(Error::CheckpointFile { path: PathBuf::new(), problem });
         };
-        let Located { file: path, entry, .. } = located;
-        let failed = |source| Error::ReadFile { path: path.clone(), source };
         let mut file = located.open()?;
-        file.seek(SeekFrom::Start(entry.offset)).map_err(failed)?;
-        values(&mut file, entry, name, path, self.scan == Scan::Reject)
+        let sought = file.seek(SeekFrom::Start(located.entry.offset));
+        sought.map_err(|source| Error::ReadFile { path: located.file.clone(), source })?;
+        Ok((located, file))
     }
+}
+
+/// Whether a tensor is there, packed or not.
+fn is_there(tensors: &BTreeMap<String, Located>, name: &str) -> bool {
+    tensors.contains_key(name) || packed::is_there(tensors, name)
 }
 
 /// Files that are there but not used.
@@ -182,20 +231,24 @@ fn compare(
     for tensor in expected {
         let name = &tensor.name;
         let Some(located) = tensors.remove(name) else {
-            problems.push(format!("{name} is missing"));
+            match packed::take(tensor, &mut tensors) {
+                Some(Ok(located)) => _ = used.insert(name.clone(), located),
+                Some(Err(problem)) => problems.push(problem),
+                None => problems.push(format!("{name} is missing")),
+            }
             continue;
         };
         let found = &located.entry.shape;
         if !same_shape(config, tensor, found) {
             problems.push(format!("{name} has shape {found:?}, expected {:?}", tensor.shape));
         }
-        if let TensorDtype::Other { .. } = located.entry.dtype {
+        if let TensorDtype::U8 | TensorDtype::Other { .. } = located.entry.dtype {
             problems.push(format!("{name} is stored in a format other than F32, F16 and BF16"));
         }
         used.insert(name.clone(), located);
     }
     for name in tensors.into_keys() {
-        if name == "lm_head.weight" {
+        if name == "lm_head.weight" || packed::is_head(&name) {
             notes.push("lm_head.weight is ignored: the embedding table is the head".into());
         } else if name.ends_with("rotary_emb.inv_freq") {
             notes.push(format!("{} is ignored: frequencies are computed", shown(&name)));

@@ -43,6 +43,8 @@ pub enum TensorDtype {
     F16,
     /// bfloat16.
     Bf16,
+    /// Bytes: rows of packed weights.
+    U8,
     /// Any other format of safetensors, with its bytes per value; can be skipped, not loaded.
     Other {
         /// Bytes of one value.
@@ -56,10 +58,11 @@ impl TensorDtype {
             "F32" => Self::F32,
             "F16" => Self::F16,
             "BF16" => Self::Bf16,
+            "U8" => Self::U8,
             "F64" | "I64" | "U64" | "C64" => Self::Other { size: 8 },
             "I32" | "U32" => Self::Other { size: 4 },
             "I16" | "U16" => Self::Other { size: 2 },
-            "I8" | "U8" | "BOOL" | "F8_E4M3" | "F8_E5M2" | "F8_E8M0" => Self::Other { size: 1 },
+            "I8" | "BOOL" | "F8_E4M3" | "F8_E5M2" | "F8_E8M0" => Self::Other { size: 1 },
             _ => return None,
         })
     }
@@ -69,6 +72,7 @@ impl TensorDtype {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
+            Self::U8 => 1,
             Self::Other { size } => size,
         }
     }

@@ -12,13 +12,15 @@ use super::{
     header::{TensorEntry, shown},
     table::hub_name,
 };
-use crate::{Error, json};
+use crate::{Error, json, kernels::WeightFormat};
 
 /// A tensor and the file it is in.
 #[derive(Clone, Debug)]
 pub(super) struct Located {
     pub(super) file: PathBuf,
     pub(super) entry: TensorEntry,
+    /// The format and the shape, `[out, in]`, of a packed matrix.
+    pub(super) packed: Option<(WeightFormat, [usize; 2])>,
     stamp: Stamp,
 }
 
@@ -161,7 +163,7 @@ fn add(
 ) -> Result<(), Error> {
     for entry in header.entries() {
         let name = hub_name(&entry.name);
-        let located = Located { file: file.to_owned(), entry: entry.clone(), stamp };
+        let located = Located { file: file.to_owned(), entry: entry.clone(), packed: None, stamp };
         if tensors.insert(name, located).is_some() {
             let problem = format!("has tensor {}, which is there already", shown(&entry.name));
             return Err(Error::CheckpointFile { path: file.to_owned(), problem });

@@ -8,9 +8,25 @@
 mod checkpoint;
 mod header;
 mod index;
+mod pack;
+mod packed;
 mod read;
 mod table;
 
 pub use checkpoint::{Checkpoint, CheckpointLimits, Scan};
 pub use header::{HeaderLimits, TensorDtype, TensorEntry, WeightHeader};
+pub use pack::pack_checkpoint;
 pub use table::{ExpectedTensor, expected_tensors};
+
+/// Files that describe a model beside its weights.
+pub(crate) const COMPANIONS: [&str; 9] = [
+    "config.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.json",
+    "special_tokens_map.json",
+];

@@ -67,7 +67,7 @@ pub(super) fn values<T: Value>(
             TensorDtype::F32 => convert::<4, T>(chunk, f32::from_le_bytes, &mut values),
             TensorDtype::F16 => convert::<2, T>(chunk, |b| f16::from_le_bytes(b).to_f32(), &mut values),
             TensorDtype::Bf16 => convert::<2, T>(chunk, |b| bf16::from_le_bytes(b).to_f32(), &mut values),
-            TensorDtype::Other { .. } => {
+            TensorDtype::U8 | TensorDtype::Other { .. } => {
                 let problem = format!("has tensor {name} in a format that cannot be loaded");
                 return Err(Error::CheckpointFile { path: path.to_owned(), problem });
             }
@@ -78,6 +78,25 @@ pub(super) fn values<T: Value>(
         done += len as u64;
     }
     Ok(values)
+}
+
+/// The bytes of a tensor; `source` stands at the first.
+pub(super) fn bytes(
+    source: &mut impl Read,
+    entry: &TensorEntry,
+    name: &str,
+    path: &Path,
+) -> Result<Vec<u8>, Error> {
+    let count = usize::try_from(entry.bytes).map_err(|_| too_large(path, name))?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(count).map_err(|_| too_large(path, name))?;
+    bytes.resize(count, 0);
+    read_all(source, &mut bytes).map_err(|source| Error::ReadWeights {
+        path: path.to_owned(),
+        offset: entry.offset,
+        source,
+    })?;
+    Ok(bytes)
 }
 
 fn convert<const N: usize, T: Value>(bytes: &[u8], value: fn([u8; N]) -> f32, out: &mut Vec<T>) {

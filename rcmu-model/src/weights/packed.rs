@@ -1,0 +1,63 @@
+//! Matrices that a file holds packed.
+//!
+//! ```text
+//! X.weight      F32, F16 or BF16   [out, in]
+//! X.weight.q8   U8                 [out, in + in / 16]      a row: in numbers of 8 bits, in / 32 scales of f16
+//! X.weight.q4   U8                 [out, in / 2 + in / 16]  a row: in numbers of 4 bits, in / 32 scales of f16
+//! ```
+//!
+//! One of the three stands for `X.weight`. The layout is ours; what numbers and scales mean is told at [`WeightFormat`].
+
+use std::collections::BTreeMap;
+
+use super::{ExpectedTensor, TensorDtype, index::Located};
+use crate::kernels::WeightFormat;
+
+/// Packed formats and how their tensors' names end.
+const FORMATS: [(WeightFormat, &str); 2] = [(WeightFormat::Q8, ".q8"), (WeightFormat::Q4, ".q4")];
+
+/// The name of a matrix in a packed format; none for formats that files of floats have.
+pub(super) fn stored_name(name: &str, format: WeightFormat) -> Option<String> {
+    FORMATS.iter().find(|(known, _)| *known == format).map(|(_, ending)| format!("{name}{ending}"))
+}
+
+/// Whether a tensor may be packed: a matrix of a linear layer or a table.
+pub(super) fn can_be_packed(tensor: &ExpectedTensor) -> bool {
+    tensor.shape.len() == 2 && tensor.name != "visual.patch_embed.proj.weight"
+}
+
+/// Whether a matrix is there in a packed format.
+pub(super) fn is_there(tensors: &BTreeMap<String, Located>, name: &str) -> bool {
+    FORMATS.iter().any(|(_, ending)| tensors.contains_key(&format!("{name}{ending}")))
+}
+
+/// Whether a name is that of a packed head.
+pub(super) fn is_head(name: &str) -> bool {
+    FORMATS.iter().any(|(_, ending)| name.strip_suffix(ending) == Some("lm_head.weight"))
+}
+
+/// Takes the packed form of a tensor out of those found, or says what is wrong with it.
+pub(super) fn take(
+    tensor: &ExpectedTensor,
+    tensors: &mut BTreeMap<String, Located>,
+) -> Option<Result<Located, String>> {
+    if !can_be_packed(tensor) {
+        return None;
+    }
+    let (format, name, mut located) = FORMATS.iter().find_map(|(format, ending)| {
+        let name = format!("{}{ending}", tensor.name);
+        let located = tensors.remove(&name)?;
+        Some((*format, name, located))
+    })?;
+    let entry = &located.entry;
+    let Some(width) = format.row_bytes(tensor.shape[1]) else {
+        return Some(Err(format!("{name} has rows that cannot be packed")));
+    };
+    let expected = [tensor.shape[0], width];
+    if entry.dtype != TensorDtype::U8 || entry.shape != expected {
+        let problem = format!("{name} is {:?} {:?}, expected U8 {expected:?}", entry.dtype, entry.shape);
+        return Some(Err(problem));
+    }
+    located.packed = Some((format, [tensor.shape[0], tensor.shape[1]]));
+    Some(Ok(located))
+}
