@@ -9,7 +9,6 @@ use std::error::Error;
 use std::io::{Write, stdout};
 use std::path::Path;
 
-use rcmu::WeightFormat;
 use rcmu::core::{Control, GenerateOptions};
 use rcmu::prelude::*;
 
@@ -25,9 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let scene = support::scene(&options)?;
 
     let mut load = LoadOptions::default();
-    if let Some(name) = options.get("weights") {
-        load = load.with_weights(WeightFormat::named(name).ok_or("--weights is f32, bf16, q8 or q4")?);
-    }
+    load.model = support::load_options(&options)?;
     let model = Rcmu::load(&support::model(&options), &load)?;
     let mut settings = GenerateOptions::greedy(options.get("max-tokens").map_or(Ok(128), |n| n.parse())?);
     settings.stop = vec!["<|endoftext|>".into()];

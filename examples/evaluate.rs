@@ -4,7 +4,7 @@
 //! [--mode full|no-picture|no-context|no-boxes|permuted]
 //! [--model DIR | --endpoint URL --name MODEL | --predictions FILE.jsonl] [--judge URL|DIR [--judge-name MODEL]]
 //! [--judge-vision URL|DIR [--judge-vision-name MODEL]]
-//! [--colour C] [--rotations one|all] [--shard I/N] [--parallel N] [--shown N] [--out DIR]`
+//! [--weights f32|bf16|q8|q4] [--colour C] [--rotations one|all] [--shard I/N] [--parallel N] [--shown N] [--out DIR]`
 //!
 //! Without options the bundled model answers questions about new scenes of the figurine world. The format of a file is
 //! told by its first record unless it is named. Ctrl-C ends the run after the answer that is being made, a second one at
@@ -20,11 +20,7 @@ mod support;
 
 use std::{error::Error, fs, path::PathBuf};
 
-use rcmu::{
-    Device,
-    core::GenerateOptions,
-    model::{LoadOptions, Model},
-};
+use rcmu::{Device, core::GenerateOptions, model::Model};
 use rcmu_eval::{
     journal,
     report::ReportOptions,
@@ -32,7 +28,7 @@ use rcmu_eval::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let names = "mode shard shown model endpoint name predictions out";
+    let names = "mode shard shown model weights endpoint name predictions out";
     let names: Vec<_> = names.split(' ').chain(support::DATASET).chain(support::judge::OPTIONS).collect();
     let options = support::options(&names)?;
     let number = |name, default| options.get(name).map_or(Ok(default), |text| text.parse::<usize>());
@@ -46,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Box::new(remote)
     } else {
         let dir = support::model(&options);
-        Box::new(Model::load(dir.as_ref(), &Device::flex(), &LoadOptions::default(), &mut |_| ())?)
+        Box::new(Model::load(dir.as_ref(), &Device::flex(), &support::load_options(&options)?, &mut |_| ())?)
     };
     let settings = RunOptions {
         mode: options.get("mode").map_or("full", String::as_str).parse()?,

@@ -7,7 +7,7 @@ pub(crate) mod run;
 
 use std::{collections::HashMap, error::Error};
 
-use rcmu::core::Scene;
+use rcmu::{WeightFormat, core::Scene, model::LoadOptions};
 use rcmu_data::{
     Sample,
     figurines::{Colour, WorldOptions},
@@ -41,6 +41,15 @@ pub(crate) fn model(options: &HashMap<String, String>) -> String {
         println!("It was trained from nothing on the figurine world and knows nothing else.\n");
         format!("{BUNDLED}/model")
     })
+}
+
+/// How to load a model: `--weights` says whether the weights of linear layers are packed.
+pub(crate) fn load_options(options: &HashMap<String, String>) -> Result<LoadOptions, &'static str> {
+    let mut load = LoadOptions::default();
+    if let Some(name) = options.get("weights") {
+        load.weights = Some(WeightFormat::named(name).ok_or("--weights is f32, bf16, q8 or q4")?.into());
+    }
+    Ok(load)
 }
 
 /// The picture and the regions asked for, or the bundled ones.

@@ -71,12 +71,16 @@ pub fn pack_checkpoint(
     let tensors: Vec<_> = tensors.map(|tensor| (tensor.name.clone(), tensor)).collect();
     let part = to.join("model.safetensors.part");
     let info = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    // The file takes the place of this one, whose permissions are those that new files get here.
+    let permissions =
+        File::create(&part).and_then(|file| file.metadata()).map_err(failed(&part))?.permissions();
     let written = serialize_to_file(tensors, Some(info), &part);
     let written = match (work.failure.borrow_mut().take(), written) {
         (Some(error), _) => Err(error),
         (None, Ok(())) => {
-            let named =
-                File::open(&part).and_then(|file| file.sync_all()).and_then(|()| fs::rename(&part, &path));
+            let named = fs::set_permissions(&part, permissions)
+                .and_then(|()| File::open(&part)?.sync_all())
+                .and_then(|()| fs::rename(&part, &path));
             named.map_err(failed(&path))
         }
         (None, Err(SafeTensorError::IoError(source))) => Err(failed(&part)(source)),
