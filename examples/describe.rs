@@ -3,7 +3,7 @@
 //! `cargo run --release --example describe -- --model DIR --image FILE --regions regions.json --question "…" --out marked.png`
 //!
 //! Every option has a bundled stand-in: a small model that knows the figurine world, and a picture from there that it has
-//! not seen before. `--weights bf16|q8|q4` keeps the weights packed on the CPU.
+//! not seen before. `--weights bf16|f16|q8|q4` keeps the weights packed on the CPU.
 
 use std::error::Error;
 use std::io::{Write, stdout};

@@ -4,7 +4,7 @@
 //! [--mode full|no-picture|no-context|no-boxes|permuted]
 //! [--model DIR | --endpoint URL --name MODEL | --predictions FILE.jsonl] [--judge URL|DIR [--judge-name MODEL]]
 //! [--judge-vision URL|DIR [--judge-vision-name MODEL]]
-//! [--weights f32|bf16|q8|q4] [--colour C] [--rotations one|all] [--shard I/N] [--parallel N] [--shown N] [--out DIR]`
+//! [--weights f32|bf16|f16|q8|q4] [--colour C] [--rotations one|all] [--shard I/N] [--parallel N] [--shown N] [--out DIR]`
 //!
 //! Without options the bundled model answers questions about new scenes of the figurine world. The format of a file is
 //! told by its first record unless it is named. Ctrl-C ends the run after the answer that is being made, a second one at

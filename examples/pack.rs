@@ -1,6 +1,6 @@
 //! Writes a checkpoint whose weights are packed: it takes less room and loads without the work of packing.
 //!
-//! `pack --model DIR --weights q8|q4|bf16 --out DIR`
+//! `pack --model DIR --weights q8|q4|bf16|f16 --out DIR`
 //!
 //! The bundled model and 8 bits stand in for what is not given. `--out` must have no weights yet. `describe --model DIR` and the
 //! others load the result as it is.
@@ -17,7 +17,7 @@ mod support;
 fn main() -> Result<(), Box<dyn Error>> {
     let options = support::options(&["model", "weights", "out"])?;
     let name = options.get("weights").map_or("q8", String::as_str);
-    let formats = WeightFormat::named(name).ok_or("--weights is f32, bf16, q8 or q4")?;
+    let formats = WeightFormat::named(name).ok_or("--weights is f32, bf16, f16, q8 or q4")?;
     let from = support::model(&options);
     let out = Path::new(options.get("out").map_or("target/packed", String::as_str));
     pack_checkpoint(from.as_ref(), out, formats.into(), &CheckpointLimits::default(), &mut |progress| {

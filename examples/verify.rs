@@ -1,6 +1,6 @@
 //! Checks this build against a directory of golden data, on a device of your choice.
 //!
-//! `verify --golden DIR [--device flex|cuda|vulkan|wgpu|metal] [--tokenizer DIR] [--weights f32|bf16|q8|q4]`
+//! `verify --golden DIR [--device flex|cuda|vulkan|wgpu|metal] [--tokenizer DIR] [--weights f32|bf16|f16|q8|q4]`
 //!
 //! Prints a table of what was compared and ends with status 1 when anything does not fit. The published tokenizer may
 //! also be named by the environment variable `RCMU_QWEN_TOKENIZER`. `--weights` keeps the weights packed, on the CPU.
@@ -13,7 +13,7 @@ use rcmu::{
 };
 
 const USAGE: &str = "usage: verify --golden DIR [--device flex|cuda|vulkan|wgpu|metal] [--tokenizer DIR] \
-                     [--weights f32|bf16|q8|q4]";
+                     [--weights f32|bf16|f16|q8|q4]";
 
 /// What the command line asks for.
 #[derive(Default)]

@@ -63,7 +63,7 @@ fn logits(model: &Model, tokens: u32) -> Result<Vec<u32>, model::Error> {
 #[test]
 fn packed_files_give_what_packing_gives() -> Result<(), Box<dyn Error>> {
     let mixed =
-        WeightFormats { vision: WeightFormat::Bf16, decoder: WeightFormat::Q4, table: WeightFormat::Q8 };
+        WeightFormats { vision: WeightFormat::F16, decoder: WeightFormat::Q4, table: WeightFormat::Q8 };
     for formats in [WeightFormats::all(WeightFormat::Q8), WeightFormats::all(WeightFormat::Q4), mixed] {
         let dir = Scratch::new("packed-files")?;
         let mut last = None;

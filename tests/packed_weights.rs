@@ -129,7 +129,9 @@ fn a_model_says_what_its_weights_take() -> Result<(), model::Error> {
     let plain = load(&fixture(), None, None)?;
     assert_eq!(plain.weight_bytes(), 4 * plain.parameter_count());
 
-    for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Q8, WeightFormat::Q4] {
+    for format in
+        [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::F16, WeightFormat::Q8, WeightFormat::Q4]
+    {
         let packed = load(&fixture(), None, Some(WeightFormats::all(format)))?;
         // Norms, biases and the patch embedding stay as they are.
         let rest = 4 * (packed.parameter_count() - PACKED);

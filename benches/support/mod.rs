@@ -22,7 +22,7 @@ pub(crate) fn model() -> &'static Rcmu {
 /// The formats in `RCMU_BENCH_WEIGHTS`, if it is set.
 pub(crate) fn formats() -> Option<WeightFormats> {
     let name = std::env::var("RCMU_BENCH_WEIGHTS").ok()?;
-    Some(WeightFormat::named(&name).expect("`RCMU_BENCH_WEIGHTS` is f32, bf16, q8 or q4").into())
+    Some(WeightFormat::named(&name).expect("`RCMU_BENCH_WEIGHTS` is f32, bf16, f16, q8 or q4").into())
 }
 
 /// Prints what is measured, with its size, dtype and device.

@@ -47,7 +47,7 @@ pub(crate) fn model(options: &HashMap<String, String>) -> String {
 pub(crate) fn load_options(options: &HashMap<String, String>) -> Result<LoadOptions, &'static str> {
     let mut load = LoadOptions::default();
     if let Some(name) = options.get("weights") {
-        load.weights = Some(WeightFormat::named(name).ok_or("--weights is f32, bf16, q8 or q4")?.into());
+        load.weights = Some(WeightFormat::named(name).ok_or("--weights is f32, bf16, f16, q8 or q4")?.into());
     }
     Ok(load)
 }

@@ -8,7 +8,7 @@
     reason = "loops of a fixed count over several arrays become vector instructions"
 )]
 
-use half::bf16;
+use half::{bf16, f16};
 use pulp::{Arch, WithSimd};
 
 use super::{
@@ -46,6 +46,7 @@ pub(super) fn dot(row: Row<'_>, x: &[f32]) -> f32 {
     match row {
         Row::F32(w) => dot_with(w, x, |&w| w),
         Row::Bf16(w) => dot_with(w, x, wide),
+        Row::F16(w) => dot_with(w, x, half),
         Row::Q8(..) | Row::Q4(..) => unreachable!("integers are multiplied as such"),
     }
 }
@@ -56,6 +57,7 @@ pub(super) fn expand(row: Row<'_>, out: &mut [f32]) {
     match row {
         Row::F32(w) => out.copy_from_slice(w),
         Row::Bf16(w) => out.iter_mut().zip(w).for_each(|(out, w)| *out = wide(w)),
+        Row::F16(w) => out.iter_mut().zip(w).for_each(|(out, w)| *out = half(w)),
         Row::Q8(quants, scales) => {
             let groups = quants.as_chunks::<GROUP>().0.iter().zip(scales);
             for (out, (quants, &scale)) in out.as_chunks_mut::<GROUP>().0.iter_mut().zip(groups) {
@@ -84,6 +86,15 @@ fn scaled(numbers: &[i32; GROUP], scale: f32) -> [f32; GROUP] {
 #[inline(always)]
 fn wide(w: &bf16) -> f32 {
     f32::from_bits(u32::from(w.to_bits()) << 16)
+}
+
+/// Any f16 number, those that are not finite among them.
+#[inline(always)]
+fn half(w: &f16) -> f32 {
+    let bits = f16_scale(w.to_bits()).to_bits();
+    // What lies beyond the largest finite number has all bits of the exponent.
+    let beyond = f32::from_bits(bits & 0x7fff_ffff) >= 65_536.0;
+    f32::from_bits(bits | if beyond { 0x7f80_0000 } else { 0 })
 }
 
 #[inline(always)]

@@ -6,6 +6,8 @@ pub enum WeightFormat {
     F32,
     /// bfloat16, 2 bytes a weight; files of bf16 lose nothing.
     Bf16,
+    /// 16-bit floats, 2 bytes a weight; files of f16 lose nothing. What is beyond ±65,504 becomes that.
+    F16,
     /// 8-bit numbers, groups of 32 with an f16 scale: 34 bytes per 32 weights.
     Q8,
     /// 4-bit numbers, groups of 32 with an f16 scale: 18 bytes per 32 weights.
@@ -13,11 +15,12 @@ pub enum WeightFormat {
 }
 
 impl WeightFormat {
-    /// The format called `f32`, `bf16`, `q8` or `q4`.
+    /// The format called `f32`, `bf16`, `f16`, `q8` or `q4`.
     pub fn named(name: &str) -> Option<Self> {
         Some(match name {
             "f32" => Self::F32,
             "bf16" => Self::Bf16,
+            "f16" => Self::F16,
             "q8" => Self::Q8,
             "q4" => Self::Q4,
             _ => return None,
@@ -28,7 +31,7 @@ impl WeightFormat {
     pub const fn bytes(self, weights: u64) -> u64 {
         match self {
             Self::F32 => 4 * weights,
-            Self::Bf16 => 2 * weights,
+            Self::Bf16 | Self::F16 => 2 * weights,
             Self::Q8 => weights / 32 * 34,
             Self::Q4 => weights / 32 * 18,
         }

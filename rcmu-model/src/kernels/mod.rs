@@ -32,7 +32,7 @@ mod stored;
 mod tests;
 mod units;
 
-use half::bf16;
+use half::{bf16, f16};
 use rayon::prelude::*;
 
 use activations::Activations;
@@ -41,6 +41,7 @@ pub(crate) use attention::{FEW_QUERIES, attend_cached};
 #[cfg(feature = "flex")]
 pub(crate) use dot::{Work, with_vectors};
 pub use format::{WeightFormat, WeightFormats};
+pub(crate) use pack::nearest_f16;
 
 /// Weights that share a scale.
 pub(crate) const GROUP: usize = 32;
@@ -66,6 +67,7 @@ pub(crate) struct Packed {
 enum Values {
     F32(Vec<f32>),
     Bf16(Vec<bf16>),
+    F16(Vec<f16>),
     Q8 { quants: Vec<i8>, scales: Vec<u16> },
     Q4 { quants: Vec<u8>, scales: Vec<u16> },
 }
@@ -75,6 +77,7 @@ enum Values {
 enum Row<'a> {
     F32(&'a [f32]),
     Bf16(&'a [bf16]),
+    F16(&'a [f16]),
     Q8(&'a [i8], &'a [u16]),
     Q4(&'a [u8], &'a [u16]),
 }
@@ -114,6 +117,9 @@ impl Packed {
                 });
                 Values::Q4 { quants, scales }
             }
+            WeightFormat::F16 => {
+                Values::F16(values.into_par_iter().with_min_len(TASK_WEIGHTS).map(nearest_f16).collect())
+            }
             WeightFormat::Bf16 | WeightFormat::Q8 | WeightFormat::Q4 => {
                 Values::Bf16(values.into_par_iter().with_min_len(TASK_WEIGHTS).map(bf16::from_f32).collect())
             }
@@ -137,6 +143,7 @@ impl Packed {
         let bytes = match &self.values {
             Values::F32(values) => size_of_val(values.as_slice()),
             Values::Bf16(values) => size_of_val(values.as_slice()),
+            Values::F16(values) => size_of_val(values.as_slice()),
             Values::Q8 { quants, scales } => quants.len() + size_of_val(scales.as_slice()),
             Values::Q4 { quants, scales } => quants.len() + size_of_val(scales.as_slice()),
         };
@@ -210,6 +217,7 @@ impl Packed {
         match &self.values {
             Values::F32(values) => Row::F32(&values[at * width..(at + 1) * width]),
             Values::Bf16(values) => Row::Bf16(&values[at * width..(at + 1) * width]),
+            Values::F16(values) => Row::F16(&values[at * width..(at + 1) * width]),
             Values::Q8 { quants, scales } => {
                 Row::Q8(&quants[at * width..(at + 1) * width], &scales[at * groups..(at + 1) * groups])
             }

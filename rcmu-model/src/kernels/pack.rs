@@ -32,7 +32,12 @@ pub(super) fn q4(group: &[f32], quants: &mut [u8]) -> u16 {
 
 /// The f16 nearest to a scale, within the finite numbers, and the inverse of that f16; 0 where it is 0.
 fn scale(scale: f32) -> (u16, f32) {
-    let bits = f16::from_f32(scale.clamp(-65504.0, 65504.0)).to_bits();
+    let bits = nearest_f16(scale).to_bits();
     let rounded = f16_scale(bits);
     (bits, if rounded == 0.0 { 0.0 } else { rounded.recip() })
+}
+
+/// The finite f16 number nearest to a value.
+pub(crate) fn nearest_f16(value: f32) -> f16 {
+    f16::from_f32(value.clamp(f16::MIN.to_f32(), f16::MAX.to_f32()))
 }

@@ -9,7 +9,7 @@ impl WeightFormat {
         match self {
             Self::Q8 => Some(inputs + inputs / GROUP * 2),
             Self::Q4 => Some(inputs / 2 + inputs / GROUP * 2),
-            Self::F32 | Self::Bf16 => None,
+            Self::F32 | Self::Bf16 | Self::F16 => None,
         }
     }
 }
@@ -21,7 +21,7 @@ impl Packed {
         let groups = self.inputs / GROUP;
         let mut bytes = Vec::new();
         match &self.values {
-            Values::F32(_) | Values::Bf16(_) => {}
+            Values::F32(_) | Values::Bf16(_) | Values::F16(_) => {}
             Values::Q8 { quants, scales } => {
                 for (quants, scales) in quants.chunks_exact(self.inputs).zip(scales.chunks_exact(groups)) {
                     bytes.extend(quants.iter().map(|&quant| quant as u8));
@@ -66,7 +66,7 @@ impl Packed {
     /// The first weight whose scale is not finite.
     pub(crate) fn first_broken(&self) -> Option<usize> {
         match &self.values {
-            Values::F32(_) | Values::Bf16(_) => None,
+            Values::F32(_) | Values::Bf16(_) | Values::F16(_) => None,
             Values::Q8 { scales, .. } | Values::Q4 { scales, .. } => {
                 // The exponent of what is not finite has no bit that is not set.
                 scales.iter().position(|scale| scale & 0x7c00 == 0x7c00).map(|group| group * GROUP)

@@ -1,10 +1,9 @@
-use half::f16;
 use proptest::prelude::*;
 
 use super::*;
 
-const FORMATS: [WeightFormat; 4] =
-    [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Q8, WeightFormat::Q4];
+const FORMATS: [WeightFormat; 5] =
+    [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::F16, WeightFormat::Q8, WeightFormat::Q4];
 
 /// Numbers in -1..1 from a linear congruential generator (Knuth's MMIX constants).
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -27,7 +26,7 @@ fn by_hand(packed: &Packed, x: &[f32]) -> Vec<f64> {
     let taken = |x: &[f32]| match &packed.values {
         Values::Q8 { .. } => Activations::<i16>::new(x).values(),
         Values::Q4 { .. } => Activations::<i8>::new(x).values(),
-        Values::F32(_) | Values::Bf16(_) => x.iter().map(|&x| f64::from(x)).collect(),
+        Values::F32(_) | Values::Bf16(_) | Values::F16(_) => x.iter().map(|&x| f64::from(x)).collect(),
     };
     let product = |x: &[f64], w: &[f32]| x.iter().zip(w).map(|(x, w)| x * f64::from(*w)).sum();
     let row = |x: &[f32]| {
@@ -197,6 +196,20 @@ fn every_finite_half_number_is_read_as_it_is() {
 }
 
 #[test]
+fn every_half_number_is_read_as_it_is() {
+    let all: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
+    let packed = Packed { outputs: 1, inputs: all.len(), values: Values::F16(all.clone()) };
+
+    for (found, half) in self::all(&packed).iter().zip(&all) {
+        let expected = half.to_f32();
+        assert!(
+            found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(),
+            "{half:?}: {found}"
+        );
+    }
+}
+
+#[test]
 fn numbers_that_are_not_finite_do_not_get_lost() {
     for (format, broken) in
         FORMATS.into_iter().flat_map(|format| [f32::NAN, f32::INFINITY].map(|broken| (format, broken)))
@@ -251,7 +264,7 @@ proptest! {
 
     #[test]
     fn packing_twice_changes_nothing(values in proptest::collection::vec(-4.0_f32..4.0, GROUP)) {
-        for format in [WeightFormat::F32, WeightFormat::Bf16] {
+        for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::F16] {
             let once = all(&Packed::new(format, [1, GROUP], values.clone()));
             let twice = all(&Packed::new(format, [1, GROUP], once.clone()));
             prop_assert_eq!(once, twice);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error,
-    kernels::{Packed, WeightFormat, WeightFormats},
+    kernels::{Packed, WeightFormat, WeightFormats, nearest_f16},
     params::LoadProgress,
 };
 
@@ -23,7 +23,7 @@ use crate::{
 ///
 /// `to` is made if it is not there, and must have no weights yet. It gets the settings, the files of the tokenizer, and
 /// one `model.safetensors`; matrices in 8 and 4 bits are stored as `X.weight.q8` and `X.weight.q4`, U8 of
-/// `[out, bytes of a row]`: the row's numbers, then one f16 scale for 32 of them. What is asked to be f32 or bf16 is written so,
+/// `[out, bytes of a row]`: the row's numbers, then one f16 scale for 32 of them. What is asked to be f32, bf16 or f16 is written so,
 /// and what is never packed (norms, biases, the patch embedding) as bf16 or f32, whichever loses nothing. The layout is
 /// ours. Matrices are packed one at a time while they are written.
 ///
@@ -105,6 +105,7 @@ struct Work<'a> {
 enum Form {
     F32,
     Bf16,
+    F16,
     Packed(WeightFormat),
 }
 
@@ -119,22 +120,28 @@ struct Lazy<'a> {
 
 impl<'a> Lazy<'a> {
     fn new(work: &'a Work<'a>, tensor: &'a ExpectedTensor, formats: WeightFormats) -> Self {
-        let lossless = if work.checkpoint.is_bf16(&tensor.name) { Form::Bf16 } else { Form::F32 };
         let format = can_be_packed(tensor).then(|| formats.of(&tensor.name));
-        let (name, form, shape) = match (format, tensor.shape.as_slice()) {
-            (Some(format), &[outputs, inputs]) => {
-                match (format.row_bytes(inputs), stored_name(&tensor.name, format)) {
-                    (Some(width), Some(name)) => (name, Form::Packed(format), vec![outputs, width]),
-                    // Rows that cannot be packed are kept as bf16 in memory, too.
-                    _ if format == WeightFormat::F32 => {
-                        (tensor.name.clone(), Form::F32, tensor.shape.clone())
-                    }
-                    _ => (tensor.name.clone(), Form::Bf16, tensor.shape.clone()),
-                }
-            }
-            _ => (tensor.name.clone(), lossless, tensor.shape.clone()),
+        let packed = format.zip(tensor.shape.last().copied()).and_then(|(format, inputs)| {
+            Some((stored_name(&tensor.name, format)?, format, format.row_bytes(inputs)?))
+        });
+        if let Some((name, format, width)) = packed {
+            return Self {
+                work,
+                tensor,
+                name,
+                form: Form::Packed(format),
+                shape: vec![tensor.shape[0], width],
+            };
+        }
+        let form = match format {
+            Some(WeightFormat::F32) => Form::F32,
+            Some(WeightFormat::F16) => Form::F16,
+            // Rows that cannot be packed are kept as bf16 in memory, too.
+            Some(_) => Form::Bf16,
+            None if work.checkpoint.is_bf16(&tensor.name) => Form::Bf16,
+            None => Form::F32,
         };
-        Self { work, tensor, name, form, shape }
+        Self { work, tensor, name: tensor.name.clone(), form, shape: tensor.shape.clone() }
     }
 
     fn bytes(&self) -> Result<Vec<u8>, Error> {
@@ -142,6 +149,10 @@ impl<'a> Lazy<'a> {
         Ok(match self.form {
             Form::F32 => checkpoint.read_f32(name)?.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Form::Bf16 => checkpoint.read_bf16(name)?.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Form::F16 => {
+                let values = checkpoint.read_f32(name)?;
+                values.iter().flat_map(|&value| nearest_f16(value).to_le_bytes()).collect()
+            }
             Form::Packed(format) => {
                 let dims = [self.tensor.shape[0], self.tensor.shape[1]];
                 Packed::new(format, dims, checkpoint.read_f32(name)?).to_bytes()
@@ -155,6 +166,7 @@ impl View for Lazy<'_> {
         match self.form {
             Form::F32 => Dtype::F32,
             Form::Bf16 => Dtype::BF16,
+            Form::F16 => Dtype::F16,
             Form::Packed(_) => Dtype::U8,
         }
     }
@@ -186,7 +198,7 @@ impl View for Lazy<'_> {
     fn data_len(&self) -> usize {
         let size = match self.form {
             Form::F32 => 4,
-            Form::Bf16 => 2,
+            Form::Bf16 | Form::F16 => 2,
             Form::Packed(_) => 1,
         };
         self.shape.iter().product::<usize>() * size

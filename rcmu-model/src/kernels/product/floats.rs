@@ -112,6 +112,7 @@ fn part(row: Row<'_>, start: usize, width: usize) -> Row<'_> {
     match row {
         Row::F32(w) => Row::F32(&w[start..end]),
         Row::Bf16(w) => Row::Bf16(&w[start..end]),
+        Row::F16(w) => Row::F16(&w[start..end]),
         integers => integers,
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn product(packed: &Packed, x: &[f32]) -> Vec<f32> {
     match &packed.values {
         Values::Q8 { .. } => blocks(&Whole::new(packed, Pairs, x), dims),
         Values::Q4 { .. } => blocks(&Whole::new(packed, Quads, x), dims),
-        Values::F32(_) | Values::Bf16(_) => blocks(&Floats::new(packed, x), dims),
+        Values::F32(_) | Values::Bf16(_) | Values::F16(_) => blocks(&Floats::new(packed, x), dims),
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn plain(packed: &Packed, x: &[f32]) -> Vec<f32> {
     match &packed.values {
         Values::Q8 { .. } => blocks(&Whole::new(packed, Pairs, x).on_plain_units(), dims),
         Values::Q4 { .. } => blocks(&Whole::new(packed, Quads, x).on_plain_units(), dims),
-        Values::F32(_) | Values::Bf16(_) => blocks(&Floats::new(packed, x), dims),
+        Values::F32(_) | Values::Bf16(_) | Values::F16(_) => blocks(&Floats::new(packed, x), dims),
     }
 }
 
