@@ -24,14 +24,14 @@ use rcmu_eval::{
 };
 
 use endpoint::{
-    Comes, DEADLINE, FAULTS, KEY, RETRIES, check_asked, check_log, description, endpoint, generator, logged,
-    said, search,
+    Comes, DEADLINE, FAULTS, KEY, RETRIES, check_asked, check_log, description, endpoint, generator,
+    keep_log, said, search,
 };
 use runs::Scratch;
 
 #[test]
 fn no_fault_becomes_an_answer_or_shows_the_key_or_outlasts_the_deadline() {
-    logged();
+    keep_log();
     let scratch = Scratch::new("remote-generator");
     let dataset = Dataset::new("described", "", [description()]).unwrap();
     for retries in RETRIES {

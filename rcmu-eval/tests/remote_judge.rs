@@ -26,7 +26,7 @@ use rcmu_eval::{
 };
 
 use endpoint::{
-    DEADLINE, FAULTS, KEY, RETRIES, check_asked, check_log, description, endpoint, generator, logged, said,
+    DEADLINE, FAULTS, KEY, RETRIES, check_asked, check_log, description, endpoint, generator, keep_log, said,
     say, search, send, verdict,
 };
 use runs::Scratch;
@@ -89,7 +89,7 @@ fn a_judge_that_sees_is_shown_the_picture() {
 
 #[test]
 fn no_fault_becomes_a_score_or_shows_the_key_or_outlasts_the_deadline() {
-    logged();
+    keep_log();
     let scratch = Scratch::new("remote-judge");
     let sample = description();
     let right = ScriptedGenerator::new([sample.answer.clone()]);
