@@ -24,8 +24,11 @@ use rcmu_eval::{
 };
 
 use endpoint::{
-    Comes, DEADLINE, FAULTS, KEY, RETRIES, check_asked, check_log, description, endpoint, generator,
-    keep_log, said, search,
+    DEADLINE, KEY, RETRIES, description, endpoint,
+    faults::{Comes, FAULTS, check_asked},
+    generator,
+    log::{check_log, keep_log},
+    said, search,
 };
 use runs::Scratch;
 

@@ -26,8 +26,11 @@ use rcmu_eval::{
 };
 
 use endpoint::{
-    DEADLINE, FAULTS, KEY, RETRIES, check_asked, check_log, description, endpoint, generator, keep_log, said,
-    say, search, send, verdict,
+    DEADLINE, KEY, RETRIES, description, endpoint,
+    faults::{FAULTS, check_asked},
+    generator,
+    log::{check_log, keep_log},
+    said, say, search, send, verdict,
 };
 use runs::Scratch;
 
