@@ -2,13 +2,17 @@
 
 use std::{
     io::{Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
 
 use serde_json::{Value, json};
 
-use super::{Behaviour, DEADLINE, KEY, chat, say, send, verdict};
+use super::{Behaviour, DEADLINE, KEY, chat, endpoint, say, send, unreachable::UNREACHABLE, verdict};
 
 /// What comes of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +23,58 @@ pub(crate) enum Comes {
     Final,
     /// A text, that is no verdict.
     Text,
+    /// No text, and the endpoint never gets the question.
+    Unasked,
 }
 
-use Comes::{Final, Passing, Text};
+use Comes::{Final, Passing, Text, Unasked};
 
-/// Everything that may go wrong, by name.
-pub(crate) const FAULTS: [(&str, Comes, Behaviour); 35] = [
+/// An endpoint that fails.
+pub(crate) struct Fault {
+    /// Its number, from 0.
+    pub(crate) number: usize,
+    /// What it does wrong.
+    pub(crate) name: &'static str,
+    pub(crate) comes: Comes,
+    pub(crate) address: String,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Fault {
+    /// Starts an endpoint for everything that may go wrong.
+    pub(crate) fn all() -> Vec<Self> {
+        let behaves = FAULTS.into_iter().map(|(name, comes, behaviour)| {
+            let (address, asked) = endpoint(behaviour);
+            (name, comes, address, asked)
+        });
+        let is_never_asked = UNREACHABLE.into_iter().map(|(name, start)| {
+            let asked = Arc::default();
+            (name, Unasked, start(Arc::clone(&asked)), asked)
+        });
+        let all = behaves.chain(is_never_asked).enumerate();
+        all.map(|(number, (name, comes, address, asked))| Self { number, name, comes, address, asked })
+            .collect()
+    }
+
+    /// Checks how often the endpoint was asked one question in this time.
+    pub(crate) fn check_asked(&self, place: &str, retries: u32, took: Duration) {
+        let asked = self.asked.load(Ordering::SeqCst);
+        let most = match self.comes {
+            Unasked => return assert_eq!(asked, 0, "{place}: the key comes to nobody"),
+            Passing => retries as usize + 1,
+            Final | Text => 1,
+        };
+        assert!((1..=most).contains(&asked), "{place}: asked {asked} times, {retries} retries");
+        // Waits of 20, 40, 80, 160 and 320 ms: where there was time for all attempts, all were made.
+        assert!(
+            asked == most || took > DEADLINE / 2,
+            "{place}: asked {asked} times, {retries} retries, {took:?}"
+        );
+    }
+}
+
+/// Everything that an endpoint may do with a question, by name.
+const FAULTS: [(&str, Comes, Behaviour); 37] = [
     ("hangs up", Passing, |_, _, _| {}),
     ("never replies", Final, |stream, _, _| {
         let _ = stream.read(&mut [0]);
@@ -47,8 +97,8 @@ pub(crate) const FAULTS: [(&str, Comes, Behaviour); 35] = [
     }),
     ("says 429 without a wait", Passing, |stream, _, _| send(stream, "429 Slow", "", "")),
     ("says 500", Passing, |stream, _, _| send(stream, "500 Broken", "", "{\"score\": 10}")),
-    ("says 503 with a verdict in its body", Passing, |stream, mark, _| {
-        send(stream, "503 Busy", "", &chat(&json!(verdict(mark, "entail")), "stop"));
+    ("says 503 with a verdict in its body", Passing, |stream, question, _| {
+        send(stream, "503 Busy", "", &chat(&json!(question.verdict()), "stop"));
     }),
     ("refuses the key and repeats it", Final, |stream, _, _| {
         send(
@@ -64,8 +114,8 @@ pub(crate) const FAULTS: [(&str, Comes, Behaviour); 35] = [
     ("sends a page", Final, |stream, _, _| {
         send(stream, "200 OK", "content-type: text/html\r\n", "<html>score: 10</html>");
     }),
-    ("sends half an object", Passing, |stream, mark, _| {
-        let body = chat(&json!(verdict(mark, "entail")), "stop");
+    ("sends half an object", Passing, |stream, question, _| {
+        let body = chat(&json!(question.verdict()), "stop");
         send(stream, "200 OK", "", &body[..body.len() / 2]);
     }),
     ("sends less than it says", Passing, |stream, _, _| {
@@ -78,23 +128,32 @@ pub(crate) const FAULTS: [(&str, Comes, Behaviour); 35] = [
     ("says nothing", Final, |stream, _, _| say(stream, "")),
     ("says null", Final, |stream, _, _| send(stream, "200 OK", "", &chat(&Value::Null, "stop"))),
     ("refuses", Text, |stream, _, _| say(stream, "I cannot help with that.")),
-    ("is cut", Text, |stream, mark, _| {
-        send(stream, "200 OK", "", &chat(&json!(verdict(mark, "entail")), "length"));
+    ("is cut", Text, |stream, question, _| {
+        send(stream, "200 OK", "", &chat(&json!(question.verdict()), "length"));
     }),
-    ("says it in prose", Text, |stream, mark, _| say(stream, &format!("{mark}: it entails, 11/10"))),
-    ("says it twice", Text, |stream, mark, _| say(stream, &verdict(mark, "entail").repeat(2))),
-    ("says it in a code fence", Text, |stream, mark, _| {
-        say(stream, &format!("```json\n{}\n```", verdict(mark, "entail")));
+    ("says it in prose", Text, |stream, question, _| {
+        say(stream, &format!("{}: {}, 11/10", question.mark, question.wanted));
     }),
-    ("repeats another mark", Text, |stream, _, _| say(stream, &verdict("#0123456789abcdef", "entail"))),
-    ("repeats no mark", Text, |stream, _, _| say(stream, "{\"verdict\": \"entail\"}")),
-    ("gives a score where a verdict was asked for", Text, |stream, mark, _| {
-        say(stream, &json!({"mark": mark, "score": 10}).to_string());
+    ("says it twice", Text, |stream, question, _| say(stream, &question.verdict().repeat(2))),
+    ("says it in a code fence", Text, |stream, question, _| {
+        say(stream, &format!("```json\n{}\n```", question.verdict()));
     }),
-    ("says not a number", Text, |stream, mark, _| {
-        say(stream, &format!("{{\"mark\": \"{mark}\", \"verdict\": NaN}}"));
+    ("repeats another mark", Text, |stream, question, _| {
+        say(stream, &verdict("#0123456789abcdef", question.wanted));
     }),
-    ("says the key", Text, |stream, mark, _| say(stream, &format!("{mark} {KEY}"))),
+    ("repeats no mark", Text, |stream, question, _| {
+        say(stream, &json!({"verdict": question.wanted}).to_string());
+    }),
+    ("gives a score where a verdict was asked for", Text, |stream, question, _| {
+        say(stream, &json!({"mark": question.mark, "score": 10}).to_string());
+    }),
+    ("gives a verdict of another kind", Text, |stream, question, _| {
+        say(stream, &verdict(&question.mark, "seen"));
+    }),
+    ("says not a number", Text, |stream, question, _| {
+        say(stream, &format!("{{\"mark\": \"{}\", \"verdict\": NaN}}", question.mark));
+    }),
+    ("says the key", Text, |stream, question, _| say(stream, &format!("{} {KEY}", question.mark))),
     ("says the key in another notation", Text, |stream, _, _| {
         let key = KEY.replace('-', "\\u002d");
         let body = chat(&json!("KEY"), "stop").replace("KEY", &key);
@@ -120,6 +179,9 @@ pub(crate) const FAULTS: [(&str, Comes, Behaviour); 35] = [
             "",
         );
     }),
+    ("speaks TLS where HTTP is wanted", Passing, |stream, _, _| {
+        let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 40]);
+    }),
     ("begins with the key", Passing, |stream, _, _| {
         let _ = stream.write_all(format!("{KEY} 200 OK\r\n{KEY}\r\n\r\n{KEY}").as_bytes());
     }),
@@ -127,14 +189,3 @@ pub(crate) const FAULTS: [(&str, Comes, Behaviour); 35] = [
         let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {KEY}\r\n\r\n{{}}").as_bytes());
     }),
 ];
-
-/// Checks how often an endpoint was asked one question in this time.
-pub(crate) fn check_asked(place: &str, comes: Comes, asked: usize, retries: u32, took: Duration) {
-    let most = if comes == Passing { retries as usize + 1 } else { 1 };
-    assert!((1..=most).contains(&asked), "{place}: asked {asked} times, {retries} retries");
-    // Waits of 20, 40, 80, 160 and 320 ms: where there was time for all attempts, all were made.
-    assert!(
-        asked == most || took > DEADLINE / 2,
-        "{place}: asked {asked} times, {retries} retries, {took:?}"
-    );
-}

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use super::{KEY, faults::FAULTS};
+use super::KEY;
 
 /// Begins to keep what is logged, at every level.
 pub(crate) fn keep_log() {
@@ -21,7 +21,7 @@ pub(crate) fn keep_log() {
 /// Searches for the key what is logged at `trace,ureq=debug,ureq_proto=debug`.
 pub(crate) fn check_log() {
     let log = LOGGER.log.lock().unwrap();
-    assert!(log.lines().count() > FAULTS.len(), "the log tells of requests");
+    assert!(log.lines().count() > 100, "the log tells of requests");
     let leaks: Vec<_> = log.lines().filter(|line| line.contains(KEY)).collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
     assert!(log.contains(r#""location": "******""#), "it does not tell where an endpoint sends to");
