@@ -1,5 +1,6 @@
 //! Answers that try to give the judge its verdict, and a generator that obeys whatever it takes for an instruction.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
 use std::sync::OnceLock;
