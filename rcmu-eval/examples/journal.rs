@@ -1,7 +1,7 @@
-//! Looks at the journal of a run, and makes other files of it.
+//! Looks at the journal of a run or of a judge, and makes other files of it.
 //!
 //! ```text
-//! journal inspect FILE                     what the run is, how far it is, what failed
+//! journal inspect FILE                     what the run is, how far it is, what failed; or how often a judge said what
 //! journal repair FILE [TO]                 the good records of a damaged journal, of a judge's verdicts too
 //! journal without-failures FILE [TO]       all records but those without a text, so that these items are asked again
 //! journal predictions FILE TO              the replies as JSON lines, which `evaluate --predictions` reads
@@ -13,11 +13,7 @@
 
 use std::{error::Error, path::Path};
 
-use rcmu_eval::{
-    Error as EvalError,
-    journal::{self, Contents},
-    run::write_predictions,
-};
+use rcmu_eval::{Error as EvalError, journal, run::write_predictions};
 
 const USAGE: &str = "usage: journal inspect FILE | repair FILE [TO] | without-failures FILE [TO] | predictions FILE TO \
                      | merge TO PART…";
@@ -32,14 +28,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Does what the words of the command line ask for, and says what was done.
 pub(crate) fn command(words: &[&str]) -> Result<String, Box<dyn Error>> {
     match words {
-        ["inspect", file] => match journal::read(file) {
+        ["inspect", file] => match journal::inspect(file) {
             Err(error @ EvalError::JournalCorrupt { .. }) => {
                 Err(format!("{error}; `journal repair` keeps the good records").into())
             }
             other => Ok(visible(&other?.to_string())),
         },
-        ["repair", file] => match journal::read(file) {
-            Ok(Contents { torn: None, .. }) => Ok(format!("{file} has no damage; nothing was changed")),
+        ["repair", file] => match journal::inspect(file) {
+            Ok(found) if found.torn().is_none() => Ok(format!("{file} has no damage; nothing was changed")),
             _ => in_place(file, |from, to| Ok(journal::repair(from, to)?.to_string())),
         },
         ["repair", file, to] => Ok(format!("{}; the copy is {to}", journal::repair(file, to)?)),

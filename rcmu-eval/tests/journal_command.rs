@@ -14,7 +14,7 @@ use journal_command::command;
 use rcmu_eval::{
     Error, Reply,
     journal::{self, SyncPolicy},
-    judge::{Entailment, RecordedEntailment, RuleEntailment},
+    judge::{Entailment, FactVision, RecordedEntailment, RecordedVision, RuleEntailment, VisionCheck},
     run::{Replay, RunOptions, Shard, write_predictions},
 };
 use runs::{Echo, Scratch, dataset, options, run};
@@ -84,17 +84,28 @@ fn a_repair_in_place_keeps_the_damaged_journal_and_the_run_goes_on() {
     assert_eq!(fs::read(sorted).unwrap(), whole, "the run that nothing happened to");
 }
 
-#[test]
-fn verdicts_are_repaired_in_place_too() {
-    let scratch = Scratch::new("command-verdicts");
+/// A journal of five verdicts, one of which follows.
+fn journal_of_verdicts(scratch: &Scratch) -> PathBuf {
     let path = scratch.path("judge.journal");
     let judge = RecordedEntailment::open(&path, &RuleEntailment, SyncPolicy::EachRecord).unwrap();
     for age in 0..5 {
         judge.entails("age: 3", &format!("age: {age}")).unwrap();
     }
-    drop(judge);
+    path
+}
+
+#[test]
+fn verdicts_are_repaired_in_place_too() {
+    let scratch = Scratch::new("command-verdicts");
+    let path = journal_of_verdicts(&scratch);
+    let whole = fs::read(&path).unwrap();
+    assert!(said(&["repair", text(&path)]).ends_with("has no damage; nothing was changed"));
+    assert_eq!(fs::read(&path).unwrap(), whole);
+    assert!(!scratch.path("judge.journal.kept").exists());
     damage(&path);
     let damaged = fs::read(&path).unwrap();
+    let error = command(&["inspect", text(&path)]).expect_err("it is damaged").to_string();
+    assert!(error.ends_with("; `journal repair` keeps the good records"), "{error}");
 
     let found = said(&["repair", text(&path)]);
 
@@ -102,9 +113,37 @@ fn verdicts_are_repaired_in_place_too() {
     assert_eq!(fs::read(scratch.path("judge.journal.kept")).unwrap(), damaged);
     let judge = RecordedEntailment::open(&path, &RuleEntailment, SyncPolicy::EachRecord).unwrap();
     assert_eq!(judge.len(), 4);
-    drop(judge);
-    let error = command(&["inspect", text(&path)]).expect_err("it has no answers").to_string();
-    assert!(error.ends_with(" holds verdicts of a judge, not answers of a model"), "{error}");
+}
+
+#[test]
+fn inspect_tells_how_often_a_judge_said_what() {
+    let scratch = Scratch::new("command-inspect-verdicts");
+    let path = journal_of_verdicts(&scratch);
+    let name = RuleEntailment.identity();
+    let texts = format!("judge    {name}\njudged   texts\nverdicts 5, 4 contradict, 1 entail");
+    assert_eq!(said(&["inspect", text(&path)]), texts);
+
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 5]).unwrap();
+    let torn = said(&["inspect", text(&path)]);
+    assert!(torn.contains("verdicts 4, 3 contradict, 1 entail\ntorn     "), "{torn}");
+    assert!(torn.ends_with(": the next scoring cuts them when it goes on"), "{torn}");
+    assert!(said(&["repair", text(&path)]).starts_with("4 records kept"), "a torn tail is cut");
+
+    let seen = scratch.path("judge-vision.journal");
+    let judge = RecordedVision::open(&seen, &FactVision, SyncPolicy::EachRecord).unwrap();
+    let dataset = dataset(&scratch.path(""), 1);
+    for words in ["a red robot", "a blue cat"] {
+        judge.shows(&dataset.items()[0], 0, words).unwrap();
+    }
+    let found = said(&["inspect", text(&seen)]);
+    assert!(found.ends_with("\njudged   pictures\nverdicts 2, 2 nothing"), "{found}");
+    // The same question twice is damage, as it is to a scoring.
+    let bytes = fs::read(&seen).unwrap();
+    let length = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+    fs::write(&seen, [bytes.as_slice(), &bytes[24 + length..]].concat()).unwrap();
+    let error = command(&["inspect", text(&seen)]).expect_err("verdicts stand twice").to_string();
+    assert!(error.contains("a second verdict on one question"), "{error}");
 }
 
 #[test]

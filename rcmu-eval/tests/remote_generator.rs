@@ -6,9 +6,7 @@ mod endpoint;
 mod runs;
 
 use std::{
-    fs,
-    sync::atomic::Ordering,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -24,27 +22,29 @@ use rcmu_eval::{
 };
 
 use endpoint::{
-    Comes, DEADLINE, FAULTS, KEY, RETRIES, check_asked, check_log, description, endpoint, generator, logged,
+    DEADLINE, KEY, RETRIES, description,
+    faults::{Comes, Fault},
+    generator,
+    log::{check_log, keep_log},
     said, search,
 };
 use runs::Scratch;
 
 #[test]
 fn no_fault_becomes_an_answer_or_shows_the_key_or_outlasts_the_deadline() {
-    logged();
+    keep_log();
     let scratch = Scratch::new("remote-generator");
     let dataset = Dataset::new("described", "", [description()]).unwrap();
     for retries in RETRIES {
         // All faults at a time, as most of the time is waiting.
         thread::scope(|scope| {
-            for (at, (name, comes, behaviour)) in FAULTS.into_iter().enumerate() {
+            for fault in Fault::all() {
                 let (dataset, scratch) = (&dataset, &scratch);
                 scope.spawn(move || {
-                    let place = format!("{name}, {retries} retries");
-                    let (address, asked) = endpoint(behaviour);
-                    let generator = generator(&address, retries);
+                    let place = format!("{}, {retries} retries", fault.name);
+                    let generator = generator(&fault.address, retries);
                     let options = RunOptions { timeout: Some(DEADLINE), ..RunOptions::default() };
-                    let folder = scratch.path(&format!("{at}-{retries}"));
+                    let folder = scratch.path(&format!("{}-{retries}", fault.number));
                     fs::create_dir_all(&folder).unwrap();
                     let path = folder.join("run.journal");
                     let begun = Instant::now();
@@ -53,12 +53,12 @@ fn no_fault_becomes_an_answer_or_shows_the_key_or_outlasts_the_deadline() {
 
                     let took = begun.elapsed();
                     assert!(took <= DEADLINE + Duration::from_secs(1), "{place} took {took:?}");
-                    check_asked(&place, comes, asked.load(Ordering::SeqCst), retries, took);
+                    fault.check_asked(&place, retries, took);
                     let contents = journal::read(&path).unwrap();
                     let scores = Scores::of(dataset, &contents, &Judges::rules()).unwrap();
                     let report = scores.report(&ReportOptions::default()).unwrap();
                     let (reply, score) = (&contents.records[0].reply, &scores.items()[0]);
-                    if comes == Comes::Text {
+                    if fault.comes == Comes::Text {
                         // What the endpoint says is the model's answer, right or wrong.
                         assert!(
                             matches!(reply, Reply::Text { text, .. } if !text.is_empty()),

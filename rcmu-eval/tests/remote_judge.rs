@@ -18,7 +18,10 @@ use rcmu_eval::{
     ItemScore, Outcome,
     dataset::Dataset,
     journal,
-    judge::{Entailment, FactVision, GeneratorJudge, GeneratorVision, Judges},
+    judge::{
+        Entailment, FactVision, GeneratorJudge, GeneratorVision, JudgeError, Judges, RuleEntailment,
+        VisionCheck,
+    },
     metrics::BootstrapOptions,
     report::{Headline, ReportOptions, Scores},
     run::{RemoteGenerator, Run, RunOptions},
@@ -26,8 +29,11 @@ use rcmu_eval::{
 };
 
 use endpoint::{
-    DEADLINE, FAULTS, KEY, RETRIES, check_asked, check_log, description, endpoint, generator, logged, said,
-    say, search, send, verdict,
+    DEADLINE, KEY, RETRIES, description, endpoint,
+    faults::Fault,
+    generator,
+    log::{check_log, keep_log},
+    said, say, search, send, verdict,
 };
 use runs::Scratch;
 
@@ -42,7 +48,7 @@ fn judged(address: &str) -> ItemScore {
 
 #[test]
 fn a_judge_that_replies_as_asked_is_believed() {
-    let (address, asked) = endpoint(|stream, mark, _| say(stream, &verdict(mark, "entail")));
+    let (address, asked) = endpoint(|stream, question, _| say(stream, &question.verdict()));
 
     let score = judged(&address);
 
@@ -53,7 +59,7 @@ fn a_judge_that_replies_as_asked_is_believed() {
 
 #[test]
 fn a_judge_that_says_no_takes_the_score() {
-    let (address, _) = endpoint(|stream, mark, _| say(stream, &verdict(mark, "contradict")));
+    let (address, _) = endpoint(|stream, question, _| say(stream, &verdict(&question.mark, "contradict")));
 
     let score = judged(&address);
 
@@ -63,9 +69,9 @@ fn a_judge_that_says_no_takes_the_score() {
 
 #[test]
 fn a_judge_that_fails_in_passing_is_asked_again() {
-    let (address, asked) = endpoint(|stream, mark, number| match number % 2 {
+    let (address, asked) = endpoint(|stream, question, number| match number % 2 {
         0 => send(stream, "503 Busy", "retry-after: 0\r\n", ""),
-        _ => say(stream, &verdict(mark, "entail")),
+        _ => say(stream, &question.verdict()),
     });
 
     let score = judged(&address);
@@ -76,21 +82,44 @@ fn a_judge_that_fails_in_passing_is_asked_again() {
 
 #[test]
 fn a_judge_that_sees_is_shown_the_picture() {
-    let (address, _) = endpoint(|stream, mark, _| say(stream, &verdict(mark, "yes")));
+    let (address, _) = endpoint(|stream, question, _| say(stream, &question.verdict()));
     let generator = RemoteGenerator::new(Endpoint::new(address, "judge")).unwrap();
     let open = |sample: &Sample| sample.picture.open(Path::new("."));
     let vision = GeneratorVision::new(GeneratorJudge::new(&generator, 5), &open);
     let sample = description();
 
-    let shown = rcmu_eval::judge::VisionCheck::shows(&vision, &sample, 0, "a red robot");
+    let shown = vision.shows(&sample, 0, "a red robot");
 
     assert_eq!(shown.unwrap(), Some(true));
 }
 
 #[test]
-fn no_fault_becomes_a_score_or_shows_the_key_or_outlasts_the_deadline() {
-    logged();
-    let scratch = Scratch::new("remote-judge");
+fn what_kept_a_question_from_its_endpoint_is_told() {
+    // Both are words of the libraries that say so: `invalid peer certificate: UnknownIssuer`, `Connection refused`.
+    for (name, told) in
+        [("has a certificate that nobody signed", "certificate"), ("has nobody listening", "efused")]
+    {
+        let fault = Fault::all().into_iter().find(|fault| fault.name == name).unwrap();
+        let generator = generator(&fault.address, 0);
+
+        let error = GeneratorJudge::new(&generator, 5).entails("age: 41", "age: 34").unwrap_err();
+
+        assert!(matches!(error, JudgeError::Generate(_)), "{name}: {error:?}");
+        assert!(said(&error).contains(told), "{name}: {}", said(&error));
+    }
+}
+
+/// What is judged by the endpoint: texts or pictures; the rules judge the others.
+#[derive(Clone, Copy)]
+enum Judged {
+    Texts,
+    Pictures,
+}
+
+/// Scores the right answer by endpoints that fail, each with all numbers of retries.
+fn check_faults(name: &str, judged: Judged) {
+    keep_log();
+    let scratch = Scratch::new(name);
     let sample = description();
     let right = ScriptedGenerator::new([sample.answer.clone()]);
     let dataset = Dataset::new("described", "", [sample]).unwrap();
@@ -100,21 +129,25 @@ fn no_fault_becomes_a_score_or_shows_the_key_or_outlasts_the_deadline() {
     for retries in RETRIES {
         // All faults at a time, as most of the time is waiting.
         thread::scope(|scope| {
-            for (at, (name, comes, behaviour)) in FAULTS.into_iter().enumerate() {
+            for fault in Fault::all() {
                 let (dataset, contents, scratch) = (&dataset, &contents, &scratch);
                 scope.spawn(move || {
-                    let place = format!("{name}, {retries} retries");
-                    let (address, asked) = endpoint(behaviour);
-                    let generator = generator(&address, retries);
+                    let place = format!("{}, {retries} retries", fault.name);
+                    let generator = generator(&fault.address, retries);
                     let judge = GeneratorJudge::new(&generator, 5).with_timeout(DEADLINE);
-                    let judges = Judges { entailment: &judge, vision: &FactVision };
+                    let open = |sample: &Sample| sample.picture.open(Path::new("."));
+                    let vision = GeneratorVision::new(judge.clone(), &open);
+                    let judges = match judged {
+                        Judged::Texts => Judges { entailment: &judge, vision: &FactVision },
+                        Judged::Pictures => Judges { entailment: &RuleEntailment, vision: &vision },
+                    };
                     let begun = Instant::now();
 
                     let scores = Scores::of(dataset, contents, &judges).unwrap();
 
                     let took = begun.elapsed();
                     assert!(took <= DEADLINE + Duration::from_secs(1), "{place} took {took:?}");
-                    check_asked(&place, comes, asked.load(Ordering::SeqCst), retries, took);
+                    fault.check_asked(&place, retries, took);
                     let [score] = scores.items() else { panic!("{place}: one item has one score") };
                     assert_eq!(
                         (score.outcome, score.measures.len()),
@@ -124,19 +157,34 @@ fn no_fault_becomes_a_score_or_shows_the_key_or_outlasts_the_deadline() {
                     let report = scores.report(&ReportOptions::default()).unwrap();
                     assert!(matches!(report.headline(), Headline::Refused { failures: 1, .. }), "{place}");
                     assert_eq!(report.rows, [], "{place}");
-                    let folder = scratch.path(&format!("{at}-{retries}"));
+                    let folder = scratch.path(&format!("{}-{retries}", fault.number));
                     report.write(&folder).unwrap();
                     scores.compare(&scores, &BootstrapOptions::default()).unwrap().write(&folder).unwrap();
                     assert_eq!(search(&folder, &place), 6 + 4, "{place}: files of a report and a comparison");
-                    let texts = format!("{generator:?} {score:?} {report:?} {scores:?} {}", judge.identity());
+                    let names = format!("{} {}", judges.entailment.identity(), judges.vision.identity());
+                    let texts = format!("{generator:?} {score:?} {report:?} {scores:?} {names}");
                     assert!(!texts.contains(KEY), "{place}");
                     if retries == 0 {
-                        let error = judge.entails("age: 41", "age: 34").expect_err("it is no verdict");
-                        assert!(!said(&error).contains(KEY), "{place}: {}", said(&error));
+                        let verdict = match judged {
+                            Judged::Texts => judge.entails("age: 41", "age: 34").map(drop),
+                            Judged::Pictures => vision.shows(&dataset.items()[0], 0, "a red robot").map(drop),
+                        };
+                        let error = said(&verdict.expect_err("it is no verdict"));
+                        assert!(!error.contains(KEY), "{place}: {error}");
                     }
                 });
             }
         });
     }
     check_log();
+}
+
+#[test]
+fn no_fault_becomes_a_score_or_shows_the_key_or_outlasts_the_deadline() {
+    check_faults("remote-judge", Judged::Texts);
+}
+
+#[test]
+fn no_fault_becomes_something_seen_or_shows_the_key_or_outlasts_the_deadline() {
+    check_faults("remote-vision", Judged::Pictures);
 }

@@ -20,12 +20,13 @@
 //! often the run was cut, however many threads asked, and into however many shards it was split ([`merge`]).
 //!
 //! The verdicts of a judge are kept in the same way, in a file that begins with `RCMUJUDG` and has a verdict in each
-//! record ([`judge::RecordedEntailment`](crate::judge::RecordedEntailment)). [`repair`] takes either kind.
+//! record ([`judge::RecordedEntailment`](crate::judge::RecordedEntailment)). [`repair`] and [`inspect`] take either kind.
 
 mod canonical;
 mod disk;
 mod frame;
 mod in_place;
+mod inspect;
 mod key;
 mod lock;
 mod log;
@@ -43,6 +44,7 @@ mod writer;
 
 pub use canonical::{canonical, merge};
 pub use in_place::in_place;
+pub use inspect::{Inspection, VerdictCounts, inspect};
 pub use key::RecordKey;
 pub use log::SyncPolicy;
 pub use manifest::{DatasetIdentity, Difference, Manifest, Settings};

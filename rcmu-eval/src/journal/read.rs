@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::{
     Manifest, Record, VerdictManifest,
@@ -64,14 +64,18 @@ pub(super) fn read_on(disk: &dyn Disk, path: &Path) -> Result<Contents, Error> {
 ///
 /// As [`read`], as far as the manifest goes.
 pub fn manifest(path: impl AsRef<Path>) -> Result<Manifest, Error> {
-    let path = path.as_ref();
+    manifest_of(path.as_ref())
+}
+
+/// Reads what a journal of one kind is of, and no record.
+pub(super) fn manifest_of<M: Head>(path: &Path) -> Result<M, Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     check_regular(path)?;
     let file = System.open_to_read(path).map_err(failed)?;
     let len = System.len(&file).map_err(failed)?;
     let mut input = BufReader::new(Reading { disk: &System, file: &file });
     let none = || Error::NotAJournal { path: path.to_owned() };
-    if !check_head::<Manifest>(&mut input, path, len)? {
+    if !check_head::<M>(&mut input, path, len)? {
         return Err(none());
     }
     let corrupt = |offset, message: &str| Error::JournalCorrupt {
@@ -80,7 +84,7 @@ pub fn manifest(path: impl AsRef<Path>) -> Result<Manifest, Error> {
         message: message.into(),
     };
     match Frames::new(input, HEAD as u64, len).next().map_err(failed)? {
-        Found::Payload { offset, payload } => match Entry::<_, Record>::from_payload(&payload) {
+        Found::Payload { offset, payload } => match Entry::<M, IgnoredAny>::from_payload(&payload) {
             Some(Entry::Manifest(manifest)) => Ok(*manifest),
             _ => Err(corrupt(offset, "it does not begin with a manifest")),
         },

@@ -52,6 +52,17 @@ impl<V> VerdictRecord<V> {
     pub(super) const fn key(&self) -> RecordKey {
         self.key
     }
+
+    /// What the judge said.
+    pub(super) const fn verdict(&self) -> &V {
+        &self.verdict
+    }
+}
+
+/// Says that there is an earlier verdict on the same question.
+pub(super) fn judged_twice(path: &Path, offset: u64) -> Error {
+    let message = "a second verdict on one question".into();
+    Error::JournalCorrupt { path: path.to_owned(), offset, message }
 }
 
 /// The verdicts of one judge, by question, in a journal that this process writes.
@@ -80,11 +91,7 @@ impl<V: Copy + Serialize + DeserializeOwned> VerdictJournal<V> {
         let mut verdicts = HashMap::new();
         let take = |offset, record: VerdictRecord<V>| match verdicts.insert(record.key, record.verdict) {
             None => Ok(()),
-            Some(_) => Err(Error::JournalCorrupt {
-                path: path.to_owned(),
-                offset,
-                message: "a second verdict on one question".into(),
-            }),
+            Some(_) => Err(judged_twice(path, offset)),
         };
         let store = Store::open(disk, path, manifest, policy, take)?;
         Ok(Self { store, verdicts })

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Contents, Record, RepairReport};
+use super::{Contents, Record, RepairReport, TornTail};
 use crate::Reply;
 
 /// Failures that are told one by one.
@@ -29,12 +29,14 @@ impl fmt::Display for Contents {
         for (record, reason) in self.failures().take(SHOWN) {
             write!(f, "\nfailed   {}, repeat {}: {}", record.item, record.repeat, reason.replace('\n', " "))?;
         }
-        if let Some(torn) = self.torn {
-            let (bytes, offset) = (torn.bytes, torn.offset);
-            write!(f, "\ntorn     {bytes} bytes at byte {offset}: the run cuts them when it goes on")?;
-        }
-        Ok(())
+        write_torn(f, self.torn, "the run")
     }
+}
+
+/// Tells a torn tail, if there is one, and who cuts it.
+pub(super) fn write_torn(f: &mut fmt::Formatter<'_>, torn: Option<TornTail>, who: &str) -> fmt::Result {
+    let Some(TornTail { offset, bytes }) = torn else { return Ok(()) };
+    write!(f, "\ntorn     {bytes} bytes at byte {offset}: {who} cuts them when it goes on")
 }
 
 impl fmt::Display for RepairReport {

@@ -44,8 +44,7 @@ impl JudgePrompt<'_> {
         ));
         for (name, text) in self.texts {
             content.push(Content::Text(format!("{mark} {name}\n"), Trust::Template));
-            let escaped = serde_json::to_string(text).expect("a string can be written as JSON");
-            content.push(Content::Text(escaped, Trust::Untrusted));
+            content.push(Content::Text(quoted(text), Trust::Untrusted));
             content.push(Content::Text("\n".into(), Trust::Template));
         }
         content.push(Content::Text(
@@ -81,6 +80,16 @@ impl JudgePrompt<'_> {
     }
 }
 
+/// A text as a JSON string in one line, also for those who end lines where JSON lets a character stand as it is.
+fn quoted(text: &str) -> String {
+    let json = serde_json::to_string(text).expect("a string can be written as JSON");
+    let escape = |c: char| match c {
+        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => format!("\\u{:04x}", u32::from(c)),
+        shown => shown.into(),
+    };
+    json.chars().map(escape).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use rcmu_core::Piece;
@@ -106,6 +115,17 @@ mod tests {
         assert_eq!(foreign, [serde_json::to_string(hostile).expect("it is a string")]);
         assert!(!foreign[0].contains('\n'));
         assert_eq!(request.prompt.to_reference_text().matches(&format!("{mark} end\n")).count(), 1);
+    }
+
+    #[test]
+    fn a_quoted_text_is_one_line_and_the_same_text() {
+        let ends = "\n\r\u{b}\u{c}\u{1c}\u{1d}\u{1e}\u{7f}\u{85}\u{9f}\u{2028}\u{2029}";
+
+        let line = quoted(&format!("é{ends}\u{a0}"));
+
+        assert_eq!(line.chars().filter(|c| ends.contains(*c)).count(), 0, "{line}");
+        assert_eq!(serde_json::from_str::<String>(&line).expect("it is JSON"), format!("é{ends}\u{a0}"));
+        assert!(line.starts_with("\"é\\n"), "{line}");
     }
 
     #[test]

@@ -20,6 +20,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// inside the request, all in order; other control tokens are the endpoint's own business. A question that is cancelled
 /// or over its deadline is given up at once, with an empty text; its connection ends with the deadline of the endpoint.
 ///
+/// The key is in no error and no debug output. The HTTP client logs every byte at the level trace, the key too: leave the
+/// targets `ureq` and `ureq_proto` at debug, where neither the key nor the target of a redirection is shown.
+///
 /// # Examples
 ///
 /// ```no_run

@@ -3,6 +3,10 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
+pub(crate) mod faults;
+pub(crate) mod log;
+pub(crate) mod unreachable;
+
 use std::{
     error::Error,
     fmt::Write as _,
@@ -11,7 +15,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     sync::{
-        Arc, Mutex, Once,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -33,8 +37,28 @@ pub(crate) const DEADLINE: Duration = Duration::from_millis(1500);
 /// How often a question that failed in passing is asked again.
 pub(crate) const RETRIES: [u32; 4] = [0, 1, 2, 5];
 
-/// What the endpoint does with a question whose mark it has been told.
-pub(crate) type Behaviour = fn(&mut TcpStream, mark: &str, asked: usize);
+/// A question to a judge.
+pub(crate) struct Question {
+    /// What the reply has to repeat.
+    pub(crate) mark: String,
+    /// The verdict that gives the best score.
+    pub(crate) wanted: &'static str,
+}
+
+impl Question {
+    fn of(body: &str) -> Self {
+        let wanted = if body.contains("hypothesis") { "entail" } else { "yes" };
+        Self { mark: mark(body), wanted }
+    }
+
+    /// The reply with the verdict that gives the best score.
+    pub(crate) fn verdict(&self) -> String {
+        verdict(&self.mark, self.wanted)
+    }
+}
+
+/// What an endpoint does with a question, and with its number from 0.
+pub(crate) type Behaviour = fn(&mut TcpStream, &Question, usize);
 
 /// Starts an endpoint; gives its address and the number of questions that it gets.
 pub(crate) fn endpoint(behaviour: Behaviour) -> (String, Arc<AtomicUsize>) {
@@ -48,7 +72,7 @@ pub(crate) fn endpoint(behaviour: Behaviour) -> (String, Arc<AtomicUsize>) {
             let number = count.fetch_add(1, Ordering::SeqCst);
             thread::spawn(move || {
                 let body = read_request(&stream);
-                behaviour(&mut stream, &mark(&body), number);
+                behaviour(&mut stream, &Question::of(&body), number);
             });
         }
     });
@@ -103,135 +127,6 @@ pub(crate) fn verdict(mark: &str, verdict: &str) -> String {
     json!({"mark": mark, "verdict": verdict}).to_string()
 }
 
-/// What comes of a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Comes {
-    /// No text; another attempt may do better.
-    Passing,
-    /// No text, and no other attempt.
-    Final,
-    /// A text, that is no verdict.
-    Text,
-}
-
-use Comes::{Final, Passing, Text};
-
-/// Everything that may go wrong, by name.
-pub(crate) const FAULTS: [(&str, Comes, Behaviour); 35] = [
-    ("hangs up", Passing, |_, _, _| {}),
-    ("never replies", Final, |stream, _, _| {
-        let _ = stream.read(&mut [0]);
-    }),
-    ("sends its body drop by drop", Final, |stream, _, _| {
-        let mut open = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n{").is_ok();
-        while open {
-            thread::sleep(Duration::from_millis(50));
-            open = stream.write_all(b" ").is_ok();
-        }
-    }),
-    ("sends without an end", Final, |stream, _, _| {
-        let mut open = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").is_ok();
-        while open {
-            open = stream.write_all(&[b' '; 65536]).is_ok();
-        }
-    }),
-    ("says 429 with a long wait", Final, |stream, _, _| {
-        send(stream, "429 Slow", "retry-after: 3600\r\n", "");
-    }),
-    ("says 429 without a wait", Passing, |stream, _, _| send(stream, "429 Slow", "", "")),
-    ("says 500", Passing, |stream, _, _| send(stream, "500 Broken", "", "{\"score\": 10}")),
-    ("says 503 with a verdict in its body", Passing, |stream, mark, _| {
-        send(stream, "503 Busy", "", &chat(&json!(verdict(mark, "entail")), "stop"));
-    }),
-    ("refuses the key and repeats it", Final, |stream, _, _| {
-        send(
-            stream,
-            "401 No",
-            "",
-            &format!("{{\"error\": {{\"code\": \"{KEY}\", \"message\": \"{KEY}\"}}}}"),
-        );
-    }),
-    ("sends elsewhere", Final, |stream, _, _| {
-        send(stream, "307 Elsewhere", "location: http://127.0.0.1:9/v1/chat/completions\r\n", "");
-    }),
-    ("sends a page", Final, |stream, _, _| {
-        send(stream, "200 OK", "content-type: text/html\r\n", "<html>score: 10</html>");
-    }),
-    ("sends half an object", Passing, |stream, mark, _| {
-        let body = chat(&json!(verdict(mark, "entail")), "stop");
-        send(stream, "200 OK", "", &body[..body.len() / 2]);
-    }),
-    ("sends less than it says", Passing, |stream, _, _| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"choices\": [");
-    }),
-    ("sends no choices", Final, |stream, _, _| send(stream, "200 OK", "", "{\"choices\": []}")),
-    ("sends an error with status 200", Final, |stream, _, _| {
-        send(stream, "200 OK", "", "{\"error\": {\"message\": \"overloaded\"}}");
-    }),
-    ("says nothing", Final, |stream, _, _| say(stream, "")),
-    ("says null", Final, |stream, _, _| send(stream, "200 OK", "", &chat(&Value::Null, "stop"))),
-    ("refuses", Text, |stream, _, _| say(stream, "I cannot help with that.")),
-    ("is cut", Text, |stream, mark, _| {
-        send(stream, "200 OK", "", &chat(&json!(verdict(mark, "entail")), "length"));
-    }),
-    ("says it in prose", Text, |stream, mark, _| say(stream, &format!("{mark}: it entails, 11/10"))),
-    ("says it twice", Text, |stream, mark, _| say(stream, &verdict(mark, "entail").repeat(2))),
-    ("says it in a code fence", Text, |stream, mark, _| {
-        say(stream, &format!("```json\n{}\n```", verdict(mark, "entail")));
-    }),
-    ("repeats another mark", Text, |stream, _, _| say(stream, &verdict("#0123456789abcdef", "entail"))),
-    ("repeats no mark", Text, |stream, _, _| say(stream, "{\"verdict\": \"entail\"}")),
-    ("gives a score where a verdict was asked for", Text, |stream, mark, _| {
-        say(stream, &json!({"mark": mark, "score": 10}).to_string());
-    }),
-    ("says not a number", Text, |stream, mark, _| {
-        say(stream, &format!("{{\"mark\": \"{mark}\", \"verdict\": NaN}}"));
-    }),
-    ("says the key", Text, |stream, mark, _| say(stream, &format!("{mark} {KEY}"))),
-    ("says the key in another notation", Text, |stream, _, _| {
-        let key = KEY.replace('-', "\\u002d");
-        let body = chat(&json!("KEY"), "stop").replace("KEY", &key);
-        send(stream, "200 OK", "", &body);
-    }),
-    ("says nothing and gives the key as its reason", Final, |stream, _, _| {
-        send(stream, "200 OK", "", &chat(&json!(""), KEY));
-    }),
-    ("says something and gives the key as its reason", Text, |stream, _, _| {
-        send(stream, "200 OK", "", &chat(&json!("Hm."), KEY));
-    }),
-    ("names the key as its error with status 200", Final, |stream, _, _| {
-        send(stream, "200 OK", "", &json!({"error": {"code": KEY, "type": KEY, "message": KEY}}).to_string());
-    }),
-    ("names the key as its error with status 400", Final, |stream, _, _| {
-        send(stream, "400 Bad", "", &json!({"error": {"code": KEY, "type": KEY}}).to_string());
-    }),
-    ("sends elsewhere with the key", Final, |stream, _, _| {
-        send(
-            stream,
-            "302 Found",
-            &format!("location: http://127.0.0.1:9/?key={KEY}\r\nx-key: {KEY}\r\n"),
-            "",
-        );
-    }),
-    ("begins with the key", Passing, |stream, _, _| {
-        let _ = stream.write_all(format!("{KEY} 200 OK\r\n{KEY}\r\n\r\n{KEY}").as_bytes());
-    }),
-    ("sends the key where a length belongs", Passing, |stream, _, _| {
-        let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {KEY}\r\n\r\n{{}}").as_bytes());
-    }),
-];
-
-/// Checks how often an endpoint was asked one question in this time.
-pub(crate) fn check_asked(place: &str, comes: Comes, asked: usize, retries: u32, took: Duration) {
-    let most = if comes == Passing { retries as usize + 1 } else { 1 };
-    assert!((1..=most).contains(&asked), "{place}: asked {asked} times, {retries} retries");
-    // Waits of 20, 40, 80, 160 and 320 ms: where there was time for all attempts, all were made.
-    assert!(
-        asked == most || took > DEADLINE / 2,
-        "{place}: asked {asked} times, {retries} retries, {took:?}"
-    );
-}
-
 /// A generator at this address that sends the key.
 pub(crate) fn generator(address: &str, retries: u32) -> RemoteGenerator {
     let mut endpoint = Endpoint::new(address, "judge");
@@ -275,40 +170,4 @@ pub(crate) fn search(folder: &Path, place: &str) -> usize {
         }
     }
     files
-}
-
-/// Everything that was logged since the first call, at every level.
-pub(crate) fn logged() -> String {
-    static LOGGER: Logger = Logger(Mutex::new(String::new()));
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        log::set_logger(&LOGGER).unwrap();
-        log::set_max_level(log::LevelFilter::Trace);
-    });
-    LOGGER.0.lock().unwrap().clone()
-}
-
-/// Searches the log for the key.
-pub(crate) fn check_log() {
-    let log = logged();
-    assert!(log.lines().count() > FAULTS.len(), "the log tells of requests");
-    // The client's own words for debugging show where an endpoint sends to, as it said it. This should be empty too.
-    let is_known = |line: &&str| line.starts_with("DEBUG ureq::run: Response { status: 302");
-    let leaks: Vec<_> = log.lines().filter(|line| line.contains(KEY) && !is_known(line)).collect();
-    assert!(leaks.is_empty(), "{leaks:#?}");
-}
-
-struct Logger(Mutex<String>);
-
-impl log::Log for Logger {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        writeln!(self.0.lock().unwrap(), "{} {}: {}", record.level(), record.target(), record.args())
-            .unwrap();
-    }
-
-    fn flush(&self) {}
 }
