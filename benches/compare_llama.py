@@ -55,7 +55,9 @@ def llama(args, weights, tokens):
 def transformers(args):
     text, _ = run([sys.executable, str(ROOT / "benches/compare_transformers.py"), "--model", args.model, "--threads",
                 str(args.threads)])
-    return json.loads(text.strip().splitlines()[-1])
+    found = json.loads(text.strip().splitlines()[-1])
+    return {"vision, s": found["vision_s"], "prefill, tokens/s": found["prefill_tokens_per_s"],
+            "decoding, tokens/s": found["tokens_per_s"]}
 
 
 def main():
@@ -77,16 +79,18 @@ def main():
                 found.setdefault(weights, {}).setdefault(who, []).append(result)
                 print(json.dumps({"weights": weights, "who": who} | result), file=sys.stderr)
         if args.transformers:
-            print(json.dumps(transformers(args)))
+            result = transformers(args)
+            print(json.dumps({"weights": "f32", "who": "transformers"} | result), file=sys.stderr)
+            for both in found.values():
+                both.setdefault("transformers", []).append(result)
     for weights, both in found.items():
         for what in ("vision, s", "prefill, tokens/s", "decoding, tokens/s"):
             values = {who: [result[what] for result in results if result[what]] for who, results in both.items()}
-            if not all(values.values()):
-                continue
-            a, b = (statistics.median(values[who]) for who in ("rcmu", "llama.cpp"))
-            ratio = b / a if what.startswith("vision") else a / b
-            ranges = [f"{statistics.median(v):.1f} ({min(v):.1f} to {max(v):.1f})" for v in values.values()]
-            print(f"{weights} {what}: rcmu {ranges[0]}, llama.cpp {ranges[1]}, ratio {ratio:.2f}")
+            shown = {who: f"{statistics.median(v):.1f} ({min(v):.1f} to {max(v):.1f})" for who, v in values.items() if v}
+            print(f"{weights} {what}: {', '.join(f'{who} {text}' for who, text in shown.items())}")
+            for who in shown.keys() - {"rcmu"}:
+                mine, other = statistics.median(values["rcmu"]), statistics.median(values[who])
+                print(f"    ratio to {who} {other / mine if what.startswith('vision') else mine / other:.2f}")
         share = statistics.median(result["share"] for result in both["rcmu"])
         print(f"{weights} share of the read bandwidth: {share:.2f}")
 

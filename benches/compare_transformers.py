@@ -3,8 +3,8 @@
 
     compare_transformers.py --model DIR [--dtype f32|bf16] [--new 16] [--threads 2]
 
-Needs torch, torchvision, transformers and pillow. Prints seconds to the first token (pixels to logits), tokens per
-second after it, and the peak resident memory.
+Needs torch, torchvision, transformers and pillow. Prints seconds to the first token (pixels to logits), those of the
+vision tower among them, tokens per second of the prompt and after it, and the peak resident memory.
 """
 import argparse
 import json
@@ -62,6 +62,9 @@ def main():
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     image = Image.open(ASSETS / "scene.png").convert("RGB")
 
+    tower = []
+    model.model.visual.register_forward_pre_hook(lambda *_: tower.append(time.perf_counter()))
+    model.model.visual.register_forward_hook(lambda *_: tower.append(time.perf_counter()))
     started = time.perf_counter()
     pixels = Qwen2VLImageProcessor(size={"shortest_edge": 3136, "longest_edge": 12845056})(
         images=[image], return_tensors="pt")
@@ -77,7 +80,8 @@ def main():
     first, last = stamps.times[1], stamps.times[-1]
     print(json.dumps({
         "dtype": args.dtype, "prompt_tokens": ids.shape[1], "load_s": round(loaded, 2),
-        "first_token_s": round(first - started, 2),
+        "first_token_s": round(first - started, 2), "vision_s": round(tower[1] - tower[0], 2),
+        "prefill_tokens_per_s": round(ids.shape[1] / (first - tower[1]), 2),
         "tokens_per_s": round((len(stamps.times) - 2) / (last - first), 2),
         "peak_rss_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)}))
 
