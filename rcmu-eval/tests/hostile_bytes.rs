@@ -328,6 +328,15 @@ proptest! {
     }
 
     #[test]
+    fn an_object_of_any_fields_says_what_it_says(fields in vec(proptest::sample::select(vec![
+        r#""mark": "MARK""#, r#""mark": "MARK""#, r#""mark": "MARK""#, r#""mark": "other""#,
+        r#""verdict": "entail""#, r#""verdict": "neutral""#, r#""verdict": "yes""#,
+        r#""score": 4"#, r#""score": 11"#, r#""why": "it is so""#,
+    ]), 1..5)) {
+        check_reply(&format!("{{{}}}", fields.join(", ")))?;
+    }
+
+    #[test]
     fn damaged_predictions_and_reports_are_refused_or_read(damages in vec(damage(), 0..4)) {
         let scratch = scratch();
         let path = scratch.path("answers.jsonl");
