@@ -26,6 +26,7 @@ mod canonical;
 mod disk;
 mod frame;
 mod in_place;
+mod index;
 mod key;
 mod lock;
 mod log;
@@ -43,6 +44,7 @@ mod writer;
 
 pub use canonical::{canonical, merge};
 pub use in_place::in_place;
+pub(crate) use index::Index;
 pub use key::RecordKey;
 pub use log::SyncPolicy;
 pub use manifest::{DatasetIdentity, Difference, Manifest, Settings};
