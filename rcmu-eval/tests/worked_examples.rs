@@ -240,6 +240,7 @@ fn descriptions() -> Vec<Worked> {
         region(&[("owner", "Lily"), ("job", "teacher")], RED_ROBOT),
         region(&[("owner", "Tom"), ("job", "nurse")], BLUE_CAT),
     ];
+    let known = known(&covered);
     let covered = of(covered, "A red robot owned by Lily [1].");
     let claimed = vec![
         region(&[("owner", "Lily"), ("city", "Rome"), ("age", "41"), ("job", "teacher")], RED_ROBOT),
@@ -248,11 +249,13 @@ fn descriptions() -> Vec<Worked> {
     let claimed = of(claimed, "A red robot owned by Lily of Rome, aged 41, a nurse with a parrot [1].");
     let shown = vec![region(&[("owner", "Lily")], RED_ROBOT), region(&[("owner", "Tom")], BLUE_CAT)];
     let shown = of(shown, "A red robot of Lily [1], and a red figurine of Tom [2].");
-    vec![
+    let mut worked = vec![
         // One of two red robots, and the blue cat: (1 + 1) / 3.
         (names::OBJECTS_NAMED, value(&named, "objects_named"), 2.0 / 3.0),
         // Objects 1 / 2, facts (1 / 2 + 0 / 2) / 2 = 0.25; (0.5 + 0.25) / 2.
         (names::RCID_COVERAGE, value(&covered, "rcid_coverage"), 0.375),
+        (names::RCID_OBJECTS, value(&covered, "rcid_objects"), 0.5),
+        (names::RCID_FACTS, value(&covered, "rcid_facts"), 0.25),
         // Accuracy 1 / 1 and consistency (3 / 3) / 1: 3 / (2.666667 + 1 + 1).
         (names::RCID_SCORE, value(&covered, "rcid_score"), 9.0 / 14.0),
         // Lily, Rome and 41 of Lily, Rome, 41, nurse, parrot.
@@ -268,6 +271,44 @@ fn descriptions() -> Vec<Worked> {
         (names::RCID_PERMUTED, value(&shown, "rcid_permuted"), 1.0 / 2.0),
         // 2 / 3 - 1 / 2.
         (names::BIND_GAP, value(&shown, "bind_gap"), 1.0 / 6.0),
+    ];
+    worked.extend(known);
+    worked
+}
+
+/// Of how many of four descriptions each part of `RCIDScore` is known; two figurines with owner, job and look.
+fn known(regions: &[SampleRegion]) -> Vec<Worked> {
+    let bare: Vec<_> = regions.iter().map(|own| SampleRegion { facts: [].into(), ..own.clone() }).collect();
+    let of = |id, regions: &[SampleRegion], reply: &str| {
+        (sample(id, Kind::Description, regions.to_vec()), said(reply))
+    };
+    let rows = rows(&[
+        of("a", regions, "A red robot owned by Lily [1]."),
+        of("b", regions, "Someone owned by Lily [1]."),
+        of("c", &bare, "A red robot [1]."),
+        of("d", regions, "A figurine owned by Lily [1]."),
+    ]);
+    let row = |measure: &str| rows.iter().find(|row| row.measure == measure && row.slice == "all").unwrap();
+    let share = |measure, known: usize| -> Worked {
+        assert_eq!(row(measure).count, 4, "{measure}: N is all descriptions");
+        (measure, row(measure).value, known as f64 / 4.0)
+    };
+    let of = |measure, part: &str, known| {
+        assert_eq!(row(part).count, known, "{part}: what is not known is no zero");
+        share(measure, known)
+    };
+    assert_eq!(row("rcid_objects").count, 4);
+    vec![
+        // The third has no fact to tell.
+        of(names::RCID_FACTS_KNOWN, "rcid_facts", 3),
+        // `Someone` is nothing that can be seen.
+        of(names::RCID_CONSISTENCY_KNOWN, "rcid_consistency", 3),
+        of(names::RCID_PERMUTED_KNOWN, "rcid_permuted", 3),
+        of(names::RCID_SCORE_KNOWN, "rcid_score", 3),
+        share(names::RCID_CLASS_KNOWN, 3),
+        // `A figurine` fits both, and has neither colour nor shape.
+        share(names::RCID_BOX_KNOWN, 2),
+        share(names::RCID_VISION_KNOWN, 2),
     ]
 }
 

@@ -1,13 +1,14 @@
 //! What is asked: items with their pictures, from files or from the figurine world.
 //!
 //! ```text
-//! rcmu_data::formats ─┐
+//! rcmu_data::formats ─┬──────────────────► DatasetFile: read item by item (name, hash)
 //! rcp_bench           ├─► Vec<Sample> ─► Dataset (name, folder, hash)
 //! figurine_bench ─────┘
 //! ```
 
 mod bench_files;
 mod figurine_bench;
+mod file;
 mod insufficient;
 pub(crate) mod lines;
 mod open;
@@ -26,6 +27,7 @@ use crate::{Error, journal::DatasetIdentity, scorers::Rotation};
 
 pub use bench_files::{BenchDigests, BenchFault, BenchFiles};
 pub use figurine_bench::{figurine_bench, figurine_scenes};
+pub use file::DatasetFile;
 pub use insufficient::{insufficient_option, is_insufficient};
 pub use open::{Format, Opened};
 pub use rcp_bench::{Group, RcpBench, RcpItem, RcpQuestion};
@@ -49,7 +51,6 @@ impl Dataset {
     /// # Errors
     ///
     /// [`Error::Item`] naming the first item that is at fault or whose id was used before.
-    #[expect(clippy::missing_panics_doc, reason = "plain data with text keys can always be written")]
     pub fn new(
         name: impl Into<String>,
         folder: impl Into<PathBuf>,
@@ -59,18 +60,11 @@ impl Dataset {
         let mut places: HashMap<&str, usize> = HashMap::new();
         let mut hash = Sha256::new();
         for (place, item) in items.iter().enumerate() {
-            let fault = |error: rcmu_data::Error| Error::Item {
-                item: item.id.clone(),
-                source: Box::new(error.into()),
-            };
-            item.check().map_err(fault)?;
+            check_and_hash(item, &mut hash)?;
             if let Some(first) = places.insert(&item.id, place) {
                 let message = format!("of item {} is that of item {} too", place + 1, first + 1);
-                return Err(fault(rcmu_data::Error::Field { field: "id".into(), message }));
+                return Err(fault(item, rcmu_data::Error::Field { field: "id".into(), message }));
             }
-            let text = serde_json::to_vec(&**item).expect("a sample has text keys only");
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
         }
         let hash = crate::hex::hex(&hash.finalize());
         Ok(Self { name: name.into(), items, folder: folder.into(), hash })
@@ -119,9 +113,7 @@ impl Dataset {
     /// As [`Dataset::new`].
     pub fn rotated(&self) -> Result<Self, Error> {
         let items = self.items.iter().flat_map(|item| {
-            let count = item.options.len();
-            let rotations = (0..count).filter_map(|by| Rotation::new(by, count)?.apply_to(item));
-            let rotated: Vec<_> = rotations.map(Arc::new).collect();
+            let rotated: Vec<_> = rotations(item).into_iter().map(Arc::new).collect();
             if rotated.is_empty() { vec![Arc::clone(item)] } else { rotated }
         });
         Self::new(format!("{}-rotated", self.name), self.folder.clone(), items)
@@ -152,6 +144,37 @@ impl Dataset {
     pub fn identity(&self) -> DatasetIdentity {
         DatasetIdentity { name: self.name.clone(), hash: self.hash.clone(), items: self.items.len() as u64 }
     }
+}
+
+/// The item once for each rotation of its options; none where there is nothing to rotate.
+fn rotations(item: &Sample) -> Vec<Sample> {
+    let count = item.options.len();
+    (0..count).filter_map(|by| Rotation::new(by, count)?.apply_to(item)).collect()
+}
+
+/// Checks an item, and adds it to the hash of its dataset.
+fn check_and_hash(item: &Sample, hash: &mut Sha256) -> Result<(), Error> {
+    item.check().map_err(|error| fault(item, error))?;
+    let text = serde_json::to_vec(item).expect("a sample has text keys only");
+    hash.update((text.len() as u64).to_le_bytes());
+    hash.update(text);
+    Ok(())
+}
+
+fn fault(item: &Sample, error: rcmu_data::Error) -> Error {
+    Error::Item { item: item.id.clone(), source: Box::new(error.into()) }
+}
+
+/// Says that answers are about another dataset than was given.
+pub(crate) fn other_dataset(recorded: &DatasetIdentity, wanted: &DatasetIdentity) -> Error {
+    let words = |identity: &DatasetIdentity| format!("{} ({})", identity.name, identity.hash);
+    Error::OtherDataset { recorded: words(recorded), wanted: words(wanted) }
+}
+
+/// A short key of an id, so that the ids of millions of items fit into memory.
+pub(crate) fn short_key(id: &str) -> [u8; 16] {
+    let digest = Sha256::digest(id.as_bytes());
+    *digest.first_chunk().expect("a digest has 32 bytes")
 }
 
 /// The name and the folder of a dataset's file.

@@ -1,11 +1,9 @@
-use std::collections::BTreeMap;
-
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
 };
 
-use crate::{Interval, IntervalMethod, metrics::ordered_sum};
+use crate::{Interval, IntervalMethod};
 
 /// How a bootstrap draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,17 +96,12 @@ fn quantile(ascending: &[f64], share: f64) -> Option<f64> {
     Some(ascending[below] + (ascending[above] - ascending[below]) * (place - below as f64))
 }
 
-/// Sum and number of the values of each cluster, in the order of the clusters' names.
-pub(super) fn cluster_sums<'a>(values: impl IntoIterator<Item = (&'a str, f64)>) -> Vec<(f64, f64)> {
-    let mut clusters: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for (cluster, value) in values {
-        clusters.entry(cluster).or_default().push(value);
-    }
-    let sums = clusters.into_values().map(|values| {
-        let count = values.len() as f64;
-        (ordered_sum(values), count)
-    });
-    sums.collect()
+/// Sum and number of the values of each cluster, in the order of the clusters' names; values are added in ascending order.
+pub(super) fn cluster_sums<K: Ord>(values: impl IntoIterator<Item = (K, f64)>) -> Vec<(f64, f64)> {
+    let mut values: Vec<_> = values.into_iter().collect();
+    values.sort_unstable_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
+    let clusters = values.chunk_by(|one, other| one.0 == other.0);
+    clusters.map(|own| (own.iter().map(|(_, value)| *value).sum(), own.len() as f64)).collect()
 }
 
 /// A 95 % interval of a mean whose items come in clusters, such as the questions about one picture.
@@ -135,7 +128,11 @@ pub(super) fn cluster_sums<'a>(values: impl IntoIterator<Item = (&'a str, f64)>)
 /// Theirs: A. C. Davison and D. V. Hinkley, Bootstrap Methods and their Application (1997), section 3.8. Pictures as
 /// clusters are ours.
 pub fn cluster_bootstrap(values: &[(&str, f64)], options: &BootstrapOptions) -> Option<Interval> {
-    let clusters = cluster_sums(values.iter().copied());
+    bootstrap_sums(&cluster_sums(values.iter().copied()), options)
+}
+
+/// As [`cluster_bootstrap`], of the sum and number of the values of each cluster.
+pub(super) fn bootstrap_sums(clusters: &[(f64, f64)], options: &BootstrapOptions) -> Option<Interval> {
     bootstrap(clusters.len(), options, |drawn| {
         let (mut sum, mut count) = (0.0, 0.0);
         for &at in drawn {

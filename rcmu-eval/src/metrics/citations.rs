@@ -72,7 +72,7 @@ impl CitationCounts {
         }
     }
 
-    fn add(self, other: Self) -> Self {
+    pub(crate) fn add(self, other: Self) -> Self {
         Self {
             hits: self.hits + other.hits,
             cited: self.cited + other.cited,
@@ -192,18 +192,26 @@ pub struct CitedItem {
 ///
 /// Theirs: [`CitationAverages::micro_average`] and [`bootstrap`]. Ours: pictures as clusters, and the bounds.
 pub fn citation_rows(items: &[CitedItem], failed: usize, options: &BootstrapOptions) -> Vec<SummaryRow> {
-    let counts: Vec<_> = items.iter().map(|item| item.counts).collect();
-    let Some(micro) = CitationAverages::micro_average(&counts) else { return Vec::new() };
     let mut clusters: BTreeMap<&str, CitationCounts> = BTreeMap::new();
     for item in items {
         let sum = clusters.entry(&item.cluster).or_default();
         *sum = sum.add(item.counts);
     }
-    let clusters: Vec<_> = clusters.into_values().collect();
+    citation_sum_rows(items.len(), &clusters.into_values().collect::<Vec<_>>(), failed, options)
+}
+
+/// As [`citation_rows`], of so many answers and the sums of each picture.
+pub(crate) fn citation_sum_rows(
+    count: usize,
+    clusters: &[CitationCounts],
+    failed: usize,
+    options: &BootstrapOptions,
+) -> Vec<SummaryRow> {
+    let Some(micro) = CitationAverages::micro_average(clusters) else { return Vec::new() };
     let row = |measure: &str, value: f64, of: fn(CitationCounts) -> f64| SummaryRow {
         measure: measure.to_owned(),
         slice: "all".to_owned(),
-        count: items.len(),
+        count,
         value,
         interval: bootstrap(clusters.len(), options, |drawn| {
             let drawn = drawn.iter().map(|&at| clusters[at as usize]);

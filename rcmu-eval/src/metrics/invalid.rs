@@ -35,7 +35,7 @@ impl InvalidCitations {
         (self.cited > 0).then(|| self.invalid as f64 / self.cited as f64)
     }
 
-    fn add(self, other: Self) -> Self {
+    pub(crate) fn add(self, other: Self) -> Self {
         Self { invalid: self.invalid + other.invalid, cited: self.cited + other.cited }
     }
 }
@@ -73,7 +73,16 @@ pub fn invalid_citation_row(
         let sum = clusters.entry(cluster).or_default();
         *sum = sum.add(*counts);
     }
-    let clusters: Vec<_> = clusters.into_values().collect();
+    invalid_sum_row(citing.len(), &clusters.into_values().collect::<Vec<_>>(), failed, options)
+}
+
+/// As [`invalid_citation_row`], of so many answers that cite and the sums of each picture with one.
+pub(crate) fn invalid_sum_row(
+    count: usize,
+    clusters: &[InvalidCitations],
+    failed: usize,
+    options: &BootstrapOptions,
+) -> Option<SummaryRow> {
     let sum = |counts: &mut dyn Iterator<Item = InvalidCitations>| {
         counts.fold(InvalidCitations::default(), InvalidCitations::add)
     };
@@ -81,7 +90,7 @@ pub fn invalid_citation_row(
     Some(SummaryRow {
         measure: names::CITATION_INVALID_MICRO.to_owned(),
         slice: "all".to_owned(),
-        count: citing.len(),
+        count,
         value,
         interval: bootstrap(clusters.len(), options, |drawn| {
             let drawn = sum(&mut drawn.iter().map(|&at| clusters[at as usize]));

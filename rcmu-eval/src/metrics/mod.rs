@@ -26,9 +26,11 @@ mod wilson;
 
 pub use binary::Confusion;
 pub use bootstrap::{BootstrapOptions, bootstrap, cluster_bootstrap};
+pub(crate) use citations::citation_sum_rows;
 pub use citations::{CitationAverages, CitationCounts, CitedItem, citation_rows};
 pub(crate) use compare::{CitedAnswer, Side, compare_row};
 pub use compare::{Comparison, compare};
+pub(crate) use invalid::invalid_sum_row;
 pub use invalid::{InvalidCitations, invalid_citation_row};
 pub use iou::{BoxMatch, match_boxes};
 pub use mcnemar::{McNemar, mcnemar};

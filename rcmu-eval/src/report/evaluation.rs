@@ -12,8 +12,8 @@ use rcmu_prompt::{Targets, parse};
 
 use crate::{
     Error, ItemScore, Reply, SummaryRow,
-    dataset::Dataset,
-    journal::{Contents, DatasetIdentity, Manifest},
+    dataset::{Dataset, other_dataset},
+    journal::{Contents, DatasetIdentity, Manifest, Record},
     judge::Judges,
     metrics::{
         BootstrapOptions, CitationCounts, CitedAnswer, CitedItem, InvalidCitations, citation_rows,
@@ -102,19 +102,18 @@ impl<'a> Scores<'a> {
         options: &ScoreOptions<'_>,
     ) -> Result<Self, Error> {
         let manifest = &contents.manifest;
-        check_dataset(dataset, manifest)?;
-        let mut replies: BTreeMap<(u64, u32), &'a Reply> = BTreeMap::new();
-        for record in &contents.records {
-            replies.insert((record.place, record.repeat), &record.reply);
-        }
+        check_dataset(&dataset.identity(), manifest)?;
+        let records = contents.records.iter().map(|record| ((record.place, record.repeat), record));
+        let records: BTreeMap<_, &'a Record> = records.collect();
         let mut entries = Vec::new();
         for (place, sample) in (0..).zip(dataset.items()) {
             if !manifest.shard.contains(place) {
                 continue;
             }
             for repeat in 0..manifest.repeats {
-                let reply =
-                    replies.get(&(place, repeat)).map_or_else(not_asked, |reply| Cow::Borrowed(*reply));
+                // An answer to another item is none to this one, wherever it stands.
+                let record = records.get(&(place, repeat)).filter(|record| record.item == sample.id);
+                let reply = record.map_or_else(not_asked, |record| Cow::Borrowed(&record.reply));
                 entries.push(Entry { sample, repeat, reply });
             }
         }
@@ -310,9 +309,8 @@ pub(super) fn judges_words(judges: &Judges) -> String {
 }
 
 /// Refuses a journal of another dataset.
-pub(super) fn check_dataset(dataset: &Dataset, manifest: &Manifest) -> Result<(), Error> {
-    let expected = dataset.identity();
-    if manifest.dataset == expected { Ok(()) } else { Err(other_dataset(&manifest.dataset, &expected)) }
+pub(super) fn check_dataset(expected: &DatasetIdentity, manifest: &Manifest) -> Result<(), Error> {
+    if manifest.dataset == *expected { Ok(()) } else { Err(other_dataset(&manifest.dataset, expected)) }
 }
 
 /// The score of one answer to an item.
@@ -331,11 +329,6 @@ pub(super) fn score_answer(
         score.item = format!("{}#{}", score.item, repeat + 1);
     }
     score
-}
-
-fn other_dataset(recorded: &DatasetIdentity, wanted: &DatasetIdentity) -> Error {
-    let words = |identity: &DatasetIdentity| format!("{} ({})", identity.name, identity.hash);
-    Error::OtherDataset { recorded: words(recorded), wanted: words(wanted) }
 }
 
 pub(super) fn not_asked<'a>() -> Cow<'a, Reply> {

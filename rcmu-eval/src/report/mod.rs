@@ -1,7 +1,7 @@
 //! What an evaluation found, written for people, spreadsheets and build servers.
 //!
 //! ```text
-//! journal ─► totals ──► Report without items, in little memory
+//! journal ─► totals, totals_from_file ──► Report without items, in little memory
 //! journal ─► Scores ─┬─► Report (below)
 //!                    └─► ComparisonReport, with the Scores of a second run
 //!
@@ -57,7 +57,7 @@ pub use headline::Headline;
 pub use json::{COMPARISON_VERSION, REPORT_VERSION};
 pub use scoring::ScoreOptions;
 pub use text::visible;
-pub use totals::totals;
+pub use totals::{FileTotals, totals, totals_from_file};
 pub use verdict::Verdict;
 
 /// How many items of each kind had each outcome.

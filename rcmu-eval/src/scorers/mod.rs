@@ -35,6 +35,6 @@ pub use description::objects_named;
 pub use item::{cluster_of, score_item, score_reply};
 pub use open_answer::{OpenScore, score_open};
 pub use rcid::{Checks, RcidScore, rcid_score};
-pub(crate) use rotation::is_rotated;
+pub(crate) use rotation::{RotatedQuestion, question_of};
 pub use rotation::{Rotation, rotated_questions, rotation_accuracy};
 pub use squad::{exact_match, normalise, token_f1};

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use rcmu_data::Sample;
+use rcmu_data::{Kind, Sample};
 
 use crate::{ItemScore, Outcome, metrics::names, scorers::right_option};
 
@@ -103,22 +103,49 @@ pub fn rotation_accuracy(chosen: &[Option<usize>], right: usize) -> Option<f64> 
 ///
 /// # Source
 ///
-/// `rotation_all` is the circular evaluation of `MMBench` (arXiv 2307.06281); `rotation_accuracy` is ours.
+/// Theirs: `rotation_all`, the circular evaluation of `MMBench` (arXiv 2307.06281). Ours: `rotation_accuracy`, and that a
+/// question without all its rotations counts as failed.
 pub fn rotated_questions(scores: &[ItemScore]) -> Vec<ItemScore> {
-    let mut questions: BTreeMap<String, Vec<&ItemScore>> = BTreeMap::new();
+    let mut questions: BTreeMap<String, RotatedQuestion> = BTreeMap::new();
     for score in scores {
         if let Some(question) = question_of(&score.item) {
-            questions.entry(question).or_default().push(score);
+            questions.entry(question).or_insert_with(|| RotatedQuestion::of(score)).add(score);
         }
     }
-    let summed = questions.into_iter().filter_map(|(item, rotations)| {
-        let first = *rotations.first()?;
-        let accuracies: Option<Vec<f64>> =
-            rotations.iter().map(|score| score.measures.get(names::ACCURACY).copied()).collect();
+    questions.into_iter().map(|(item, question)| question.score(item)).collect()
+}
+
+/// A question over those of its rotations that were scored so far.
+#[derive(Clone, Debug)]
+pub(crate) struct RotatedQuestion {
+    kind: Kind,
+    cluster: String,
+    /// How many options it has, if its first score says so.
+    options: Option<usize>,
+    rotations: usize,
+    /// The sum of their accuracies; none as soon as one has none.
+    right: Option<f64>,
+}
+
+impl RotatedQuestion {
+    /// Begins with nothing scored, of the kind of its first score.
+    pub(crate) fn of(first: &ItemScore) -> Self {
         let options = first.measures.get(names::CHANCE).map(|chance| (1.0 / chance).round() as usize);
-        let whole = accuracies.filter(|all| options == Some(all.len()));
-        let measures = whole.as_ref().map_or_else(BTreeMap::new, |all| {
-            let share = all.iter().sum::<f64>() / all.len() as f64;
+        Self { kind: first.kind, cluster: first.cluster.clone(), options, rotations: 0, right: Some(0.0) }
+    }
+
+    /// Adds a rotation.
+    pub(crate) fn add(&mut self, score: &ItemScore) {
+        self.rotations += 1;
+        self.right =
+            self.right.zip(score.measures.get(names::ACCURACY)).map(|(sum, accuracy)| sum + accuracy);
+    }
+
+    /// The score of the question.
+    pub(crate) fn score(self, item: String) -> ItemScore {
+        let whole = self.right.filter(|_| self.options == Some(self.rotations));
+        let measures = whole.map_or_else(BTreeMap::new, |right| {
+            let share = right / self.rotations as f64;
             let always = f64::from(u8::from(share == 1.0));
             BTreeMap::from([
                 (names::ROTATION_ACCURACY.to_owned(), share),
@@ -126,19 +153,13 @@ pub fn rotated_questions(scores: &[ItemScore]) -> Vec<ItemScore> {
             ])
         });
         let outcome = if whole.is_some() { Outcome::Scored } else { Outcome::ModelFailed };
-        let (kind, cluster) = (first.kind, first.cluster.clone());
-        Some(ItemScore { item, kind, cluster, outcome, how: String::new(), measures })
-    });
-    summed.collect()
-}
-
-/// Whether this is the id of one rotation of a question.
-pub(crate) fn is_rotated(id: &str) -> bool {
-    question_of(id).is_some()
+        let (kind, cluster) = (self.kind, self.cluster);
+        ItemScore { item, kind, cluster, outcome, how: String::new(), measures }
+    }
 }
 
 /// The id of the question, of which this is the id of one rotation; what follows the rotation, as of a repeat, stays.
-fn question_of(id: &str) -> Option<String> {
+pub(crate) fn question_of(id: &str) -> Option<String> {
     let (question, rest) = id.rsplit_once(ROTATED)?;
     let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
     (after.len() < rest.len()).then(|| format!("{question}{after}"))

@@ -2,6 +2,9 @@ mod read;
 mod samples;
 mod write;
 
+pub(super) use read::read_each;
+pub(super) use samples::samples_of;
+
 use rcmu_data::{PictureSource, Provenance, SampleReference};
 use serde::{Deserialize, Serialize};
 

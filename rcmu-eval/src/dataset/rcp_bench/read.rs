@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::HashMap, path::Path};
 
 use rcmu_data::SampleReference;
 use serde_json::Value;
@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     Error,
-    dataset::lines::{self, Fields, wrong},
+    dataset::{
+        lines::{self, Fields, wrong},
+        short_key,
+    },
 };
 
 impl RcpBench {
@@ -20,30 +23,36 @@ impl RcpBench {
     /// [`Error::Data`] naming the file, the line and the field: no or another header, no JSON, a field that is missing,
     /// wrong or unknown, a letter of no option, an id used before.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
         let mut items = Vec::new();
-        let mut lines_of_ids = BTreeMap::new();
-        let mut headed = false;
-        lines::read(path, |line, mut fields| {
-            if !headed {
-                headed = true;
-                return header(fields);
-            }
-            let item = item(&mut fields)?;
-            fields.finish()?;
-            for (at, question) in item.questions.iter().enumerate() {
-                if let Some(first) = lines_of_ids.insert(question.id.clone(), line) {
-                    let message = format!("`{}` is an id of line {first} too", question.id);
-                    return Err(wrong(format!("questions[{at}].id"), message));
-                }
-            }
-            items.push(item);
-            Ok(())
-        })?;
-        if !headed {
-            return Err(lines::on_line(path, 1, wrong("", "the file is empty, expected a header")).into());
-        }
+        read_each(path.as_ref(), |item| items.push(item))?;
         Ok(Self { items })
+    }
+}
+
+/// Reads a file item by item, as [`RcpBench::open`].
+pub(in crate::dataset) fn read_each(path: &Path, mut take: impl FnMut(RcpItem)) -> Result<(), Error> {
+    let mut lines_of_ids = HashMap::new();
+    let mut headed = false;
+    lines::read(path, |line, mut fields| {
+        if !headed {
+            headed = true;
+            return header(fields);
+        }
+        let item = item(&mut fields)?;
+        fields.finish()?;
+        for (at, question) in item.questions.iter().enumerate() {
+            if let Some(first) = lines_of_ids.insert(short_key(&question.id), line) {
+                let message = format!("`{}` is an id of line {first} too", question.id);
+                return Err(wrong(format!("questions[{at}].id"), message));
+            }
+        }
+        take(item);
+        Ok(())
+    })?;
+    if headed {
+        Ok(())
+    } else {
+        Err(lines::on_line(path, 1, wrong("", "the file is empty, expected a header")).into())
     }
 }
 

@@ -12,10 +12,7 @@ impl RcpBench {
     /// The questions as samples, in order. A question whose right option says that there is not enough information is
     /// an unanswerable one.
     pub fn to_samples(&self) -> Vec<Sample> {
-        self.items
-            .iter()
-            .flat_map(|item| item.questions.iter().map(|question| sample(item, question)))
-            .collect()
+        self.items.iter().flat_map(samples_of).collect()
     }
 
     /// Gathers samples that were made in this shape; those of one picture and one list of references, standing
@@ -66,6 +63,11 @@ impl RcpBench {
         }
         Ok(Self { items })
     }
+}
+
+/// The questions of an item as samples.
+pub(in crate::dataset) fn samples_of(item: &RcpItem) -> impl Iterator<Item = Sample> {
+    item.questions.iter().map(|question| sample(item, question))
 }
 
 /// The place of the option with this letter, if there is one.

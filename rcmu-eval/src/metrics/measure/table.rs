@@ -247,6 +247,19 @@ measures! {
                   its facts: objects `1 / 2`, facts `(1 / 2 + 0 / 2) / 2`, and `(0.5 + 0.25) / 2 = 0.375`.",
         source: "Ours; arXiv 2508.12263 names the part.",
     }
+    RCID_OBJECTS = "rcid_objects", Higher {
+        meaning: "Share of the regions that the description mentions: a half of coverage.",
+        formula: "Of one item: `mentioned / regions`, by name, or by mark and class noun.",
+        example: "The description of [`RCID_COVERAGE`]: `1 / 2 = 0.5`.",
+        source: "Ours; arXiv 2508.12263 names coverage.",
+    }
+    RCID_FACTS = "rcid_facts", Higher {
+        meaning: "Share of the facts that the description tells, two of a region at most: the other half of coverage.",
+        formula: "Of one item: the mean over the regions with facts of `min(1, told / min(2, facts))`; not measured where \
+                  no region has any.",
+        example: "The description of [`RCID_COVERAGE`]: `(1 / 2 + 0 / 2) / 2 = 0.25`.",
+        source: "Ours; arXiv 2508.12263 names coverage.",
+    }
     RCID_ACCURACY = "rcid_accuracy", Higher {
         meaning: "Share of contextual claims that their region's text entails.",
         formula: "Of one item: `entailed / claims`; 0 without claims.",
@@ -275,6 +288,53 @@ measures! {
         meaning: "Consistency minus consistency with permuted regions.",
         formula: "Of one item: `consistency - permuted`, from -1 to 1.",
         example: "The description of [`RCID_CONSISTENCY`]: `2 / 3 - 1 / 2 = 0.166667`.",
+        source: "Ours.",
+    }
+    RCID_FACTS_KNOWN = "rcid_facts_known", Higher {
+        meaning: "Share of the descriptions of which `rcid_facts` could be computed.",
+        formula: "Of one item: 1 when a region has a fact, else 0. The column of items has the measured descriptions, `N` of `n of N`.",
+        example: "Four descriptions: that of [`RCID_COVERAGE`]; `Someone owned by Lily [1].`; `A red robot [1].` where no \
+                  region has a fact; `A figurine owned by Lily [1].` One of them has no fact to tell: \
+                  `3 / 4 = 0.75`.",
+        source: "Ours.",
+    }
+    RCID_CONSISTENCY_KNOWN = "rcid_consistency_known", Higher {
+        meaning: "Share of the descriptions of which `rcid_consistency` could be computed.",
+        formula: "Of one item: 1 when a check could judge a mention, else 0.",
+        example: "The descriptions of [`RCID_FACTS_KNOWN`]: the second says nothing that can be seen, `3 / 4 = 0.75`.",
+        source: "Ours.",
+    }
+    RCID_CLASS_KNOWN = "rcid_class_known", Higher {
+        meaning: "Share of the descriptions in which the class of a mention could be checked.",
+        formula: "Of one item: 1 when a mention has a class noun, else 0.",
+        example: "The descriptions of [`RCID_FACTS_KNOWN`]: the second has none, `3 / 4 = 0.75`.",
+        source: "Ours.",
+    }
+    RCID_BOX_KNOWN = "rcid_box_known", Higher {
+        meaning: "Share of the descriptions in which the box of a mention could be told from others of its class.",
+        formula: "Of one item: 1 when a mention fits exactly one side, its own region or others of the class, else 0.",
+        example: "The descriptions of [`RCID_FACTS_KNOWN`]: the second and the fourth fit no region alone, \
+                  `2 / 4 = 0.5`.",
+        source: "Ours.",
+    }
+    RCID_VISION_KNOWN = "rcid_vision_known", Higher {
+        meaning: "Share of the descriptions in which a mention could be compared with what its region shows.",
+        formula: "Of one item: 1 when the judge of pictures had a verdict on a mention, else 0.",
+        example: "The descriptions of [`RCID_FACTS_KNOWN`]: the second and the fourth say nothing of colour or shape, \
+                  `2 / 4 = 0.5`.",
+        source: "Ours.",
+    }
+    RCID_PERMUTED_KNOWN = "rcid_permuted_known", Higher {
+        meaning: "Share of the descriptions of which `rcid_permuted`, and so `bind_gap`, could be computed.",
+        formula: "Of one item: 1 when consistency could be computed and two regions have one class, else 0.",
+        example: "The descriptions of [`RCID_FACTS_KNOWN`]: all but the second, `3 / 4 = 0.75`.",
+        source: "Ours.",
+    }
+    RCID_SCORE_KNOWN = "rcid_score_known", Higher {
+        meaning: "Share of the descriptions of which `rcid_score` could be computed.",
+        formula: "Of one item: 1 when all three parts are known or one of them is 0, else 0.",
+        example: "The descriptions of [`RCID_FACTS_KNOWN`]: the third makes no claim and has 0, the second is not known, \
+                  `3 / 4 = 0.75`.",
         source: "Ours.",
     }
     CONTRADICTION_RATE = "contradiction_rate", Lower {

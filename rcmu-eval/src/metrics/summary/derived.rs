@@ -24,14 +24,14 @@ pub(super) fn macro_row(table: &Table, options: &BootstrapOptions) -> Option<Sum
     if count < 2 {
         return None;
     }
-    // Sum and number per kind, of each picture.
-    let mut clusters: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+    // Sum and number per kind, of one picture after another.
+    let mut sums = vec![(0.0, 0.0); table.ranks.len() * count];
     let mut rows = Vec::new();
     for (at, (kind, values)) in kinds().enumerate() {
-        for (cluster, value) in &values {
-            let sums = &mut clusters.entry(cluster).or_insert_with(|| vec![(0.0, 0.0); count])[at];
+        for &(cluster, value) in &values {
+            let sum = &mut sums[cluster as usize * count + at];
             // Accuracies are 0 or 1: the order does not change their sum.
-            *sums = (sums.0 + value, sums.1 + 1.0);
+            *sum = (sum.0 + value, sum.1 + 1.0);
         }
         rows.push(table.row(
             kind.name(),
@@ -41,11 +41,12 @@ pub(super) fn macro_row(table: &Table, options: &BootstrapOptions) -> Option<Sum
         ));
     }
     let mean = |value: &dyn Fn(&SummaryRow) -> f64| rows.iter().map(value).sum::<f64>() / count as f64;
-    let clusters: Vec<_> = clusters.into_values().collect();
+    let clusters: Vec<_> =
+        sums.chunks_exact(count).filter(|own| own.iter().any(|(_, number)| *number > 0.0)).collect();
     let interval = bootstrap(clusters.len(), options, |drawn| {
         let mut sums = vec![(0.0, 0.0); count];
         for &at in drawn {
-            for (sum, more) in sums.iter_mut().zip(&clusters[at as usize]) {
+            for (sum, more) in sums.iter_mut().zip(clusters[at as usize]) {
                 *sum = (sum.0 + more.0, sum.1 + more.1);
             }
         }
@@ -66,7 +67,7 @@ pub(super) fn macro_row(table: &Table, options: &BootstrapOptions) -> Option<Sum
 
 /// `abstention_precision` and `abstention_f1`, from the items whose scores say whether they should be declined.
 pub(super) fn abstention_rows(table: &Table, options: &BootstrapOptions) -> Vec<SummaryRow> {
-    let mut clusters: BTreeMap<&str, Confusion> = BTreeMap::new();
+    let mut clusters: BTreeMap<u32, Confusion> = BTreeMap::new();
     let sorts = [(names::ABSTENTION_RECALL, true), (names::OVER_REFUSAL, false)];
     for (measure, should) in sorts {
         for (cluster, value) in table.values(Slice::All, measure) {
@@ -154,7 +155,7 @@ pub(super) fn bind_gap_row(table: &Table, options: &BootstrapOptions) -> Option<
     let permuted = table.tally.measure(names::RCID_PERMUTED)?;
     let gap = |item: &TallyItem<'_>| Some(item.value(consistency)? - item.value(permuted)?);
     let items = table.tally.items();
-    let gaps: Vec<_> = items.filter_map(|item| Some((item.cluster(), gap(&item)?))).collect();
+    let gaps: Vec<_> = items.filter_map(|item| Some((table.rank(item.cluster()), gap(&item)?))).collect();
     if gaps.is_empty() {
         return None;
     }

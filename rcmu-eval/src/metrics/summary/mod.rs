@@ -6,13 +6,14 @@ use crate::{
     Interval, ItemScore, SummaryRow,
     metrics::{
         BootstrapOptions, Measure,
-        bootstrap::cluster_bootstrap,
+        bootstrap::{bootstrap_sums, cluster_sums},
         names, ordered_sum,
         summary::derived::{abstention_rows, bind_gap_row, macro_row},
         wilson,
     },
 };
 
+mod clusters;
 mod derived;
 mod tally;
 
@@ -22,14 +23,14 @@ pub use tally::Tally;
 /// The slice of all items.
 const ALL: &str = "all";
 
-/// The measured values of one measure in one slice.
-type Values<'a> = Vec<(&'a str, f64)>;
+/// The measured values of one measure in one slice, each with the place of its picture in the order of their keys.
+type Values = Vec<(u32, f64)>;
 
 /// Turns the scores of items into rows: each measure over all items and over each kind.
 ///
 /// - **Value**: the mean over the measured items that have the measure.
 /// - **Interval**: [`wilson`] for proportions of items that each have a picture of their own;
-///   [`cluster_bootstrap`] otherwise; where all values are equal 0 or all 1, so that drawing shows no spread,
+///   [`cluster_bootstrap`](crate::metrics::cluster_bootstrap) otherwise; where all values are equal 0 or all 1, so that drawing shows no spread,
 ///   [`wilson`] with one trial per picture. None for fewer than two pictures.
 /// - **Worst and best**: the mean if each failed item had the worst or the best value of the measure. A failed item
 ///   counts where a measured item of its kind has the measure, and everywhere when no item of its kind was measured.
@@ -117,27 +118,33 @@ struct Table<'a> {
     tally: &'a Tally,
     /// The measures of each slice.
     present: BTreeSet<(Slice, &'a str)>,
+    /// The place of each picture in the order of their keys.
+    ranks: Vec<u32>,
 }
 
 impl<'a> Table<'a> {
     fn of(tally: &'a Tally) -> Self {
-        let mut present = BTreeSet::new();
-        for item in tally.items() {
-            for &measure in item.measures() {
-                present.insert((item.kind(), measure));
-            }
-        }
-        let both = present.into_iter().flat_map(|(kind, measure)| {
+        let both = tally.kinds_and_measures().flat_map(|(kind, measure)| {
             [Slice::All, Slice::Of(kind)].map(|slice| (slice, tally.name(measure)))
         });
-        Self { tally, present: both.collect() }
+        let order = tally.clusters_in_order();
+        let mut ranks = vec![0; order.len()];
+        for (rank, place) in (0..).zip(order) {
+            ranks[place as usize] = rank;
+        }
+        Self { tally, present: both.collect(), ranks }
     }
 
     /// The measured values of one row; empty where there is none.
-    fn values(&self, slice: Slice, measure: &str) -> Values<'a> {
+    fn values(&self, slice: Slice, measure: &str) -> Values {
         let Some(measure) = self.tally.measure(measure) else { return Vec::new() };
         let items = self.tally.items().filter(|item| slice == Slice::All || slice == Slice::Of(item.kind()));
-        items.filter_map(|item| Some((item.cluster(), item.value(measure)?))).collect()
+        items.filter_map(|item| Some((self.rank(item.cluster()), item.value(measure)?))).collect()
+    }
+
+    /// The place of a picture in the order of their keys.
+    fn rank(&self, cluster: u32) -> u32 {
+        self.ranks[cluster as usize]
     }
 
     /// Failed items of a slice that might have had a measure.
@@ -175,7 +182,8 @@ impl<'a> Table<'a> {
 }
 
 fn interval(values: &Values, options: &BootstrapOptions) -> Option<Interval> {
-    let clusters = values.iter().map(|(cluster, _)| *cluster).collect::<BTreeSet<_>>().len();
+    let sums = cluster_sums(values.iter().copied());
+    let clusters = sums.len();
     if clusters < 2 {
         return None;
     }
@@ -186,7 +194,7 @@ fn interval(values: &Values, options: &BootstrapOptions) -> Option<Interval> {
     } else if is_proportion && (ones == 0 || ones == values.len()) {
         wilson(if ones == 0 { 0 } else { clusters }, clusters)
     } else {
-        cluster_bootstrap(values, options)
+        bootstrap_sums(&sums, options)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
         grounding,
         item::read,
         open_answer::{plain_text, score_open},
-        rcid::{judge_claims, rcid_score},
+        rcid::{RcidScore, judge_claims, rcid_score},
         subject::subjects,
     },
 };
@@ -135,11 +135,7 @@ impl<'a> Scoring<'a> {
         self.set(names::OBJECTS_NAMED, named);
         self.set(names::ACCURACY, named.map(|share| f64::from(u8::from(share == 1.0))));
         let Some(rcid) = rcid_score(self.sample, self.answer, self.judges)? else { return Ok(String::new()) };
-        self.set(names::RCID_COVERAGE, Some(rcid.coverage));
-        self.set(names::RCID_ACCURACY, Some(rcid.accuracy));
-        self.set(names::RCID_CONSISTENCY, rcid.consistency);
-        self.set(names::RCID_PERMUTED, rcid.permuted);
-        self.set(names::RCID_SCORE, rcid.score().map(|score| score / 100.0));
+        self.rcid(&rcid);
         if !rcid.claims.is_empty() {
             self.set(names::CONTRADICTION_RATE, Some(rcid.contradiction_rate));
             self.set(names::SWAP_RATE, Some(rcid.swap_rate));
@@ -148,6 +144,28 @@ impl<'a> Scoring<'a> {
             self.alce()?;
         }
         Ok(rcid.to_string())
+    }
+
+    /// The parts of `RCIDScore`, and which of them are known.
+    fn rcid(&mut self, rcid: &RcidScore) {
+        self.set(names::RCID_OBJECTS, Some(rcid.objects));
+        self.set(names::RCID_FACTS, rcid.facts);
+        self.set(names::RCID_COVERAGE, Some(rcid.coverage));
+        self.set(names::RCID_ACCURACY, Some(rcid.accuracy));
+        self.set(names::RCID_CONSISTENCY, rcid.consistency);
+        self.set(names::RCID_PERMUTED, rcid.permuted);
+        self.set(names::RCID_SCORE, rcid.score().map(|score| score / 100.0));
+        for (name, is_known) in [
+            (names::RCID_FACTS_KNOWN, rcid.facts.is_some()),
+            (names::RCID_CONSISTENCY_KNOWN, rcid.consistency.is_some()),
+            (names::RCID_CLASS_KNOWN, rcid.checks.class > 0),
+            (names::RCID_BOX_KNOWN, rcid.checks.right_box > 0),
+            (names::RCID_VISION_KNOWN, rcid.checks.vision > 0),
+            (names::RCID_PERMUTED_KNOWN, rcid.permuted.is_some()),
+            (names::RCID_SCORE_KNOWN, rcid.score().is_some()),
+        ] {
+            self.flag(name, is_known);
+        }
     }
 
     fn open(&mut self) -> Result<String, Fault> {
