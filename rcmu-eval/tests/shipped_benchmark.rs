@@ -8,9 +8,11 @@ mod runs;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::Path,
 };
 
 use benchmark_command::command;
+use rcmu_core::Picture;
 use rcmu_data::{
     PictureSource, Sample, SampleReference,
     figurines::{Figurine, SceneSpec},
@@ -27,9 +29,22 @@ fn seed_0_gives_these_items_and_these_pixels() {
     let digest = Sha256::digest(all.items().as_bytes());
     assert_eq!(format!("{digest:x}"), "8cee5e41e06f2281b53a54b3c652a66099bc2f587e4f044a20d1470a98dcb038");
 
-    // The first 20 of the 100 sets, for the sake of time; drawing is pinned besides where it is made.
-    let digests = BenchFiles::new(0, 20).unwrap().digests().unwrap();
-    assert_eq!(digests.pictures, "bae4901c6faa6edc8e5d8746ef511e339a38088bbddb97b624f5ea87a82e2c61");
+    // All 500 pictures, by their pixels: the bytes of a PNG file are its compressor's.
+    let digests = all.digests().unwrap();
+    assert_eq!(all.pictures().len(), 500);
+    assert_eq!(digests.items, format!("{digest:x}"));
+    assert_eq!(digests.pictures, "cfa8e1bbdfddae94661cb95e8f60c7b7e58a602021452c8a3de312a03bf726ab");
+}
+
+/// The pixels of a picture that is drawn, and of one that was written.
+fn pixels(source: &PictureSource, folder: &Path) -> Vec<u8> {
+    match source {
+        PictureSource::File(name) => image::open(folder.join(name)).unwrap().into_rgb8().into_raw(),
+        drawn => match drawn.open(folder).unwrap() {
+            (Picture::Rgb { pixels, .. }, _) => pixels.to_vec(),
+            (other, _) => panic!("{other:?} is not drawn"),
+        },
+    }
 }
 
 #[test]
@@ -227,6 +242,15 @@ fn the_written_files_are_asked_as_the_drawn_ones_are() {
     for (own, known) in opened.dataset.items().iter().zip(drawn.items()) {
         let (scene, question) = own.open(opened.dataset.folder()).unwrap();
         assert_eq!((scene.references().len(), question), (4, known.to_question().unwrap()));
+        let own_pictures = own.references.iter().map(|reference| &reference.picture).chain([&own.picture]);
+        let drawn_pictures = known.references.iter().map(|reference| &reference.picture);
+        for (file, picture) in own_pictures.zip(drawn_pictures.chain([&known.picture])) {
+            assert!(matches!(file, PictureSource::File(_)), "{file:?}");
+            assert!(
+                pixels(file, &folder) == pixels(picture, &folder),
+                "{file:?} has other pixels than were drawn"
+            );
+        }
         let with_files = Sample {
             picture: known.picture.clone(),
             references: known.references.clone(),

@@ -194,8 +194,11 @@ fn what_journal_and_file_do_not_share_is_told_and_counts_for_nothing() {
     assert_eq!(found.report.failures(), before.report.failures() + 1);
 }
 
-/// Rules that count what they are asked.
-struct Counted(AtomicUsize);
+/// Rules that count what they are asked, and cannot keep what they say.
+struct Counted {
+    asked: AtomicUsize,
+    is_full: bool,
+}
 
 impl Entailment for Counted {
     fn identity(&self) -> String {
@@ -203,9 +206,28 @@ impl Entailment for Counted {
     }
 
     fn entails(&self, premise: &str, hypothesis: &str) -> Result<Verdict, JudgeError> {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.asked.fetch_add(1, Ordering::SeqCst);
         RuleEntailment.entails(premise, hypothesis)
     }
+
+    fn finish(&self) -> Result<(), Error> {
+        if self.is_full { Err(Error::JournalBroken { path: "verdicts".into() }) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn there_are_no_totals_when_verdicts_cannot_be_kept() {
+    let scratch = Scratch::new("streamed-verdicts");
+    let (path, dataset) = scenes(&scratch, "scenes");
+    let file = DatasetFile::open(path, None).unwrap();
+    let contents = run(&scratch, &dataset, mixed(&dataset), RunOptions::default());
+    let journal = written(&scratch, &contents);
+    let judge = Counted { asked: AtomicUsize::new(0), is_full: true };
+    let judges = Judges { entailment: &judge, vision: &FactVision };
+
+    let result = totals_from_file(&file, journal, &judges, &quick());
+
+    assert!(matches!(result, Err(Error::JournalBroken { .. })), "{result:?}");
 }
 
 #[test]
@@ -216,9 +238,9 @@ fn damage_is_named_before_a_judge_is_asked() {
     let contents = run(&scratch, &dataset, mixed(&dataset), RunOptions::default());
     let journal = written(&scratch, &contents);
     let (text, bytes) = (fs::read_to_string(&path).unwrap(), fs::read(&journal).unwrap());
-    let judge = Counted(AtomicUsize::new(0));
+    let judge = Counted { asked: AtomicUsize::new(0), is_full: false };
     let judges = Judges { entailment: &judge, vision: &FactVision };
-    let asked = || judge.0.swap(0, Ordering::SeqCst);
+    let asked = || judge.asked.swap(0, Ordering::SeqCst);
     let score = |file: &DatasetFile| totals_from_file(file, &journal, &judges, &quick());
     score(&file).unwrap();
     assert!(asked() > 0, "there is something to ask");

@@ -18,8 +18,8 @@ const MAX_SETS: usize = 100_000;
 ///
 /// # Source
 ///
-/// The figure of RC&P-Bench in arXiv 2508.12263; the world of figurines is ours, so its numbers compare with those of the
-/// paper in kind only.
+/// Theirs: what a set and its questions are, as the figure of RC&P-Bench in arXiv 2508.12263 shows. Ours: the world of
+/// figurines, so that numbers compare with those of the paper in kind only.
 pub fn figurine_bench(seed: u64, sets: usize) -> Result<Dataset, Error> {
     if sets > MAX_SETS {
         let message = format!("is {sets}, expected up to {MAX_SETS}");

@@ -32,7 +32,8 @@ const WORDINGS: [&str; 8] = [
 ///
 /// # Source
 ///
-/// RC&P-Bench (arXiv 2508.12263), whose figure shows the option at varying places and in varying case.
+/// Theirs: that one option says so, at varying places and in varying case, as the figure of RC&P-Bench (arXiv 2508.12263)
+/// shows. Ours: which wordings say so.
 pub fn is_insufficient(option: &str) -> bool {
     if is_refusal(option) {
         return true;

@@ -104,6 +104,17 @@ mod tests {
     }
 
     #[test]
+    fn two_models_five_points_apart_take_these_items() -> Result<(), Error> {
+        // The sums stand in docs/evaluation.md; quantiles and square roots of Python's `statistics` and `math` give
+        // 625.547, 978.749, 1741.836 and 1250.717.
+        assert_eq!(paired_sample_size(0.2, 0.05, 0.05, 0.8)?, 626);
+        assert_eq!(paired_sample_size(0.2, 0.04, 0.05, 0.8)?, 979);
+        assert_eq!(paired_sample_size(0.2, 0.03, 0.05, 0.8)?, 1742);
+        assert_eq!(unpaired_sample_size(0.70, 0.75, 0.05, 0.8)?, 1251);
+        Ok(())
+    }
+
+    #[test]
     fn smaller_differences_need_more_items() -> Result<(), Error> {
         let sizes = [0.2, 0.1, 0.05].map(|apart| unpaired_sample_size(0.5, 0.5 + apart, 0.05, 0.8));
         let [large, middle, small] = sizes.map(|size| size.expect("the arguments are possible"));

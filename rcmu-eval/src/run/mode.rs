@@ -15,7 +15,7 @@ use crate::Error;
 ///
 /// # Source
 ///
-/// The controls are ours.
+/// Ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -10,6 +10,10 @@ use crate::{
 const MAX_VALUE_WORDS: usize = 6; // "the robot in the red box"
 
 /// How well an answer in words says what it should.
+///
+/// # Source
+///
+/// As [`score_open`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OpenScore {
     /// 1 when it equals an accepted wording or the right answer, after normalisation.
@@ -41,7 +45,8 @@ pub struct OpenScore {
 ///
 /// # Source
 ///
-/// Exact match and F1 are theirs (`SQuAD`); the headline is ours.
+/// Theirs: exact match and F1 of words, each the best over the wordings, `SQuAD` (arXiv 1606.05250), section 6.1. Ours: that
+/// the right answer without marks is one of the wordings; `contains`, rivals and `accuracy`.
 pub fn score_open(sample: &Sample, answer: &Answer, right: &Answer) -> OpenScore {
     let (text, right) = (plain_text(answer), plain_text(right));
     let wordings = || sample.accepted.iter().chain([&right]);

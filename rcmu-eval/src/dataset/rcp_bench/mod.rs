@@ -44,7 +44,7 @@ const SCHEMA: u64 = 1;
 ///
 /// # Source
 ///
-/// The figure of RC&P-Bench in arXiv 2508.12263 shows what an item has; the file format is ours.
+/// Theirs: what an item has, as the figure of RC&P-Bench in arXiv 2508.12263 shows. Ours: the file format.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RcpBench {
     /// The items in order.

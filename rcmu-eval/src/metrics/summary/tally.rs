@@ -10,9 +10,9 @@ use crate::{
 
 /// The scores of many items in little memory: what the rows of a table need of them, and nothing else.
 ///
-/// An item takes 8 bytes, and 4 more for each of its measures; a picture takes about 40. Both are twice as much while they
-/// grow. Drawing pictures needs no more than their sums, but sums that are the same in any order need the values, of
-/// which different ones are kept once. Making the rows takes 24 bytes an item besides.
+/// An item takes 8 bytes, and 4 more for each of its measures; a picture takes about 40; lists that grow take up to twice
+/// as much. Drawing pictures needs no more than their sums, but sums that are the same in any order need the values, of
+/// which different ones are kept once. Making the rows takes 40 bytes an item besides.
 ///
 /// # Examples
 ///

@@ -36,7 +36,8 @@ pub struct Checks {
 ///
 /// # Source
 ///
-/// `RCIDScore` and its three parts are named in arXiv 2508.12263; all formulas are ours.
+/// Theirs: the names of `RCIDScore` and of its three parts (arXiv 2508.12263). Ours: all formulas, the two halves of
+/// coverage, the rates of contradicted and swapped claims, and the control with permuted regions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RcidScore {
     /// Share of the regions that are mentioned by name, or by mark and class noun.
@@ -74,7 +75,7 @@ impl RcidScore {
     ///
     /// # Source
     ///
-    /// Ours; arXiv 2508.12263 names the score.
+    /// Ours; theirs is the name of the score (arXiv 2508.12263).
     pub fn score(&self) -> Option<f64> {
         if self.coverage == 0.0 || self.accuracy == 0.0 || self.consistency == Some(0.0) {
             return Some(0.0);
@@ -135,7 +136,8 @@ impl fmt::Display for RcidScore {
 ///
 /// # Source
 ///
-/// The parts are named in arXiv 2508.12263; the formulas are ours.
+/// Theirs: the names of the score and of its three parts (arXiv 2508.12263). Ours: all formulas, and what is a clause, a
+/// mention, a claim and a check.
 pub fn rcid_score(
     sample: &Sample,
     answer: &Answer,
