@@ -115,6 +115,7 @@ fn a_file_gives_the_totals_of_the_items_in_memory() {
     let file = DatasetFile::open(&path, None).unwrap();
     let count = dataset.items().len() as u64;
     assert_eq!((file.identity(), file.format()), (dataset.identity(), Format::Jsonl));
+    assert_eq!(file.folder(), dataset.folder());
 
     let whole = run(&scratch, &dataset, mixed(&dataset), RunOptions::default());
     let found = check(&scratch, &file, &dataset, &whole);

@@ -83,6 +83,11 @@ impl DatasetFile {
         self.format
     }
 
+    /// Where the files of its pictures are: beside it.
+    pub fn folder(&self) -> PathBuf {
+        place(&self.path).1
+    }
+
     /// What the reader mended; always empty for [`Format::Rcp`], which mends nothing.
     pub const fn repairs(&self) -> &Repairs {
         &self.repairs
