@@ -30,7 +30,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut options = support::options(&names)?;
     let out = PathBuf::from(options.get("out").map_or("target/evaluation", String::as_str));
     let answerer: Box<dyn Answerer> = if let Some(file) = options.get("predictions") {
-        Box::new(Replay::from_predictions(file)?)
+        let replay = Replay::from_predictions(file)?;
+        let strangers = replay.strangers(&support::dataset(&options)?);
+        if let Some(first) = strangers.first() {
+            eprintln!(
+                "{} predictions in {file} are of no item of the dataset, the first of {first}",
+                strangers.len()
+            );
+        }
+        Box::new(replay)
     } else if let Some(remote) = support::remote(&options, "endpoint", "name", "RCMU_API_KEY")? {
         Box::new(remote)
     } else {
