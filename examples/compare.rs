@@ -2,7 +2,7 @@
 //!
 //! `compare [--first JOURNAL] [--second JOURNAL] [--dataset FILE|figurines|rcp] [--format F] [--items N] [--seed S]
 //! [--colour C] [--rotations one|all] [--judge URL|DIR [--judge-name MODEL]]
-//! [--judge-vision URL|DIR [--judge-vision-name MODEL]] [--parallel N] [--out FILE.html]`
+//! [--judge-vision URL|DIR [--judge-vision-name MODEL]] [--parallel N] [--out DIR]`
 //!
 //! The dataset is that of both runs, named as for `evaluate`. Without options it compares `target/evaluation` with a run
 //! without pictures in `target/evaluation-no-picture`. Judges are those of `evaluate`; what they said of a run is kept beside
@@ -10,7 +10,7 @@
 
 mod support;
 
-use std::{error::Error, fs, path::Path};
+use std::{error::Error, path::Path};
 
 use rcmu_eval::{journal, metrics::BootstrapOptions};
 
@@ -28,8 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let comparison = first.compare(&second, &BootstrapOptions::default())?;
     println!("{}", comparison.to_markdown());
     if let Some(out) = options.get("out") {
-        fs::write(out, comparison.to_html()?)?;
-        println!("the page is {out}");
+        comparison.write(out.as_ref())?;
+        println!("the page is {out}/comparison.html");
     }
     Ok(())
 }
