@@ -11,10 +11,14 @@ use std::{
 };
 
 use rcmu_core::ScriptedGenerator;
-use rcmu_data::{PictureSource, figurines::WorldOptions, formats::jsonl};
+use rcmu_data::{
+    PictureSource, Sample,
+    figurines::WorldOptions,
+    formats::{Extras, Layout, jsonl, llava, qwen, sharegpt},
+};
 use rcmu_eval::{
     Error,
-    dataset::{Dataset, DatasetFile, Format, RcpBench, figurine_bench, figurine_scenes},
+    dataset::{Dataset, DatasetFile, Format, Opened, RcpBench, figurine_bench, figurine_scenes},
     journal::{self, Contents, Journal, SyncPolicy},
     judge::{Entailment, FactVision, JudgeError, Judges, RuleEntailment, Verdict},
     metrics::BootstrapOptions,
@@ -135,6 +139,34 @@ fn a_file_gives_the_totals_of_the_items_in_memory() {
     let part = RunOptions { shard, mode: Mode::PermutedContexts { seed: 1 }, ..RunOptions::default() };
     let found = check(&scratch, &file, &dataset, &run(&scratch, &dataset, mixed(&dataset), part));
     assert_eq!((found.report.total() as u64, found.strangers), (shard.len(count), 0));
+}
+
+#[test]
+fn conversations_give_the_totals_of_the_items_in_memory() {
+    let scratch = Scratch::new("streamed-conversations");
+    write_picture(&scratch.path("p.png"), 7);
+    let scenes = figurine_scenes(3, 6, &WorldOptions::test().simple()).unwrap();
+    let mut items: Vec<Sample> = scenes.items().iter().map(|item| Sample::clone(item)).collect();
+    items.iter_mut().for_each(|item| item.picture = PictureSource::File("p.png".into()));
+    for format in [Format::Llava, Format::ShareGpt, Format::Qwen] {
+        let path = scratch.path(&format!("{format:?}.jsonl"));
+        let create = match format {
+            Format::Llava => llava::create,
+            Format::ShareGpt => sharegpt::create,
+            _ => qwen::create,
+        };
+        let mut writer = create(&path, Layout::Lines, Extras::Write).unwrap();
+        items.iter().for_each(|item| writer.write(item).unwrap());
+        writer.finish().unwrap();
+        let dataset = Opened::read(&path, Some(format)).unwrap().dataset;
+        let file = DatasetFile::open(&path, None).unwrap();
+        assert_eq!((file.identity(), file.format()), (dataset.identity(), format));
+
+        let contents = run(&scratch, &dataset, mixed(&dataset), RunOptions::default());
+        let found = check(&scratch, &file, &dataset, &contents);
+
+        assert_eq!((found.report.total(), found.missing, found.strangers), (items.len(), 0, 0), "{format:?}");
+    }
 }
 
 #[test]
