@@ -147,7 +147,9 @@ fn conversations_give_the_totals_of_the_items_in_memory() {
     write_picture(&scratch.path("p.png"), 7);
     let scenes = figurine_scenes(3, 6, &WorldOptions::test().simple()).unwrap();
     let mut items: Vec<Sample> = scenes.items().iter().map(|item| Sample::clone(item)).collect();
-    items.iter_mut().for_each(|item| item.picture = PictureSource::File("p.png".into()));
+    for item in &mut items {
+        item.picture = PictureSource::File("p.png".into());
+    }
     for format in [Format::Llava, Format::ShareGpt, Format::Qwen] {
         let path = scratch.path(&format!("{format:?}.jsonl"));
         let create = match format {
@@ -156,7 +158,9 @@ fn conversations_give_the_totals_of_the_items_in_memory() {
             _ => qwen::create,
         };
         let mut writer = create(&path, Layout::Lines, Extras::Write).unwrap();
-        items.iter().for_each(|item| writer.write(item).unwrap());
+        for item in &items {
+            writer.write(item).unwrap();
+        }
         writer.finish().unwrap();
         let dataset = Opened::read(&path, Some(format)).unwrap().dataset;
         let file = DatasetFile::open(&path, None).unwrap();

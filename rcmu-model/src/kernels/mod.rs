@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! f32 rows ─ pack ─► Packed [out, in] ─┬─ linear ─► y, few rows: each weight is read once, by every row of x
-//!                                      └─ product ─► y, many rows: weights are unpacked block by block, then tiles
+//!                                      └─ products ─► y, many rows: weights are unpacked block by block, then tiles
 //! ```
 //!
 //! Beside weights of 8 and 4 bits activations are whole numbers of 16 and 8 bits with a scale for 32 of them.
@@ -186,14 +186,14 @@ impl Packed {
         })
     }
 
-    /// `x Wᵀ` for many rows: weights are unpacked block by block.
+    /// `x Wᵀ` for each of several layers, for many rows: weights are unpacked block by block.
     ///
     /// # Shapes
     ///
     /// - `x`: `[rows, in]`
-    /// - output: `[rows, out]`
-    pub(crate) fn product(&self, x: &[f32]) -> Vec<f32> {
-        product::product(self, x)
+    /// - output: `[rows, out]` each
+    pub(crate) fn products<const N: usize>(layers: [&Self; N], x: &[f32]) -> [Vec<f32>; N] {
+        product::products(layers, x)
     }
 
     /// Some rows as f32 numbers, `[rows, in]`.

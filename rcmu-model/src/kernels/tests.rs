@@ -51,6 +51,11 @@ fn linear(packed: &Packed, x: &[f32]) -> Vec<f32> {
     y
 }
 
+fn product(packed: &Packed, x: &[f32]) -> Vec<f32> {
+    let [y] = Packed::products([packed], x);
+    y
+}
+
 #[test]
 fn layers_equal_the_formula_on_their_own_weights() {
     for (format, rows, [outputs, inputs]) in FORMATS
@@ -68,7 +73,7 @@ fn layers_equal_the_formula_on_their_own_weights() {
 
 #[test]
 fn layers_together_are_the_layers_one_by_one() {
-    for rows in [1, 3] {
+    for rows in [1, 3, 20] {
         let x = numbers(96 * rows, 7);
         let layers = [(WeightFormat::Q4, 700), (WeightFormat::Bf16, 5), (WeightFormat::Q8, 40)].map(
             |(format, outputs)| Packed::new(format, [outputs, 96], numbers(outputs * 96, outputs as u64)),
@@ -77,6 +82,8 @@ fn layers_together_are_the_layers_one_by_one() {
         let together = Packed::linear(layers.each_ref(), &x);
 
         assert_eq!(together, layers.each_ref().map(|layer| linear(layer, &x)));
+        let together = Packed::products(layers.each_ref(), &x);
+        assert_eq!(together, layers.each_ref().map(|layer| product(layer, &x)));
     }
 }
 
@@ -91,7 +98,11 @@ fn products_of_many_rows_equal_the_formula() {
         let x = numbers(rows * inputs, 8);
 
         let expected = by_hand(&packed, &x);
-        assert_products(&format!("{format:?} {rows} × {:?}", packed.dims()), &packed.product(&x), &expected);
+        assert_products(
+            &format!("{format:?} {rows} × {:?}", packed.dims()),
+            &product(&packed, &x),
+            &expected,
+        );
     }
 }
 
@@ -120,8 +131,8 @@ fn tiles_of_all_units_give_the_same_bits() {
         let packed = Packed::new(format, [103, 320], numbers(103 * 320, 3));
         let x = numbers(21 * 320, 4);
 
-        let plain: Vec<u32> = product::plain(&packed, &x).iter().map(|y| y.to_bits()).collect();
-        let vectors: Vec<u32> = packed.product(&x).iter().map(|y| y.to_bits()).collect();
+        let plain: Vec<u32> = super::product::plain(&packed, &x).iter().map(|y| y.to_bits()).collect();
+        let vectors: Vec<u32> = product(&packed, &x).iter().map(|y| y.to_bits()).collect();
 
         assert_eq!(plain, vectors, "{format:?}");
     }
@@ -139,7 +150,7 @@ fn the_largest_numbers_do_not_overflow() {
         let packed = Packed::new(format, [2, GROUP], vec![weight; 2 * GROUP]);
         for rows in [1, 20] {
             let x = vec![x; rows * GROUP];
-            for found in [linear(&packed, &x), packed.product(&x)] {
+            for found in [linear(&packed, &x), product(&packed, &x)] {
                 assert_eq!(found, vec![expected; 2 * rows], "{format:?} {rows} {weight} {expected}");
             }
         }
@@ -151,7 +162,7 @@ fn the_largest_numbers_do_not_overflow() {
         let packed = Packed::new(WeightFormat::Q4, [1, GROUP], weights);
         let x = vec![x; GROUP];
         let expected = vec![(31.0 * 7.0 - 8.0) * x[0]];
-        assert_eq!([linear(&packed, &x), packed.product(&x)], [expected.clone(), expected]);
+        assert_eq!([linear(&packed, &x), product(&packed, &x)], [expected.clone(), expected]);
     }
 }
 
@@ -219,7 +230,7 @@ fn numbers_that_are_not_finite_do_not_get_lost() {
             let mut x = numbers(rows * 96, 10);
             x[40] = broken;
 
-            for found in [linear(&packed, &x), packed.product(&x)] {
+            for found in [linear(&packed, &x), product(&packed, &x)] {
                 assert!(found[..3].iter().all(|y| !y.is_finite()), "{format:?} {rows} {broken}: {found:?}");
                 assert!(found[3..].iter().all(|y| y.is_finite()), "{format:?} {rows} {broken}: {found:?}");
             }

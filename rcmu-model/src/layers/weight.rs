@@ -94,8 +94,7 @@ impl Weight {
 fn packed_products<const N: usize>(packed: [&Packed; N], x: Tensor<2>) -> [Tensor<2>; N] {
     let ([rows, _], device) = (x.dims(), x.device());
     let x = x.into_data().try_to_vec::<f32>().expect("activations next to packed weights are f32");
-    let products =
-        if rows <= FEW_ROWS { Packed::linear(packed, &x) } else { packed.map(|packed| packed.product(&x)) };
+    let products = if rows <= FEW_ROWS { Packed::linear(packed, &x) } else { Packed::products(packed, &x) };
     let mut outputs = packed.iter().map(|packed| packed.dims()[0]);
     products.map(|y| on_device(y, [rows, outputs.next().expect("one for each")], &device))
 }

@@ -7,8 +7,9 @@ use super::{
 };
 
 /// Activations, `[stretches, panels, inputs of the stretch, columns]`: a panel is `columns` rows, the last filled with zeros.
-pub(super) struct Floats<'a> {
-    packed: &'a Packed,
+pub(super) struct Floats {
+    inputs: usize,
+    rows: usize,
     values: Vec<f32>,
     columns: usize,
     padded_rows: usize,
@@ -27,13 +28,13 @@ impl WithSimd for Columns {
     }
 }
 
-impl<'a> Floats<'a> {
+impl Floats {
     /// Takes rows of `x` side by side.
-    pub(super) fn new(packed: &'a Packed, x: &[f32]) -> Self {
+    pub(super) fn new(inputs: usize, x: &[f32]) -> Self {
         let arch = Arch::new();
         let columns = arch.dispatch(Columns);
-        let inputs = packed.inputs;
-        let padded_rows = (x.len() / inputs).next_multiple_of(columns);
+        let rows = x.len() / inputs;
+        let padded_rows = rows.next_multiple_of(columns);
         let mut values = vec![0.0; padded_rows * inputs];
         for (at, stretch) in values.chunks_mut(STRETCH * padded_rows).enumerate() {
             let start = at * STRETCH;
@@ -47,7 +48,7 @@ impl<'a> Floats<'a> {
                 },
             );
         }
-        Self { packed, values, columns, padded_rows, arch }
+        Self { inputs, rows, values, columns, padded_rows, arch }
     }
 
     /// The panels of a stretch of `width` inputs from `start` on.
@@ -57,19 +58,25 @@ impl<'a> Floats<'a> {
     }
 }
 
-impl Panels for Floats<'_> {
+impl Panels for Floats {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
     fn dims(&self) -> [usize; 2] {
         [self.padded_rows / self.columns, self.columns]
     }
 
-    fn block(&self, first: usize, columns: &mut [f32]) {
-        self.arch.dispatch(Block { panels: self, first, columns });
+    fn block(&self, packed: &Packed, first: usize, columns: &mut [f32]) {
+        assert_eq!(packed.inputs, self.inputs, "the layers have the same inputs");
+        self.arch.dispatch(Block { packed, panels: self, first, columns });
     }
 }
 
 /// Outputs from `first` on, `[panels, outputs, columns]`.
 struct Block<'a> {
-    panels: &'a Floats<'a>,
+    packed: &'a Packed,
+    panels: &'a Floats,
     first: usize,
     columns: &'a mut [f32],
 }
@@ -79,8 +86,8 @@ impl WithSimd for Block<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { panels, first, columns } = self;
-        let (packed, padded) = (panels.packed, panels.padded_rows);
+        let Self { packed, panels, first, columns } = self;
+        let padded = panels.padded_rows;
         let outputs = columns.len() / padded;
         // Weights of a tile side by side, input by input; what no weight fills stays zero.
         let mut weights = vec![[0.0; TILE]; outputs.div_ceil(TILE) * STRETCH];

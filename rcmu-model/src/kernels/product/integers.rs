@@ -209,18 +209,19 @@ struct TileGroup<K: Kind<STEPS>, const STEPS: usize> {
 }
 
 /// Activations as whole numbers, `[panels, groups]`, the last panel filled with zeros.
-pub(super) struct Whole<'a, K: Kind<STEPS>, const STEPS: usize> {
-    packed: &'a Packed,
+pub(super) struct Whole<K: Kind<STEPS>, const STEPS: usize> {
     kind: K,
+    inputs: usize,
+    rows: usize,
     groups: Vec<PanelGroup<K, STEPS>>,
     padded_rows: usize,
 }
 
-impl<'a, K: Kind<STEPS>, const STEPS: usize> Whole<'a, K, STEPS> {
+impl<K: Kind<STEPS>, const STEPS: usize> Whole<K, STEPS> {
     /// Rounds rows of `x` and takes them side by side.
-    pub(super) fn new(packed: &'a Packed, kind: K, x: &[f32]) -> Self {
-        let (inputs, groups) = (packed.inputs, packed.inputs / GROUP);
-        let padded_rows = (x.len() / inputs).next_multiple_of(COLUMNS);
+    pub(super) fn new(inputs: usize, kind: K, x: &[f32]) -> Self {
+        let (rows, groups) = (x.len() / inputs, inputs / GROUP);
+        let padded_rows = rows.next_multiple_of(COLUMNS);
         let (none, start) = kind.none();
         let empty = PanelGroup {
             inputs: [[none; VECTORS]; STEPS],
@@ -237,23 +238,29 @@ impl<'a, K: Kind<STEPS>, const STEPS: usize> Whole<'a, K, STEPS> {
                 }
             }
         });
-        Self { packed, kind, groups: panels, padded_rows }
+        Self { kind, inputs, rows, groups: panels, padded_rows }
     }
 }
 
-impl<K: Kind<STEPS>, const STEPS: usize> Panels for Whole<'_, K, STEPS> {
+impl<K: Kind<STEPS>, const STEPS: usize> Panels for Whole<K, STEPS> {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
     fn dims(&self) -> [usize; 2] {
         [self.padded_rows / COLUMNS, COLUMNS]
     }
 
-    fn block(&self, first: usize, columns: &mut [f32]) {
-        with_units(Block { panels: self, first, columns });
+    fn block(&self, packed: &Packed, first: usize, columns: &mut [f32]) {
+        assert_eq!(packed.inputs, self.inputs, "the layers have the same inputs");
+        with_units(Block { packed, panels: self, first, columns });
     }
 }
 
 /// Outputs from `first` on, `[panels, outputs, columns]`.
 struct Block<'a, K: Kind<STEPS>, const STEPS: usize> {
-    panels: &'a Whole<'a, K, STEPS>,
+    packed: &'a Packed,
+    panels: &'a Whole<K, STEPS>,
     first: usize,
     columns: &'a mut [f32],
 }
@@ -261,8 +268,8 @@ struct Block<'a, K: Kind<STEPS>, const STEPS: usize> {
 impl<K: Kind<STEPS>, const STEPS: usize> UnitWork for Block<'_, K, STEPS> {
     #[inline(always)]
     fn run(self, units: impl Units) {
-        let Self { panels, first, columns } = self;
-        let Whole { packed, kind, groups: ref activations, padded_rows: padded } = *panels;
+        let Self { packed, panels, first, columns } = self;
+        let Whole { kind, groups: ref activations, padded_rows: padded, .. } = *panels;
         let (outputs, groups) = (columns.len() / padded, packed.inputs / GROUP);
         let columns = columns.as_chunks_mut::<COLUMNS>().0;
         // Weights of a tile side by side, input by input; what no weight fills stays zero.
@@ -327,22 +334,26 @@ mod plain {
     use super::{super::super::units::Plain, *};
 
     /// Activations that are multiplied without vector units.
-    pub(in super::super) struct OnPlain<'a, K: Kind<STEPS>, const STEPS: usize>(Whole<'a, K, STEPS>);
+    pub(in super::super) struct OnPlain<K: Kind<STEPS>, const STEPS: usize>(Whole<K, STEPS>);
 
-    impl<'a, K: Kind<STEPS>, const STEPS: usize> Whole<'a, K, STEPS> {
+    impl<K: Kind<STEPS>, const STEPS: usize> Whole<K, STEPS> {
         /// Leaves vector units alone.
-        pub(in super::super) fn on_plain_units(self) -> OnPlain<'a, K, STEPS> {
+        pub(in super::super) fn on_plain_units(self) -> OnPlain<K, STEPS> {
             OnPlain(self)
         }
     }
 
-    impl<K: Kind<STEPS>, const STEPS: usize> Panels for OnPlain<'_, K, STEPS> {
+    impl<K: Kind<STEPS>, const STEPS: usize> Panels for OnPlain<K, STEPS> {
+        fn rows(&self) -> usize {
+            self.0.rows
+        }
+
         fn dims(&self) -> [usize; 2] {
             self.0.dims()
         }
 
-        fn block(&self, first: usize, columns: &mut [f32]) {
-            Block { panels: &self.0, first, columns }.run(Plain);
+        fn block(&self, packed: &Packed, first: usize, columns: &mut [f32]) {
+            Block { packed, panels: &self.0, first, columns }.run(Plain);
         }
     }
 }

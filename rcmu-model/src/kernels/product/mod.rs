@@ -25,48 +25,55 @@ const BLOCK: usize = 96;
 /// Weights of a tile: six times two vectors of sums, and what is multiplied, fill the registers of AVX2.
 const TILE: usize = 6;
 
-/// `x Wᵀ`, all weights read from memory once.
+/// `x Wᵀ` for each of several layers of as many inputs, all weights read from memory once; layers of one format share
+/// what is made of `x`.
 ///
 /// # Shapes
 ///
 /// - `x`: `[rows, in]`
-/// - output: `[rows, out]`
-pub(super) fn product(packed: &Packed, x: &[f32]) -> Vec<f32> {
-    let [outputs, inputs] = packed.dims();
-    let dims = [x.len() / inputs.max(1), outputs];
-    match &packed.values {
-        Values::Q8 { .. } => blocks(&Whole::new(packed, Pairs, x), dims),
-        Values::Q4 { .. } => blocks(&Whole::new(packed, Quads, x), dims),
-        Values::F32(_) | Values::Bf16(_) | Values::F16(_) => blocks(&Floats::new(packed, x), dims),
-    }
+/// - output: `[rows, out]` each
+pub(super) fn products<const N: usize>(layers: [&Packed; N], x: &[f32]) -> [Vec<f32>; N] {
+    let (mut pairs, mut quads, mut floats) = (None, None, None);
+    layers.map(|packed| {
+        let inputs = packed.inputs;
+        match &packed.values {
+            Values::Q8 { .. } => blocks(pairs.get_or_insert_with(|| Whole::new(inputs, Pairs, x)), packed),
+            Values::Q4 { .. } => blocks(quads.get_or_insert_with(|| Whole::new(inputs, Quads, x)), packed),
+            Values::F32(_) | Values::Bf16(_) | Values::F16(_) => {
+                blocks(floats.get_or_insert_with(|| Floats::new(inputs, x)), packed)
+            }
+        }
+    })
 }
 
-/// The same on a machine without vector units.
+/// The same for one layer on a machine without vector units.
 #[cfg(test)]
 pub(super) fn plain(packed: &Packed, x: &[f32]) -> Vec<f32> {
-    let dims = [x.len() / packed.inputs, packed.outputs];
     match &packed.values {
-        Values::Q8 { .. } => blocks(&Whole::new(packed, Pairs, x).on_plain_units(), dims),
-        Values::Q4 { .. } => blocks(&Whole::new(packed, Quads, x).on_plain_units(), dims),
-        Values::F32(_) | Values::Bf16(_) | Values::F16(_) => blocks(&Floats::new(packed, x), dims),
+        Values::Q8 { .. } => blocks(&Whole::new(packed.inputs, Pairs, x).on_plain_units(), packed),
+        Values::Q4 { .. } => blocks(&Whole::new(packed.inputs, Quads, x).on_plain_units(), packed),
+        Values::F32(_) | Values::Bf16(_) | Values::F16(_) => blocks(&Floats::new(packed.inputs, x), packed),
     }
 }
 
 /// Rows of activations as a kind of tile wants them.
 trait Panels: Sync {
+    /// Rows.
+    fn rows(&self) -> usize;
+
     /// Panels, and rows of each; the last one's are filled up.
     fn dims(&self) -> [usize; 2];
 
-    /// Adds to outputs from `first` on, `[panels, outputs, rows of a panel]`.
-    fn block(&self, first: usize, columns: &mut [f32]);
+    /// Adds to the layer's outputs from `first` on, `[panels, outputs, rows of a panel]`.
+    fn block(&self, packed: &Packed, first: usize, columns: &mut [f32]);
 }
 
 /// Block by block, on all threads.
-fn blocks(panels: &impl Panels, [rows, outputs]: [usize; 2]) -> Vec<f32> {
-    let [count, width] = panels.dims();
+fn blocks(panels: &impl Panels, packed: &Packed) -> Vec<f32> {
+    let (rows, outputs, [count, width]) = (panels.rows(), packed.outputs, panels.dims());
     let mut columns = vec![0.0; outputs * count * width];
     columns.par_chunks_mut((BLOCK * count * width).max(1)).enumerate().for_each(|(at, columns)| {
-        panels.block(at * BLOCK, columns);
+        panels.block(packed, at * BLOCK, columns);
     });
     let mut out = vec![0.0; rows * outputs];
     out.par_chunks_mut((width * outputs).max(1)).enumerate().for_each(|(panel, out)| {
