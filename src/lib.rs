@@ -21,6 +21,8 @@
 //!
 //! The parts can be used alone: [`core`] are the nouns, [`prompt`] writes and reads the text, [`model`] runs it.
 
+#![forbid(unsafe_code)]
+
 mod annotate;
 mod assistant;
 mod chat;

@@ -9,6 +9,8 @@
 //! No I/O, no tensors, no model text: this crate builds in seconds and is all that a program needs which
 //! talks to a remote engine, together with `rcmu-prompt`.
 
+#![forbid(unsafe_code)]
+
 mod answer;
 mod bbox;
 mod error;

@@ -7,6 +7,8 @@
 //!
 //! No tensors: this crate builds in seconds.
 
+#![forbid(unsafe_code)]
+
 mod error;
 pub mod figurines;
 pub mod formats;

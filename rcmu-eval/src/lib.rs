@@ -4,6 +4,8 @@
 //! dataset ─► run (Generator, journal) ─► scorers (judge) ─► metrics ─► report
 //! ```
 
+#![forbid(unsafe_code)]
+
 // The unit tests share code with those in `tests/`, which name the crate.
 #[cfg(test)]
 extern crate self as rcmu_eval;

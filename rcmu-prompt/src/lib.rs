@@ -10,6 +10,8 @@
 //! A prompt is typed pieces, not a string: control tokens are put in by this crate alone, and whatever a label, a
 //! text or a question says stays text. The forms are described in `docs/prompt-format.md`.
 
+#![forbid(unsafe_code)]
+
 mod error;
 mod text_policy;
 

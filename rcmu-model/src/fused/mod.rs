@@ -28,7 +28,7 @@ mod rows;
 #[cfg(all(feature = "flex", feature = "train", test))]
 mod tests;
 #[cfg(feature = "flex")]
-mod vectors;
+pub(crate) mod vectors;
 
 /// Heads of an attention over sequences of one length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

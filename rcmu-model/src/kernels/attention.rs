@@ -14,7 +14,10 @@ use burn::{
 use rayon::prelude::*;
 
 use super::{Row, dot};
+use crate::fused::vectors::{self, exp, largest};
 
+/// Keys that are taken together; the parts of a long cache are shared out among threads.
+const PART: usize = 256;
 /// The most queries that are taken one by one; more share their keys better in products of matrices.
 pub(crate) const FEW_QUERIES: usize = 8;
 
@@ -82,60 +85,108 @@ fn dims(tensor: &FlexTensor) -> [usize; 4] {
 /// `[batch, heads, queries, head_dim]`, row by row.
 fn attend(query: &View<'_>, keys: &View<'_>, values: &View<'_>) -> Vec<f32> {
     let [batch, heads, queries, width] = query.dims;
-    let kv_heads = keys.dims[1];
-    let group = heads / kv_heads;
-    let mut out = vec![0.0; batch * heads * queries * width];
-    out.par_chunks_mut((group * queries * width).max(1)).enumerate().for_each(|(at, out)| {
-        let place = [at / kv_heads, at % kv_heads];
-        let rows = (0..group * queries)
-            .map(|row| query.row([place[0], place[1] * group + row / queries, row % queries]));
-        dot::with_vectors(Group { rows: &rows.collect::<Vec<_>>(), queries, keys, values, place, out });
-    });
-    out
+    let [_, kv_heads, len, _] = keys.dims;
+    let (group, parts) = (heads / kv_heads, len.div_ceil(PART).max(1));
+    let places = (0..batch * kv_heads * parts).into_par_iter();
+    let parts_of_all: Vec<Mixed> = places
+        .map(|at| {
+            let [sequence, head] = [at / parts / kv_heads, at / parts % kv_heads];
+            let row = |row: usize| query.row([sequence, head * group + row / queries, row % queries]);
+            let first = at % parts * PART;
+            let mut out = Mixed::new(group * queries, width);
+            dot::with_vectors(Part {
+                queries: &(0..group * queries).map(row).collect::<Vec<_>>(),
+                last: queries - 1,
+                keys: (first..len.min(first + PART)).map(|key| keys.row([sequence, head, key])).collect(),
+                values: (first..len.min(first + PART)).map(|key| values.row([sequence, head, key])).collect(),
+                left: len.saturating_sub(first + PART),
+                out: &mut out,
+            });
+            out
+        })
+        .collect();
+    parts_of_all.chunks(parts).flat_map(|parts| Mixed::joined(parts, width)).collect()
 }
 
-/// The heads that share keys and values.
-struct Group<'a> {
+/// What some keys and values give to the queries that share them.
+struct Mixed {
+    /// Of each query, the largest score and the sum of the weights beside it.
+    scores: Vec<[f32; 2]>,
+    /// Of each query, the values times their weights.
+    values: Vec<f32>,
+}
+
+impl Mixed {
+    /// Nothing.
+    fn new(queries: usize, width: usize) -> Self {
+        Self { scores: vec![[f32::NEG_INFINITY, 0.0]; queries], values: vec![0.0; queries * width] }
+    }
+
+    /// The mixed values of each query, of all parts.
+    fn joined(parts: &[Self], width: usize) -> Vec<f32> {
+        let mut out = vec![0.0; parts[0].values.len()];
+        for (query, out) in out.chunks_exact_mut(width.max(1)).enumerate() {
+            let largest = parts.iter().fold(f32::NEG_INFINITY, |best, part| best.max(part.scores[query][0]));
+            let share = |part: &Self| exp(part.scores[query][0] - largest);
+            let inverse = parts.iter().map(|part| share(part) * part.scores[query][1]).sum::<f32>().recip();
+            for part in parts {
+                let share = share(part) * inverse;
+                let values = &part.values[query * width..(query + 1) * width];
+                out.iter_mut().zip(values).for_each(|(out, value)| *out += share * value);
+            }
+        }
+        out
+    }
+}
+
+/// Some keys and values, and the queries of the heads that share them.
+struct Part<'a> {
     /// Queries of one head after those of another.
-    rows: &'a [&'a [f32]],
-    queries: usize,
-    keys: &'a View<'a>,
-    values: &'a View<'a>,
-    /// Sequence, and head of keys and values.
-    place: [usize; 2],
-    out: &'a mut [f32],
+    queries: &'a [&'a [f32]],
+    /// The last query of a head.
+    last: usize,
+    keys: Vec<&'a [f32]>,
+    values: Vec<&'a [f32]>,
+    /// Keys after these.
+    left: usize,
+    out: &'a mut Mixed,
 }
 
-impl dot::Work for Group<'_> {
+impl dot::Work for Part<'_> {
     #[inline(always)]
     fn run(self) {
-        let Self { rows, queries, keys, values, place: [sequence, head], out } = self;
-        let [_, _, len, width] = keys.dims;
-        let scale = (width as f32).sqrt().recip();
-        let mut weights = vec![0.0_f32; rows.len() * len];
-        for key in 0..len {
-            let row = Row::F32(keys.row([sequence, head, key]));
-            for (query, weights) in rows.iter().zip(weights.chunks_exact_mut(len)) {
-                weights[key] = dot::dot(row, query) * scale;
+        let Self { queries, last, keys, values, left, out } = self;
+        let Some(width) = values.first().map(|value| value.len()) else { return };
+        let (len, scale) = (keys.len(), (width as f32).sqrt().recip());
+        let mut weights = vec![0.0_f32; queries.len() * len];
+        for (at, key) in keys.iter().enumerate() {
+            for (query, weights) in queries.iter().zip(weights.chunks_exact_mut(len)) {
+                weights[at] = dot::dot(Row::F32(key), query) * scale;
             }
         }
-        for (row, weights) in weights.chunks_exact_mut(len).enumerate() {
-            let (seen, hidden) = weights.split_at_mut(len - (queries - 1 - row % queries));
-            let largest = seen.iter().fold(f32::NEG_INFINITY, |largest, &score| largest.max(score));
-            for score in seen.iter_mut() {
-                *score = (*score - largest).exp();
-            }
-            let inverse = seen.iter().sum::<f32>().recip();
+        let places = out.scores.iter_mut().zip(weights.chunks_exact_mut(len)).enumerate();
+        for (query, ([most, sum], weights)) in places {
+            // The last query sees all keys, the one before it all but the last.
+            let hidden = (last - query % (last + 1)).saturating_sub(left);
+            let (seen, hidden) = weights.split_at_mut(len.saturating_sub(hidden));
+            *most = largest(seen);
             for weight in seen.iter_mut() {
-                *weight *= inverse;
+                *weight = exp(*weight - *most);
             }
+            *sum = vectors::sum(seen, seen, |weight, _| weight);
             hidden.fill(0.0);
         }
-        for key in 0..len {
-            let value = values.row([sequence, head, key]);
-            for (out, weights) in out.chunks_exact_mut(width).zip(weights.chunks_exact(len)) {
-                let weight = weights[key];
-                out.iter_mut().zip(value).for_each(|(out, value)| *out += weight * value);
+        let (fours, rest) = values.as_chunks::<4>();
+        for (out, weights) in out.values.chunks_exact_mut(width).zip(weights.chunks_exact(len)) {
+            let (weights, weights_of_rest) = weights.as_chunks::<4>();
+            for ([a, b, c, d], weights) in fours.iter().zip(weights) {
+                let values = a[..width].iter().zip(&b[..width]).zip(c[..width].iter().zip(&d[..width]));
+                for (out, ((a, b), (c, d))) in out.iter_mut().zip(values) {
+                    *out = *out + weights[0] * a + weights[1] * b + weights[2] * c + weights[3] * d;
+                }
+            }
+            for (value, weight) in rest.iter().zip(weights_of_rest) {
+                out.iter_mut().zip(*value).for_each(|(out, value)| *out += weight * value);
             }
         }
     }

@@ -108,5 +108,15 @@ fn dot_with<W>(w: &[W], x: &[f32], value: impl Fn(&W) -> f32) -> f32 {
         }
     }
     let rest: f32 = w_rest.iter().zip(x_rest).map(|(w, x)| value(w) * x).sum();
-    sums.iter().sum::<f32>() + rest
+    let lanes = std::array::from_fn(|lane| {
+        let stream = |at: usize| sums[at * LANES + lane];
+        (stream(0) + stream(1)) + (stream(2) + stream(3))
+    });
+    total(lanes) + rest
+}
+
+/// The sum of the lanes, in an order that vector units can follow.
+#[inline(always)]
+pub(super) fn total([a, b, c, d, e, f, g, h]: [f32; LANES]) -> f32 {
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }

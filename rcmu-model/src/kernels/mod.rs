@@ -10,9 +10,10 @@
 //!
 //! Beside weights of 8 and 4 bits activations are whole numbers of 16 and 8 bits with a scale for 32 of them.
 //!
-//! No `unsafe`: the loops are written so that the compiler makes vector instructions of them, and `pulp` picks the copy
-//! for this machine at run time. All copies add in the same order, so that results do not depend on the machine; only tiles
-//! of f32 and bf16 weights use fused multiplications where there are any.
+//! The loops are written so that the compiler makes vector instructions of them, and `pulp` picks the copy for this machine
+//! at run time: plain, AVX2 or AVX-512. The one room for `unsafe` is `units/vnni.rs`, for instructions that `pulp` does not
+//! have. All copies add in the same order, so that results do not depend on the machine; only tiles of f32 and bf16 weights
+//! use fused multiplications where there are any.
 
 #![allow(
     clippy::inline_always,
@@ -174,7 +175,7 @@ impl Packed {
         let x = Inputs {
             floats: x,
             fine: rows_of_x().filter(|_| any(Values::is_q8)).map(Activations::new).collect(),
-            coarse: rows_of_x().filter(|_| any(Values::is_q4)).map(Activations::new).collect(),
+            coarse: rows_of_x().filter(|_| any(Values::is_q4)).map(quantised::Blocks::new).collect(),
         };
         tasks.into_par_iter().for_each(|task| task.run(&x));
         columns.map(|columns| {
@@ -233,7 +234,7 @@ impl Packed {
 struct Inputs<'a> {
     floats: &'a [f32],
     fine: Vec<Activations<i16>>,
-    coarse: Vec<Activations<i8>>,
+    coarse: Vec<quantised::Blocks>,
 }
 
 /// Outputs from `first` on, `[outputs, rows]`.
@@ -315,7 +316,7 @@ impl units::UnitWork for Quantised<'_, Activations<i16>> {
     }
 }
 
-impl units::UnitWork for Quantised<'_, Activations<i8>> {
+impl units::UnitWork for Quantised<'_, quantised::Blocks> {
     #[inline(always)]
     fn run(self, units: impl units::Units) {
         let Task { packed, first, columns } = self.task;

@@ -11,7 +11,7 @@ use super::{
         activations::{Activations, Step},
         f16_scale,
         quantised::{MIDDLE, unpacked},
-        units::{Sums, UnitWork, Units, with_units},
+        units::{UnitWork, Units, with_units},
     },
     Panels, STRETCH, TILE,
 };
@@ -50,13 +50,13 @@ pub(super) trait Kind<const STEPS: usize>: Copy + Sync {
     fn weights(self, row: Row<'_>, group: usize) -> ([Self::Weights; STEPS], u16);
 
     /// The products of a group of a tile's weights with eight rows.
-    fn products(
+    fn products<U: Units>(
         self,
-        units: impl Units,
+        units: U,
         weights: &[[Self::Weights; TILE]],
         inputs: &[[Self::Inputs; VECTORS]],
         start: &[Self::Start; VECTORS],
-    ) -> [[Sums; VECTORS]; TILE];
+    ) -> [[U::Wide; VECTORS]; TILE];
 }
 
 /// Weights of 8 bits, activations of 16, two inputs at a time.
@@ -98,13 +98,13 @@ impl Kind<{ GROUP / 2 }> for Pairs {
     }
 
     #[inline(always)]
-    fn products(
+    fn products<U: Units>(
         self,
-        units: impl Units,
+        units: U,
         weights: &[[[i16; 2]; TILE]],
         inputs: &[[Self::Inputs; VECTORS]],
         _: &[(); VECTORS],
-    ) -> [[Sums; VECTORS]; TILE] {
+    ) -> [[U::Wide; VECTORS]; TILE] {
         let mut sums = [[units.wide(); VECTORS]; TILE];
         for (weights, inputs) in weights.iter().zip(inputs) {
             for at in 0..TILE {
@@ -113,13 +113,7 @@ impl Kind<{ GROUP / 2 }> for Pairs {
                 }
             }
         }
-        let mut products = [[[0; LANES]; VECTORS]; TILE];
-        for at in 0..TILE {
-            for vector in 0..VECTORS {
-                products[at][vector] = units.wide_sums(sums[at][vector]);
-            }
-        }
-        products
+        sums
     }
 }
 
@@ -167,13 +161,13 @@ impl Kind<{ GROUP / 4 }> for Quads {
     }
 
     #[inline(always)]
-    fn products(
+    fn products<U: Units>(
         self,
-        units: impl Units,
+        units: U,
         weights: &[[[u8; 4]; TILE]],
         inputs: &[[Self::Inputs; VECTORS]],
         start: &[Self::Start; VECTORS],
-    ) -> [[Sums; VECTORS]; TILE] {
+    ) -> [[U::Wide; VECTORS]; TILE] {
         // Sixteen weights of 15 times 128, the start among them, fit into 16 bits, and so does each sum at the end.
         let mut sums = [[units.narrow(&start[0]), units.narrow(&start[1])]; TILE];
         for (weights, inputs) in weights.iter().zip(inputs) {
@@ -183,10 +177,10 @@ impl Kind<{ GROUP / 4 }> for Quads {
                 }
             }
         }
-        let mut products = [[[0; LANES]; VECTORS]; TILE];
+        let mut products = [[units.wide(); VECTORS]; TILE];
         for at in 0..TILE {
             for vector in 0..VECTORS {
-                products[at][vector] = units.narrow_sums(sums[at][vector]);
+                products[at][vector] = units.widened(sums[at][vector]);
             }
         }
         products
@@ -307,21 +301,20 @@ fn tile<K: Kind<STEPS>, const STEPS: usize>(
     panel: &[PanelGroup<K, STEPS>],
     columns: &mut [[f32; COLUMNS]],
 ) {
-    let mut sums = [[[0.0_f32; LANES]; VECTORS]; TILE];
+    let mut sums = [[units.floats(); VECTORS]; TILE];
     let steps = std::hint::black_box(STEPS);
     for (weights, inputs) in weights.iter().zip(panel) {
         let products =
             kind.products(units, &weights.weights[..steps], &inputs.inputs[..steps], &inputs.start);
         for at in 0..TILE {
             for vector in 0..VECTORS {
-                for lane in 0..LANES {
-                    let scale = weights.scales[at] * inputs.scales[vector][lane];
-                    sums[at][vector][lane] += products[at][vector][lane] as f32 * scale;
-                }
+                let (products, x) = (products[at][vector], &inputs.scales[vector]);
+                sums[at][vector] = units.add_scaled(sums[at][vector], products, weights.scales[at], x);
             }
         }
     }
     for (columns, sums) in columns.iter_mut().zip(&sums) {
+        let sums = sums.map(|floats| units.float_sums(floats));
         let sums = sums.as_flattened();
         for at in 0..COLUMNS {
             columns[at] += sums[at];

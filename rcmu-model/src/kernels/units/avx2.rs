@@ -1,0 +1,127 @@
+//! Products of whole numbers on x86-64 with AVX2.
+
+use pulp::{cast, f32x8, i16x16, i32x8, x86::V3};
+
+use super::{PackedBlock, StepsBlock, Sums, UnitWork, Units};
+use crate::kernels::{BLOCK, GROUP, LANES, TWO_TO_112};
+
+/// Does work compiled for these units.
+pub(super) fn run(units: V3, work: impl UnitWork) {
+    /// Inlined where it is compiled for the units.
+    struct OnUnits<W>(W, V3);
+    impl<W: UnitWork> pulp::NullaryFnOnce for OnUnits<W> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            self.0.run(self.1);
+        }
+    }
+    units.vectorize(OnUnits(work, units));
+}
+
+impl Units for V3 {
+    type Wide = i32x8;
+    type Narrow = i16x16;
+    type Floats = f32x8;
+    type BlockSums = [f32x8; 4];
+
+    #[inline(always)]
+    fn pairs(self, a: &[i16; 16], b: &[i16; 16]) -> Sums {
+        cast(self.multiply_wrapping_add_adjacent_i16x16(cast(*a), cast(*b)))
+    }
+
+    #[inline(always)]
+    fn block_sums(self) -> [f32x8; 4] {
+        [self.splat_f32x8(0.0); 4]
+    }
+
+    #[inline(always)]
+    fn add_block(
+        self,
+        mut sums: [f32x8; 4],
+        w: &PackedBlock,
+        x: &StepsBlock,
+        scales: &[f32; BLOCK],
+    ) -> [f32x8; 4] {
+        let (units, low, ones) = (self.avx2, cast([15_u8; GROUP]), cast([1_i16; 16]));
+        let w = w.as_chunks::<GROUP>().0;
+        for pair in 0..4 {
+            let [first, second] = &x[pair / 2];
+            let halves = [first, second].map(|half| cast(half.as_chunks::<GROUP>().0[pair % 2]));
+            let both = cast(w[pair]);
+            let upper = units._mm256_and_si256(units._mm256_srli_epi16::<4>(both), low);
+            // At most 15 times 128 four times: nothing saturates.
+            let lower = units._mm256_maddubs_epi16(units._mm256_and_si256(both, low), halves[0]);
+            let upper = units._mm256_maddubs_epi16(upper, halves[1]);
+            let products = units._mm256_madd_epi16(units._mm256_add_epi16(lower, upper), ones);
+            let places: [u32; LANES] = std::array::from_fn(|lane| (2 * pair + lane / 4) as u32);
+            let scales = units._mm256_permutevar8x32_ps(cast(*scales), cast(places));
+            let products = cast(self.avx._mm256_cvtepi32_ps(products));
+            sums[pair] = self.add_f32x8(sums[pair], self.mul_f32x8(products, cast(scales)));
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn all_sums(self, sums: [f32x8; 4]) -> [f32; 4 * BLOCK] {
+        cast(sums)
+    }
+
+    #[inline(always)]
+    fn scales(self, weights: &[u16; LANES], x: &[f32; LANES]) -> [f32; LANES] {
+        // As `f16_scale` does it.
+        let (units, bits) = (self.avx2, self.avx2._mm256_cvtepu16_epi32(cast(*weights)));
+        let magnitude = units._mm256_slli_epi32::<13>(units._mm256_and_si256(bits, cast([0x7fff; LANES])));
+        let magnitude = self.mul_f32x8(cast(magnitude), self.splat_f32x8(TWO_TO_112));
+        let sign = units._mm256_slli_epi32::<16>(units._mm256_and_si256(bits, cast([0x8000; LANES])));
+        let scales = units._mm256_or_si256(cast(magnitude), sign);
+        cast(self.mul_f32x8(cast(scales), cast(*x)))
+    }
+
+    #[inline(always)]
+    fn wide(self) -> i32x8 {
+        self.splat_i32x8(0)
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, sums: i32x8, w: [i16; 2], x: &[i16; 16]) -> i32x8 {
+        let w = cast(self.splat_i32x8(cast(w)));
+        self.wrapping_add_i32x8(sums, self.multiply_wrapping_add_adjacent_i16x16(w, cast(*x)))
+    }
+
+    #[inline(always)]
+    fn narrow(self, start: &[i16; 16]) -> i16x16 {
+        cast(*start)
+    }
+
+    #[inline(always)]
+    fn add_quads(self, sums: i16x16, w: [u8; 4], x: &[i8; 32]) -> i16x16 {
+        let w = cast(self.splat_i32x8(cast(w)));
+        // At most 15 times 128 twice: nothing saturates.
+        let pairs = self.avx2._mm256_maddubs_epi16(w, cast(*x));
+        self.wrapping_add_i16x16(sums, cast(pairs))
+    }
+
+    #[inline(always)]
+    fn widened(self, sums: i16x16) -> i32x8 {
+        self.multiply_wrapping_add_adjacent_i16x16(sums, self.splat_i16x16(1))
+    }
+
+    #[inline(always)]
+    fn floats(self) -> f32x8 {
+        self.splat_f32x8(0.0)
+    }
+
+    #[inline(always)]
+    fn add_scaled(self, floats: f32x8, products: i32x8, weight: f32, x: &[f32; LANES]) -> f32x8 {
+        let scales = self.mul_f32x8(self.splat_f32x8(weight), cast(*x));
+        let products = cast(self.avx._mm256_cvtepi32_ps(cast(products)));
+        self.add_f32x8(floats, self.mul_f32x8(products, scales))
+    }
+
+    #[inline(always)]
+    fn float_sums(self, floats: f32x8) -> [f32; LANES] {
+        cast(floats)
+    }
+}

@@ -1,0 +1,202 @@
+//! What multiplies whole numbers: vector units of this machine, or what the compiler makes of plain loops.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
+
+use super::{BLOCK, GROUP, LANES, f16_scale};
+
+/// Whole numbers of 32 bits, side by side.
+pub(super) type Sums = [i32; LANES];
+/// A block of groups of 4-bit weights as they are stored.
+pub(super) type PackedBlock = [u8; BLOCK * GROUP / 2];
+/// Activations of a block as its stored weights want them: of four groups the first halves, then the second ones, and so
+/// of the four groups after them.
+pub(super) type StepsBlock = [[[i8; 2 * GROUP]; 2]; BLOCK / 4];
+
+/// Products of whole numbers; all units give the same bits.
+pub(super) trait Units: Copy {
+    /// Eight sums of 32 bits.
+    type Wide: Copy;
+    /// Sixteen sums of 16 bits, or what stands for them.
+    type Narrow: Copy;
+    /// Eight floats.
+    type Floats: Copy;
+    /// Four floats for each group of a block.
+    type BlockSums: Copy;
+
+    /// `a[2i] b[2i] + a[2i + 1] b[2i + 1]`; no sum may leave 32 bits.
+    fn pairs(self, a: &[i16; 16], b: &[i16; 16]) -> Sums;
+
+    /// Nothing added up yet.
+    fn block_sums(self) -> Self::BlockSums;
+
+    /// Adds the products of 4-bit weights, 0 to 15, of [`BLOCK`] groups to sums: `4 g + i` takes `scales[g]` times those
+    /// of the inputs `4 i..4 i + 4` and `16 + 4 i..16 + 4 i + 4` of group `g`.
+    fn add_block(
+        self,
+        sums: Self::BlockSums,
+        w: &PackedBlock,
+        x: &StepsBlock,
+        scales: &[f32; BLOCK],
+    ) -> Self::BlockSums;
+
+    /// The sums.
+    fn all_sums(self, sums: Self::BlockSums) -> [f32; 4 * BLOCK];
+
+    /// Products of scales, of weights as the bits of finite f16 numbers.
+    fn scales(self, weights: &[u16; LANES], x: &[f32; LANES]) -> [f32; LANES];
+
+    /// Nothing added up yet.
+    fn wide(self) -> Self::Wide;
+
+    /// Adds `w[0] x[2i] + w[1] x[2i + 1]` to sum `i`; no sum may leave 32 bits.
+    fn add_pairs(self, sums: Self::Wide, w: [i16; 2], x: &[i16; 16]) -> Self::Wide;
+
+    /// Sums that begin with something.
+    fn narrow(self, start: &[i16; 16]) -> Self::Narrow;
+
+    /// Adds `w[0] x[4i] + w[1] x[4i + 1]` to sum `2i`, the products of `w[2]` and `w[3]` to sum `2i + 1`; weights of 0 to
+    /// 15. Sums wrap around.
+    fn add_quads(self, sums: Self::Narrow, w: [u8; 4], x: &[i8; 32]) -> Self::Narrow;
+
+    /// Sums `2i` and `2i + 1` added up.
+    fn widened(self, sums: Self::Narrow) -> Self::Wide;
+
+    /// No floats added up yet.
+    fn floats(self) -> Self::Floats;
+
+    /// Adds `products[i] (weight x[i])` to float `i`; each operation is rounded by itself.
+    fn add_scaled(
+        self,
+        floats: Self::Floats,
+        products: Self::Wide,
+        weight: f32,
+        x: &[f32; LANES],
+    ) -> Self::Floats;
+
+    /// The floats.
+    fn float_sums(self, floats: Self::Floats) -> [f32; LANES];
+}
+
+/// Every machine's own instructions, as the compiler finds them.
+#[derive(Clone, Copy)]
+pub(super) struct Plain;
+
+impl Units for Plain {
+    type Wide = Sums;
+    type Narrow = [i16; 16];
+    type Floats = [f32; LANES];
+    type BlockSums = [f32; 4 * BLOCK];
+
+    #[inline(always)]
+    fn pairs(self, a: &[i16; 16], b: &[i16; 16]) -> Sums {
+        std::array::from_fn(|at| {
+            let product = |at: usize| i32::from(a[at]) * i32::from(b[at]);
+            product(2 * at) + product(2 * at + 1)
+        })
+    }
+
+    #[inline(always)]
+    fn block_sums(self) -> [f32; 4 * BLOCK] {
+        [0.0; 4 * BLOCK]
+    }
+
+    #[inline(always)]
+    fn add_block(
+        self,
+        mut sums: [f32; 4 * BLOCK],
+        w: &PackedBlock,
+        x: &StepsBlock,
+        scales: &[f32; BLOCK],
+    ) -> [f32; 4 * BLOCK] {
+        let halves = x
+            .as_flattened()
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .flat_map(|[first, second]| first.as_chunks::<4>().0.iter().zip(second.as_chunks::<4>().0));
+        for (at, (w, (first, second))) in w.as_chunks::<4>().0.iter().zip(halves).enumerate() {
+            let product = |at: usize| {
+                i32::from(w[at] & 15) * i32::from(first[at]) + i32::from(w[at] >> 4) * i32::from(second[at])
+            };
+            sums[at] += (0..4).map(product).sum::<i32>() as f32 * scales[at / 4];
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn all_sums(self, sums: [f32; 4 * BLOCK]) -> [f32; 4 * BLOCK] {
+        sums
+    }
+
+    #[inline(always)]
+    fn scales(self, weights: &[u16; LANES], x: &[f32; LANES]) -> [f32; LANES] {
+        std::array::from_fn(|at| f16_scale(weights[at]) * x[at])
+    }
+
+    #[inline(always)]
+    fn wide(self) -> Sums {
+        [0; LANES]
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, sums: Sums, w: [i16; 2], x: &[i16; 16]) -> Sums {
+        let [first, second] = w.map(i32::from);
+        std::array::from_fn(|at| sums[at] + first * i32::from(x[2 * at]) + second * i32::from(x[2 * at + 1]))
+    }
+
+    #[inline(always)]
+    fn narrow(self, start: &[i16; 16]) -> [i16; 16] {
+        *start
+    }
+
+    #[inline(always)]
+    fn add_quads(self, sums: [i16; 16], w: [u8; 4], x: &[i8; 32]) -> [i16; 16] {
+        let w = w.map(i16::from);
+        std::array::from_fn(|at| {
+            let product = |k: usize| w[2 * (at % 2) + k] * i16::from(x[2 * at + k]);
+            sums[at].wrapping_add(product(0) + product(1))
+        })
+    }
+
+    #[inline(always)]
+    fn widened(self, sums: [i16; 16]) -> Sums {
+        std::array::from_fn(|at| i32::from(sums[2 * at]) + i32::from(sums[2 * at + 1]))
+    }
+
+    #[inline(always)]
+    fn floats(self) -> [f32; LANES] {
+        [0.0; LANES]
+    }
+
+    #[inline(always)]
+    fn add_scaled(self, floats: [f32; LANES], products: Sums, weight: f32, x: &[f32; LANES]) -> [f32; LANES] {
+        std::array::from_fn(|at| floats[at] + products[at] as f32 * (weight * x[at]))
+    }
+
+    #[inline(always)]
+    fn float_sums(self, floats: [f32; LANES]) -> [f32; LANES] {
+        floats
+    }
+}
+
+/// Work that needs something to multiply whole numbers with.
+pub(super) trait UnitWork {
+    /// Does it.
+    fn run(self, units: impl Units);
+}
+
+/// Runs work with the vector units of this machine.
+pub(super) fn with_units(work: impl UnitWork) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(units) = vnni::Vnni::try_new() {
+        return units.run(work);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(units) = pulp::x86::V3::try_new() {
+        return avx2::run(units, work);
+    }
+    work.run(Plain);
+}

@@ -1,0 +1,147 @@
+//! Products of whole numbers on x86-64 with AVX-512 VNNI, whose instructions multiply and add up.
+
+#![allow(unsafe_code, reason = "`pulp` has no functions for these instructions")]
+
+use std::arch::x86_64::{
+    __m256i, __m512, __m512i, _mm256_dpbusd_epi32, _mm256_dpwssd_epi32, _mm512_dpbusd_epi32,
+};
+
+use pulp::{cast, f32x8, x86::V4};
+
+use super::{PackedBlock, StepsBlock, Sums, UnitWork, Units};
+use crate::kernels::{BLOCK, LANES};
+
+/// Shows that this machine has the instructions: there is one only where they were found.
+#[derive(Clone, Copy)]
+pub(super) struct Vnni(V4);
+
+impl Vnni {
+    /// For a machine that has them.
+    pub(super) fn try_new() -> Option<Self> {
+        let v4 = V4::try_new()?;
+        is_x86_feature_detected!("avx512vnni").then_some(Self(v4))
+    }
+
+    /// Does work compiled for them.
+    pub(super) fn run(self, work: impl UnitWork) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni")]
+        #[target_feature(enable = "bmi1,bmi2,lzcnt,popcnt")]
+        fn compiled(units: Vnni, work: impl UnitWork) {
+            work.run(units);
+        }
+        // SAFETY: the machine has the features of `V4` and VNNI, since there is a `Vnni`.
+        unsafe { compiled(self, work) }
+    }
+
+    /// `sums[i] + w[2 i] x[2 i] + w[2 i + 1] x[2 i + 1]`, of numbers of 16 bits.
+    #[inline(always)]
+    fn add_pairs(self, sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
+        // SAFETY: the machine has VNNI, since there is a `Vnni`.
+        unsafe { _mm256_dpwssd_epi32(sums, w, x) }
+    }
+
+    /// `sums[i]` and the products of four neighbours, `w` without and `x` with a sign.
+    #[inline(always)]
+    fn add_quads(self, sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
+        // SAFETY: the machine has VNNI, since there is a `Vnni`.
+        unsafe { _mm256_dpbusd_epi32(sums, w, x) }
+    }
+
+    /// The same, twice as wide.
+    #[inline(always)]
+    fn add_wide_quads(self, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
+        // SAFETY: the machine has VNNI, since there is a `Vnni`.
+        unsafe { _mm512_dpbusd_epi32(sums, w, x) }
+    }
+}
+
+impl Units for Vnni {
+    type Wide = __m256i;
+    type Narrow = __m256i;
+    type Floats = f32x8;
+    type BlockSums = [__m512; 2];
+
+    #[inline(always)]
+    fn pairs(self, a: &[i16; 16], b: &[i16; 16]) -> Sums {
+        self.0.pairs(a, b)
+    }
+
+    #[inline(always)]
+    fn block_sums(self) -> [__m512; 2] {
+        [self.0.avx512f._mm512_setzero_ps(); 2]
+    }
+
+    #[inline(always)]
+    fn add_block(
+        self,
+        mut sums: [__m512; 2],
+        w: &PackedBlock,
+        x: &StepsBlock,
+        scales: &[f32; BLOCK],
+    ) -> [__m512; 2] {
+        let (units, words) = (self.0.avx512f, self.0.avx512bw);
+        let (none, low) = (units._mm512_setzero_si512(), cast([15_u8; 64]));
+        let scales = units._mm512_castps256_ps512(cast(*scales));
+        let w = w.as_chunks::<64>().0;
+        for half in 0..2 {
+            let (both, [first, second]) = (cast(w[half]), x[half].map(cast));
+            let upper = units._mm512_and_si512(words._mm512_srli_epi16::<4>(both), low);
+            let products = self.add_wide_quads(none, units._mm512_and_si512(both, low), first);
+            let products = units._mm512_cvtepi32_ps(self.add_wide_quads(products, upper, second));
+            let places: [u32; 16] = std::array::from_fn(|lane| (4 * half + lane / 4) as u32);
+            let scales = units._mm512_permutexvar_ps(cast(places), scales);
+            sums[half] = units._mm512_add_ps(sums[half], units._mm512_mul_ps(products, scales));
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn all_sums(self, sums: [__m512; 2]) -> [f32; 4 * BLOCK] {
+        cast(sums)
+    }
+
+    #[inline(always)]
+    fn scales(self, weights: &[u16; LANES], x: &[f32; LANES]) -> [f32; LANES] {
+        self.0.scales(weights, x)
+    }
+
+    #[inline(always)]
+    fn wide(self) -> __m256i {
+        cast([0_i32; LANES])
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, sums: __m256i, w: [i16; 2], x: &[i16; 16]) -> __m256i {
+        Self::add_pairs(self, sums, cast(self.0.splat_i32x8(cast(w))), cast(*x))
+    }
+
+    #[inline(always)]
+    fn narrow(self, start: &[i16; 16]) -> __m256i {
+        cast(self.0.widened(cast(*start)))
+    }
+
+    #[inline(always)]
+    fn add_quads(self, sums: __m256i, w: [u8; 4], x: &[i8; 32]) -> __m256i {
+        Self::add_quads(self, sums, cast(self.0.splat_i32x8(cast(w))), cast(*x))
+    }
+
+    #[inline(always)]
+    fn widened(self, sums: __m256i) -> __m256i {
+        sums
+    }
+
+    #[inline(always)]
+    fn floats(self) -> f32x8 {
+        self.0.floats()
+    }
+
+    #[inline(always)]
+    fn add_scaled(self, floats: f32x8, products: __m256i, weight: f32, x: &[f32; LANES]) -> f32x8 {
+        self.0.add_scaled(floats, cast(products), weight, x)
+    }
+
+    #[inline(always)]
+    fn float_sums(self, floats: f32x8) -> [f32; LANES] {
+        cast(floats)
+    }
+}
