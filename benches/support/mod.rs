@@ -1,11 +1,12 @@
 //! The model that the benches run: the tiny random one, or the directory in `RCMU_BENCH_MODEL`; its weights as they compute,
-//! or in the format in `RCMU_BENCH_WEIGHTS`.
+//! or in the format in `RCMU_BENCH_WEIGHTS`. With `RCMU_BENCH_MAP` weights stay in their files, unread until they are needed.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
+#![allow(unsafe_code, reason = "mapping files takes a promise")]
 
 use std::sync::OnceLock;
 
-use rcmu::{LoadOptions, Rcmu, WeightFormat, WeightFormats};
+use rcmu::{LoadOptions, Rcmu, WeightFormat, WeightFormats, model::weights::Scan};
 
 /// Loads the model once for all benches of a program, on the default device.
 pub(crate) fn model() -> &'static Rcmu {
@@ -14,7 +15,12 @@ pub(crate) fn model() -> &'static Rcmu {
         let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/golden/tiny_bf16");
         let dir = std::env::var("RCMU_BENCH_MODEL").unwrap_or_else(|_| tiny.to_owned());
         let options = LoadOptions::default();
-        let options = formats().map_or(options.clone(), |formats| options.with_weights(formats));
+        let mut options = formats().map_or(options.clone(), |formats| options.with_weights(formats));
+        if std::env::var_os("RCMU_BENCH_MAP").is_some() {
+            // SAFETY: whoever sets the variable promises that nobody changes the files until the bench has ended.
+            options.model = unsafe { options.model.map_weights() };
+            options.model.checkpoint_limits.scan = Scan::Skip;
+        }
         Rcmu::load(&dir, &options).expect("`RCMU_BENCH_MODEL` names a checkpoint directory")
     })
 }

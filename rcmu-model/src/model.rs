@@ -23,7 +23,7 @@ use crate::{
     processor::{Dialect, PictureLimits, PictureOptions, Processor},
     qwen2_vl::Qwen2Vl,
     tokenizer::Tokenizer,
-    weights::{Checkpoint, CheckpointLimits},
+    weights::{Checkpoint, CheckpointLimits, Maps},
 };
 
 /// How to load a model.
@@ -48,6 +48,8 @@ pub struct LoadOptions {
     pub memory_budget: Option<u64>,
     /// Expands what files hold packed, as training needs it.
     pub(crate) expands: bool,
+    /// Set by [`LoadOptions::map_weights`] alone, whose caller makes a promise.
+    pub(crate) maps: bool,
 }
 
 /// A loaded Qwen2-VL: weights on a device, tokenizer and processor.
@@ -99,13 +101,16 @@ impl Model {
         let processor = Processor::from_dir(dir, options.dialect, options.picture_limits.clone())?;
         config.check_against(&processor, &tokenizer)?;
         let dtype = options.dtype.unwrap_or_else(|| default_dtype(device));
-        if options.weights.is_some() && (dtype != ComputeDtype::F32 || !crate::device::is_flex(device)) {
+        if (options.weights.is_some() || options.maps)
+            && (dtype != ComputeDtype::F32 || !crate::device::is_flex(device))
+        {
             return Err(Error::PackedWeights { device: format!("{device:?}"), dtype });
         }
         let (network, weight_bytes) = contained(|| {
             check_products(device)?;
             let packs = dtype == ComputeDtype::F32 && crate::device::is_flex(device) && !options.expands;
-            let mut params = Params::new(&checkpoint, device, dtype, options.weights, packs, progress);
+            let mut params =
+                Params::new(&checkpoint, device, dtype, options.weights, packs, Maps::new(options), progress);
             let network = Qwen2Vl::load(&mut params, &config)?;
             device.sync().map_err(|error| Error::Backend { message: error.to_string() })?;
             Ok((network, params.bytes()))
@@ -321,6 +326,9 @@ fn identity(checkpoint: &Checkpoint, dtype: ComputeDtype, options: &LoadOptions)
     hash.update(format!("{dtype:?}/{:?}/{:?}", options.dialect, options.picture_options));
     if let Some(formats) = options.weights {
         hash.update(format!("{formats:?}"));
+    } else if options.maps {
+        // Matrices are multiplied in the formats of the file, whose sums are not those of f32 weights.
+        hash.update("as stored");
     }
     let digest: [u8; 32] = hash.finalize().into();
     let [a, b, ..] = *digest.as_chunks::<8>().0 else { return "qwen2-vl".into() };

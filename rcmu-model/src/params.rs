@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error,
     kernels::{Packed, WeightFormat, WeightFormats},
-    weights::Checkpoint,
+    weights::{Checkpoint, Maps},
 };
 
 /// The data type that the model computes in.
@@ -70,6 +70,8 @@ pub(crate) struct Params<'a> {
     formats: Option<WeightFormats>,
     /// Whether what the file has packed stays so.
     packs: bool,
+    /// Files whose matrices are left where they are.
+    maps: Option<Maps>,
     progress: &'a mut dyn FnMut(LoadProgress),
     state: LoadProgress,
     bytes: u64,
@@ -82,6 +84,7 @@ impl<'a> Params<'a> {
         dtype: ComputeDtype,
         formats: Option<WeightFormats>,
         packs: bool,
+        maps: Option<Maps>,
         progress: &'a mut dyn FnMut(LoadProgress),
     ) -> Self {
         let state = LoadProgress {
@@ -90,7 +93,7 @@ impl<'a> Params<'a> {
             parameters: 0,
             total_parameters: checkpoint.parameter_count(),
         };
-        Self { checkpoint, device, dtype, formats, packs, progress, state, bytes: 0 }
+        Self { checkpoint, device, dtype, formats, packs, maps, progress, state, bytes: 0 }
     }
 
     /// Loads one tensor.
@@ -112,17 +115,27 @@ impl<'a> Params<'a> {
 
     /// How the matrix of this name is packed; `None` where none is.
     pub(crate) fn format(&self, name: &str) -> Option<WeightFormat> {
-        let stored = || if self.packs { self.checkpoint.packed_format(name) } else { None };
+        let stored = || match (self.packs, &self.maps) {
+            (true, Some(_)) => self.checkpoint.stored_format(name),
+            (true, None) => self.checkpoint.packed_format(name),
+            (false, _) => None,
+        };
         self.formats.map(|formats| formats.of(name)).or_else(stored)
     }
 
-    /// Loads one matrix packed. Tensors of the file are read one at a time, so that one is in memory unpacked.
+    /// Loads one matrix packed, or leaves it where it is. Tensors of the file are read one at a time, so that one is in memory unpacked.
     pub(crate) fn load_packed(
         &mut self,
         name: &str,
         format: WeightFormat,
         shape: [usize; 2],
     ) -> Result<Packed, Error> {
+        if let Some(maps) = self.maps.as_mut().filter(|_| self.checkpoint.stored_format(name) == Some(format))
+            && let Some(mapped) = self.checkpoint.map(name, shape, maps)?
+        {
+            self.count(&shape, mapped.bytes());
+            return Ok(mapped);
+        }
         let packed = match format {
             _ if self.checkpoint.packed_format(name) == Some(format) => self.checkpoint.read_packed(name)?,
             WeightFormat::Bf16 => Packed::from_bf16(shape, self.checkpoint.read_bf16(name)?),

@@ -25,6 +25,7 @@ mod activations;
 mod attention;
 mod dot;
 mod format;
+mod numbers;
 mod pack;
 mod product;
 mod quantised;
@@ -42,6 +43,8 @@ pub(crate) use attention::{FEW_QUERIES, attend_cached};
 #[cfg(feature = "flex")]
 pub(crate) use dot::{Work, with_vectors};
 pub use format::{WeightFormat, WeightFormats};
+pub(crate) use numbers::Mapped;
+use numbers::Numbers;
 pub(crate) use pack::nearest_f16;
 
 /// Weights that share a scale.
@@ -63,14 +66,15 @@ pub(crate) struct Packed {
     values: Values,
 }
 
-/// Rows one after another; scales are the bits of f16 numbers.
+/// Rows one after another, as files have them: of 8 and 4 bits first a row's numbers, two and four to a word, then its
+/// scales, the bits of f16 numbers.
 #[derive(Debug)]
 enum Values {
-    F32(Vec<f32>),
-    Bf16(Vec<bf16>),
-    F16(Vec<f16>),
-    Q8 { quants: Vec<i8>, scales: Vec<u16> },
-    Q4 { quants: Vec<u8>, scales: Vec<u16> },
+    F32(Numbers<f32>),
+    Bf16(Numbers<bf16>),
+    F16(Numbers<f16>),
+    Q8(Numbers<u16>),
+    Q4(Numbers<u16>),
 }
 
 /// One row of weights.
@@ -85,11 +89,11 @@ enum Row<'a> {
 
 impl Values {
     const fn is_q8(&self) -> bool {
-        matches!(self, Self::Q8 { .. })
+        matches!(self, Self::Q8(_))
     }
 
     const fn is_q4(&self) -> bool {
-        matches!(self, Self::Q4 { .. })
+        matches!(self, Self::Q4(_))
     }
 }
 
@@ -100,29 +104,16 @@ impl Packed {
         assert_eq!(values.len(), outputs * inputs, "the weights fill their shape");
         let whole = inputs.is_multiple_of(GROUP);
         let values = match format {
-            WeightFormat::F32 => Values::F32(values),
-            WeightFormat::Q8 if whole => {
-                let (mut quants, mut scales) = (vec![0; values.len()], vec![0; values.len() / GROUP]);
-                let places = quants.par_chunks_mut(GROUP).zip(&mut scales).with_min_len(TASK_WEIGHTS / GROUP);
-                places.zip(values.par_chunks(GROUP)).for_each(|((quants, scale), values)| {
-                    *scale = pack::q8(values, quants);
-                });
-                Values::Q8 { quants, scales }
-            }
-            WeightFormat::Q4 if whole => {
-                let (mut quants, mut scales) = (vec![0; values.len() / 2], vec![0; values.len() / GROUP]);
-                let places = quants.par_chunks_mut(GROUP / 2).zip(&mut scales);
-                let places = places.with_min_len(TASK_WEIGHTS / GROUP);
-                places.zip(values.par_chunks(GROUP)).for_each(|((quants, scale), values)| {
-                    *scale = pack::q4(values, quants);
-                });
-                Values::Q4 { quants, scales }
-            }
+            WeightFormat::F32 => Values::F32(values.into()),
+            WeightFormat::Q8 if whole => Values::Q8(packed_rows(&values, inputs, 8, pack::q8).into()),
+            WeightFormat::Q4 if whole => Values::Q4(packed_rows(&values, inputs, 4, pack::q4).into()),
             WeightFormat::F16 => {
-                Values::F16(values.into_par_iter().with_min_len(TASK_WEIGHTS).map(nearest_f16).collect())
+                let values = values.into_par_iter().with_min_len(TASK_WEIGHTS).map(nearest_f16);
+                Values::F16(values.collect::<Vec<_>>().into())
             }
             WeightFormat::Bf16 | WeightFormat::Q8 | WeightFormat::Q4 => {
-                Values::Bf16(values.into_par_iter().with_min_len(TASK_WEIGHTS).map(bf16::from_f32).collect())
+                let values = values.into_par_iter().with_min_len(TASK_WEIGHTS).map(bf16::from_f32);
+                Values::Bf16(values.collect::<Vec<_>>().into())
             }
         };
         Self { outputs, inputs, values }
@@ -131,7 +122,7 @@ impl Packed {
     /// Keeps weights as they are, `[out, in]`.
     pub(crate) fn from_bf16([outputs, inputs]: [usize; 2], values: Vec<bf16>) -> Self {
         assert_eq!(values.len(), outputs * inputs, "the weights fill their shape");
-        Self { outputs, inputs, values: Values::Bf16(values) }
+        Self { outputs, inputs, values: Values::Bf16(values.into()) }
     }
 
     /// `[out, in]`
@@ -142,11 +133,10 @@ impl Packed {
     /// Bytes of the weights.
     pub(crate) fn bytes(&self) -> u64 {
         let bytes = match &self.values {
-            Values::F32(values) => size_of_val(values.as_slice()),
-            Values::Bf16(values) => size_of_val(values.as_slice()),
-            Values::F16(values) => size_of_val(values.as_slice()),
-            Values::Q8 { quants, scales } => quants.len() + size_of_val(scales.as_slice()),
-            Values::Q4 { quants, scales } => quants.len() + size_of_val(scales.as_slice()),
+            Values::F32(values) => size_of_val(&**values),
+            Values::Bf16(values) => size_of_val(&**values),
+            Values::F16(values) => size_of_val(&**values),
+            Values::Q8(words) | Values::Q4(words) => size_of_val(&**words),
         };
         bytes as u64
     }
@@ -214,20 +204,54 @@ impl Packed {
 
     #[inline(always)]
     fn row(&self, at: usize) -> Row<'_> {
-        let (width, groups) = (self.inputs, self.inputs / GROUP);
+        let width = self.inputs;
         match &self.values {
             Values::F32(values) => Row::F32(&values[at * width..(at + 1) * width]),
             Values::Bf16(values) => Row::Bf16(&values[at * width..(at + 1) * width]),
             Values::F16(values) => Row::F16(&values[at * width..(at + 1) * width]),
-            Values::Q8 { quants, scales } => {
-                Row::Q8(&quants[at * width..(at + 1) * width], &scales[at * groups..(at + 1) * groups])
+            Values::Q8(values) => {
+                let (quants, scales) = row_of_words(values, at, width, 8);
+                Row::Q8(bytemuck::cast_slice(quants), scales)
             }
-            Values::Q4 { quants, scales } => Row::Q4(
-                &quants[at * width / 2..(at + 1) * width / 2],
-                &scales[at * groups..(at + 1) * groups],
-            ),
+            Values::Q4(values) => {
+                let (quants, scales) = row_of_words(values, at, width, 4);
+                Row::Q4(bytemuck::cast_slice(quants), scales)
+            }
         }
     }
+}
+
+/// Packs row by row: `pack` makes numbers of some bits of a group and returns the bits of its scale.
+fn packed_rows<T: bytemuck::Pod>(
+    values: &[f32],
+    inputs: usize,
+    bits: usize,
+    pack: fn(&[f32], &mut [T]) -> u16,
+) -> Vec<u16> {
+    let (width, inputs) = (words_of_row(inputs, bits).max(1), inputs.max(1));
+    let mut words = vec![0; values.len() / inputs * width];
+    let rows = words.par_chunks_mut(width).zip(values.par_chunks_exact(inputs));
+    rows.with_min_len(TASK_WEIGHTS.div_ceil(inputs)).for_each(|(words, values)| {
+        let (numbers, scales) = words.split_at_mut(inputs * bits / 16);
+        let numbers: &mut [T] = bytemuck::cast_slice_mut(numbers);
+        let places = numbers.chunks_exact_mut(GROUP * bits / 8).zip(scales);
+        for ((numbers, scale), values) in places.zip(values.chunks_exact(GROUP)) {
+            *scale = pack(values, numbers);
+        }
+    });
+    words
+}
+
+/// Words of a row of `inputs` weights of some bits, and their scales.
+const fn words_of_row(inputs: usize, bits: usize) -> usize {
+    inputs * bits / 16 + inputs / GROUP
+}
+
+/// The words of a row's numbers, and its scales.
+#[inline(always)]
+fn row_of_words(words: &[u16], at: usize, inputs: usize, bits: usize) -> (&[u16], &[u16]) {
+    let length = words_of_row(inputs, bits);
+    words[at * length..(at + 1) * length].split_at(inputs * bits / 16)
 }
 
 /// Rows of activations in the forms that layers want; those that none wants are empty.
@@ -248,8 +272,8 @@ impl Task<'_> {
     fn run(self, x: &Inputs<'_>) {
         let Inputs { floats, fine, coarse } = x;
         match &self.packed.values {
-            Values::Q8 { .. } => units::with_units(Quantised { task: self, x: fine }),
-            Values::Q4 { .. } => units::with_units(Quantised { task: self, x: coarse }),
+            Values::Q8(_) => units::with_units(Quantised { task: self, x: fine }),
+            Values::Q4(_) => units::with_units(Quantised { task: self, x: coarse }),
             _ if floats.len() == self.packed.inputs => dot::with_vectors(Single { task: self, x: floats }),
             _ => {
                 let weights = &mut vec![0.0; self.packed.inputs];

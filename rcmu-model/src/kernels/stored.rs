@@ -1,4 +1,6 @@
-use super::{GROUP, Packed, Values, WeightFormat};
+use rayon::prelude::*;
+
+use super::{GROUP, Mapped, Numbers, Packed, Values, WeightFormat, words_of_row};
 
 impl WeightFormat {
     /// Bytes of one row of `inputs` weights in a file; none for formats that files of floats have.
@@ -7,8 +9,8 @@ impl WeightFormat {
             return None;
         }
         match self {
-            Self::Q8 => Some(inputs + inputs / GROUP * 2),
-            Self::Q4 => Some(inputs / 2 + inputs / GROUP * 2),
+            Self::Q8 => Some(2 * words_of_row(inputs, 8)),
+            Self::Q4 => Some(2 * words_of_row(inputs, 4)),
             Self::F32 | Self::Bf16 | Self::F16 => None,
         }
     }
@@ -18,25 +20,14 @@ impl Packed {
     /// The weights as files hold them: of each row first the numbers, then the scales, little-endian. Empty for formats
     /// that files of floats have.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let groups = self.inputs / GROUP;
-        let mut bytes = Vec::new();
         match &self.values {
-            Values::F32(_) | Values::Bf16(_) | Values::F16(_) => {}
-            Values::Q8 { quants, scales } => {
-                for (quants, scales) in quants.chunks_exact(self.inputs).zip(scales.chunks_exact(groups)) {
-                    bytes.extend(quants.iter().map(|&quant| quant as u8));
-                    bytes.extend(scales.iter().flat_map(|scale| scale.to_le_bytes()));
-                }
-            }
-            Values::Q4 { quants, scales } => {
-                for (quants, scales) in quants.chunks_exact(self.inputs / 2).zip(scales.chunks_exact(groups))
-                {
-                    bytes.extend(quants);
-                    bytes.extend(scales.iter().flat_map(|scale| scale.to_le_bytes()));
-                }
+            Values::F32(_) | Values::Bf16(_) | Values::F16(_) => Vec::new(),
+            Values::Q8(words) | Values::Q4(words) => {
+                let mut words = words.to_vec();
+                self.turn_scales(&mut words);
+                bytemuck::cast_slice(&words).to_vec()
             }
         }
-        bytes
     }
 
     /// Weights as files hold them; none where the bytes do not fill the shape.
@@ -45,31 +36,69 @@ impl Packed {
         [outputs, inputs]: [usize; 2],
         bytes: &[u8],
     ) -> Option<Self> {
-        let width =
-            format.row_bytes(inputs).filter(|width| outputs.checked_mul(*width) == Some(bytes.len()))?;
-        let numbers = width - inputs / GROUP * 2;
-        let (mut quants, mut scales) = (Vec::new(), Vec::new());
-        quants.try_reserve_exact(outputs * numbers).ok()?;
-        scales.try_reserve_exact(outputs * inputs / GROUP).ok()?;
-        for row in bytes.chunks_exact(width) {
-            let (row_numbers, row_scales) = row.split_at(numbers);
-            quants.extend_from_slice(row_numbers);
-            scales.extend(row_scales.as_chunks::<2>().0.iter().map(|&scale| u16::from_le_bytes(scale)));
+        format.row_bytes(inputs).filter(|width| outputs.checked_mul(*width) == Some(bytes.len()))?;
+        let mut words = Vec::new();
+        words.try_reserve_exact(bytes.len() / 2).ok()?;
+        words.resize(bytes.len() / 2, 0);
+        bytemuck::cast_slice_mut(&mut words).copy_from_slice(bytes);
+        let mut packed = Self { outputs, inputs, values: Values::Q8(Vec::new().into()) };
+        packed.turn_scales(&mut words);
+        packed.values = match format {
+            WeightFormat::Q4 => Values::Q4(words.into()),
+            _ => Values::Q8(words.into()),
+        };
+        Some(packed)
+    }
+
+    /// Weights that stay in a file; none where its bytes do not fill the shape, or cannot be read where they are.
+    pub(crate) fn mapped(format: WeightFormat, [outputs, inputs]: [usize; 2], bytes: Mapped) -> Option<Self> {
+        let width = match format {
+            WeightFormat::F32 => 4 * inputs,
+            WeightFormat::Bf16 | WeightFormat::F16 => 2 * inputs,
+            WeightFormat::Q8 | WeightFormat::Q4 => format.row_bytes(inputs)?,
+        };
+        if outputs.checked_mul(width) != Some(bytes.len()) {
+            return None;
         }
         let values = match format {
-            WeightFormat::Q4 => Values::Q4 { quants, scales },
-            _ => Values::Q8 { quants: quants.into_iter().map(|quant| quant as i8).collect(), scales },
+            WeightFormat::F32 => Values::F32(Numbers::mapped(bytes)?),
+            WeightFormat::Bf16 => Values::Bf16(Numbers::mapped(bytes)?),
+            WeightFormat::F16 => Values::F16(Numbers::mapped(bytes)?),
+            WeightFormat::Q8 => Values::Q8(Numbers::mapped(bytes)?),
+            WeightFormat::Q4 => Values::Q4(Numbers::mapped(bytes)?),
         };
         Some(Self { outputs, inputs, values })
     }
 
-    /// The first weight whose scale is not finite.
+    /// The first weight that is not finite, or whose scale is not.
     pub(crate) fn first_broken(&self) -> Option<usize> {
+        // The exponent of what is not finite has no bit that is not set.
+        const fn is_broken(half: u16) -> bool {
+            half & 0x7c00 == 0x7c00
+        }
+        let row_of_scales =
+            |words: usize| move |row: &[u16]| row[words..].iter().position(|&scale| is_broken(scale));
+        let first = |words: &[u16], bits: usize| {
+            let broken = row_of_scales(self.inputs * bits / 16);
+            let rows = words.par_chunks(words_of_row(self.inputs, bits).max(1)).enumerate();
+            let found = rows.find_map_first(|(at, row)| Some((at, broken(row)?)));
+            found.map(|(at, group)| at * self.inputs + group * GROUP)
+        };
         match &self.values {
-            Values::F32(_) | Values::Bf16(_) | Values::F16(_) => None,
-            Values::Q8 { scales, .. } | Values::Q4 { scales, .. } => {
-                // The exponent of what is not finite has no bit that is not set.
-                scales.iter().position(|scale| scale & 0x7c00 == 0x7c00).map(|group| group * GROUP)
+            Values::F32(values) => values.par_iter().position_first(|value| !value.is_finite()),
+            Values::Bf16(values) => values.par_iter().position_first(|value| !value.is_finite()),
+            Values::F16(values) => values.par_iter().position_first(|value| !value.is_finite()),
+            Values::Q8(words) => first(words, 8),
+            Values::Q4(words) => first(words, 4),
+        }
+    }
+
+    /// Turns the bytes of scales between those of files, little-endian, and those of this machine.
+    fn turn_scales(&self, words: &mut [u16]) {
+        let (all, scales) = (words.len() / self.outputs.max(1), self.inputs / GROUP);
+        for row in words.chunks_exact_mut(all.max(1)) {
+            for scale in &mut row[all - scales..] {
+                *scale = u16::from_le(*scale);
             }
         }
     }

@@ -229,6 +229,10 @@ mod tests {
             both_ways_equal_the_formula([4, 2, queries, queries + 2, 8]);
             both_ways_equal_the_formula([6, 1, queries, queries + 300, 40]);
         }
+        // A cache is taken in parts of 256 keys: of the last one some queries see all, some a few, and some nothing.
+        for [queries, keys] in [[1, 256], [1, 257], [3, 258], [8, 260], [2, 1025]] {
+            both_ways_equal_the_formula([4, 2, queries, keys, 8]);
+        }
     }
 
     #[test]

@@ -128,7 +128,7 @@ mod tests {
         let config = checkpoint.config().text.clone();
         let (device, [batch, seq]) = (Device::flex(), [2, 5]);
         let progress = &mut |_| ();
-        let mut params = Params::new(&checkpoint, &device, ComputeDtype::F32, None, false, progress);
+        let mut params = Params::new(&checkpoint, &device, ComputeDtype::F32, None, false, None, progress);
         let attention = TextAttention::load(&mut params, "model.layers.0.self_attn", &config).expect("loads");
         let rows: Vec<f32> =
             (0..batch * seq * config.hidden_size).map(|at| ((at * 37 % 101) as f32 - 50.0) / 25.0).collect();

@@ -12,6 +12,7 @@ use super::{
     HeaderLimits, TensorDtype, expected_tensors,
     header::shown,
     index::{Located, locate, pickled},
+    map::Maps,
     packed,
     read::{Value, bytes, values},
     table::ExpectedTensor,
@@ -20,7 +21,7 @@ use crate::{
     Error,
     config::{GenerationConfig, ModelConfig},
     json,
-    kernels::{Packed, WeightFormat},
+    kernels::{Mapped, Packed, WeightFormat},
 };
 
 /// What happens to weights that are NaN or infinite.
@@ -171,6 +172,39 @@ impl Checkpoint {
                 Err(Error::NonFiniteWeight { name: name.to_owned(), index })
             }
             _ => Ok(packed),
+        }
+    }
+
+    /// The format that the file holds a matrix in; none for formats that have no kernels.
+    pub(crate) fn stored_format(&self, name: &str) -> Option<WeightFormat> {
+        let located = self.tensors.get(name)?;
+        match (located.packed, located.entry.dtype) {
+            (Some((format, _)), _) => Some(format),
+            (None, TensorDtype::F32) => Some(WeightFormat::F32),
+            (None, TensorDtype::F16) => Some(WeightFormat::F16),
+            (None, TensorDtype::Bf16) => Some(WeightFormat::Bf16),
+            (None, TensorDtype::U8 | TensorDtype::Other { .. }) => None,
+        }
+    }
+
+    /// Leaves one matrix where it is in its file; none where it cannot be read there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::read_f32`].
+    pub(crate) fn map(&self, name: &str, dims: [usize; 2], maps: &mut Maps) -> Result<Option<Packed>, Error> {
+        let (located, file) = self.find(name)?;
+        let (path, entry) = (&located.file, &located.entry);
+        let place = usize::try_from(entry.offset).ok().zip(usize::try_from(entry.bytes).ok());
+        let Some(((start, len), format)) = place.zip(self.stored_format(name)) else { return Ok(None) };
+        let mapped = Mapped::new(maps.of(path, &file)?, start, len);
+        let Some(packed) = mapped.and_then(|bytes| Packed::mapped(format, dims, bytes)) else {
+            return Ok(None);
+        };
+        let broken = if self.scan == Scan::Reject { packed.first_broken() } else { None };
+        match broken {
+            Some(index) => Err(Error::NonFiniteWeight { name: name.to_owned(), index }),
+            None => Ok(Some(packed)),
         }
     }
 

@@ -8,6 +8,7 @@
 mod checkpoint;
 mod header;
 mod index;
+mod map;
 mod pack;
 mod packed;
 mod read;
@@ -15,6 +16,7 @@ mod table;
 
 pub use checkpoint::{Checkpoint, CheckpointLimits, Scan};
 pub use header::{HeaderLimits, TensorDtype, TensorEntry, WeightHeader};
+pub(crate) use map::Maps;
 pub use pack::pack_checkpoint;
 pub use table::{ExpectedTensor, expected_tensors};
 

@@ -321,32 +321,3 @@ fn tile<K: Kind<STEPS>, const STEPS: usize>(
         }
     }
 }
-
-#[cfg(test)]
-mod plain {
-    use super::{super::super::units::Plain, *};
-
-    /// Activations that are multiplied without vector units.
-    pub(in super::super) struct OnPlain<K: Kind<STEPS>, const STEPS: usize>(Whole<K, STEPS>);
-
-    impl<K: Kind<STEPS>, const STEPS: usize> Whole<K, STEPS> {
-        /// Leaves vector units alone.
-        pub(in super::super) fn on_plain_units(self) -> OnPlain<K, STEPS> {
-            OnPlain(self)
-        }
-    }
-
-    impl<K: Kind<STEPS>, const STEPS: usize> Panels for OnPlain<K, STEPS> {
-        fn rows(&self) -> usize {
-            self.0.rows
-        }
-
-        fn dims(&self) -> [usize; 2] {
-            self.0.dims()
-        }
-
-        fn block(&self, packed: &Packed, first: usize, columns: &mut [f32]) {
-            Block { packed, panels: &self.0, first, columns }.run(Plain);
-        }
-    }
-}

@@ -37,23 +37,13 @@ pub(super) fn products<const N: usize>(layers: [&Packed; N], x: &[f32]) -> [Vec<
     layers.map(|packed| {
         let inputs = packed.inputs;
         match &packed.values {
-            Values::Q8 { .. } => blocks(pairs.get_or_insert_with(|| Whole::new(inputs, Pairs, x)), packed),
-            Values::Q4 { .. } => blocks(quads.get_or_insert_with(|| Whole::new(inputs, Quads, x)), packed),
+            Values::Q8(_) => blocks(pairs.get_or_insert_with(|| Whole::new(inputs, Pairs, x)), packed),
+            Values::Q4(_) => blocks(quads.get_or_insert_with(|| Whole::new(inputs, Quads, x)), packed),
             Values::F32(_) | Values::Bf16(_) | Values::F16(_) => {
                 blocks(floats.get_or_insert_with(|| Floats::new(inputs, x)), packed)
             }
         }
     })
-}
-
-/// The same for one layer on a machine without vector units.
-#[cfg(test)]
-pub(super) fn plain(packed: &Packed, x: &[f32]) -> Vec<f32> {
-    match &packed.values {
-        Values::Q8 { .. } => blocks(&Whole::new(packed.inputs, Pairs, x).on_plain_units(), packed),
-        Values::Q4 { .. } => blocks(&Whole::new(packed.inputs, Quads, x).on_plain_units(), packed),
-        Values::F32(_) | Values::Bf16(_) | Values::F16(_) => blocks(&Floats::new(packed.inputs, x), packed),
-    }
 }
 
 /// Rows of activations as a kind of tile wants them.

@@ -188,14 +188,33 @@ pub(super) trait UnitWork {
     fn run(self, units: impl Units);
 }
 
+/// The best units that work may use: 0 for plain loops, 1 for AVX2, more for AVX-512. Tests change it for all threads, which
+/// changes no result.
+#[cfg(test)]
+pub(super) static BEST: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(u8::MAX);
+
+#[cfg(test)]
+fn best() -> u8 {
+    BEST.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+#[cfg(not(test))]
+const fn best() -> u8 {
+    u8::MAX
+}
+
 /// Runs work with the vector units of this machine.
 pub(super) fn with_units(work: impl UnitWork) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(units) = vnni::Vnni::try_new() {
+    if best() > 1
+        && let Some(units) = vnni::Vnni::try_new()
+    {
         return units.run(work);
     }
     #[cfg(target_arch = "x86_64")]
-    if let Some(units) = pulp::x86::V3::try_new() {
+    if best() > 0
+        && let Some(units) = pulp::x86::V3::try_new()
+    {
         return avx2::run(units, work);
     }
     work.run(Plain);
