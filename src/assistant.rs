@@ -108,6 +108,37 @@ impl Rcmu {
         Ok(parse(&made.text, targets, made.finish))
     }
 
+    /// Answers several questions about one scene at once, greedily; picture and context are read a single time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rcmu::ask`]; one bad question fails all.
+    pub fn ask_all(&self, scene: &Scene, questions: &[Question]) -> Result<Vec<Answer>, Error> {
+        self.ask_all_with(scene, questions, &greedy(), &Control::default())
+    }
+
+    /// Answers several questions about one scene at once with the given settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rcmu::ask_with`]; one bad question fails all.
+    pub fn ask_all_with(
+        &self,
+        scene: &Scene,
+        questions: &[Question],
+        options: &GenerateOptions,
+        control: &Control,
+    ) -> Result<Vec<Answer>, Error> {
+        let built = questions.iter().map(|question| build(scene, question)).collect::<Result<Vec<_>, _>>()?;
+        let (targets, requests): (Vec<_>, Vec<_>) = built
+            .into_iter()
+            .map(|built| (built.targets.clone(), built.into_request(options.clone())))
+            .unzip();
+        let made = self.model.generate_batch(&requests, control)?;
+        let answers = made.into_iter().zip(targets);
+        Ok(answers.map(|(made, targets)| parse(&made.text, targets, made.finish)).collect())
+    }
+
     /// Answers a question on a thread of its own and yields what happens; dropping the stream cancels.
     ///
     /// # Errors

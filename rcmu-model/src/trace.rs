@@ -114,7 +114,7 @@ impl Model {
         let encoded = self.encode_trace(input)?;
         let mut recorder = Recorder::default();
         let longest = encoded.iter().map(|row| row.input_ids.len()).max().unwrap_or(0);
-        let mut batch = PaddedBatch::new(self, &encoded, longest, new_tokens);
+        let mut batch = PaddedBatch::new(self, &encoded, new_tokens);
         let pads = batch.pads().to_vec();
 
         let mut passes = Vec::new();
@@ -131,8 +131,8 @@ impl Model {
                 features.push((row * longest + pads + visual.tokens.start, rows));
             }
         }
-        let hidden = batch.forward_prompts(&encoded, features, &mut recorder);
-        let hidden = hidden.map_err(|error| recorder.failure.take().unwrap_or(error))?;
+        let hidden = batch.forward(&encoded, features, &mut recorder);
+        let hidden = hidden.ok_or_else(|| recorder.failure.take().unwrap_or(Error::Stopped))?;
         let [rows, width] = hidden.dims();
         let all = self.network().logits(hidden.clone());
         let logits = TraceTensor { name: "logits".into(), shape: all.dims(), values: to_host(all)? };

@@ -3,7 +3,10 @@ use std::time::Instant;
 use burn::tensor::{Tensor, TensorData};
 use rcmu_core::{Control, FinishReason, GenerateError, Generation, Request, Stats};
 
-use super::{EncodedRequest, Row};
+use super::{
+    EncodedRequest, Row, Session,
+    session::{StopCheck, past_tokens},
+};
 use crate::{
     Error,
     layers::{AttentionMask, Observer},
@@ -16,35 +19,61 @@ use crate::{
 impl Model {
     /// Answers several requests at once; each gets the answer that it would get alone.
     ///
-    /// Shorter prompts are padded on the left; pads are never looked at and take no positions. All requests run until
-    /// the last has ended.
+    /// As [`Session::generate_batch`] of a new session.
     ///
     /// # Errors
     ///
-    /// As [`Session::generate`](crate::Session::generate); one bad request fails the batch. The budget counts all rows.
+    /// As [`Session::generate_batch`].
     pub fn generate_batch(
         &self,
         requests: &[Request],
         control: &Control,
     ) -> Result<Vec<Generation>, GenerateError> {
-        self.guarded(|| self.run_batch(requests, control))
+        self.session().generate_batch(requests, control)
+    }
+}
+
+impl Session {
+    /// Answers several requests at once; each gets the answer that it would get alone.
+    ///
+    /// What all prompts begin with runs once, as long as it is, and not at all where an earlier question of this session
+    /// has left it: several questions about one picture read picture and context a single time. The rests are padded on
+    /// the left; pads are never looked at and take no positions. All requests run until the last has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::generate`]; one bad request fails the batch. The budget counts the keys and values of all rows.
+    pub fn generate_batch(
+        &mut self,
+        requests: &[Request],
+        control: &Control,
+    ) -> Result<Vec<Generation>, GenerateError> {
+        let model = self.model().clone();
+        let result = model.guarded(|| self.run_batch(requests, control));
+        if result.is_err() {
+            // Whatever was half done must not be taken for a known beginning.
+            self.forget_from(0);
+        }
+        result
     }
 
-    fn run_batch(&self, requests: &[Request], control: &Control) -> Result<Vec<Generation>, Error> {
-        let started = Instant::now();
+    fn run_batch(&mut self, requests: &[Request], control: &Control) -> Result<Vec<Generation>, Error> {
+        let (model, started) = (self.model().clone(), Instant::now());
         let mut outlines = Vec::with_capacity(requests.len());
-        let (mut needed, mut longest, mut new) = (self.weight_bytes(), 0, 0);
+        let (mut needed, mut kept, mut new) = (model.weight_bytes(), 0, 0);
         for request in requests {
             request.options.check()?;
-            let outline = self.outline(&request.prompt, &request.visuals)?;
-            let plan = self.plan_outline(&outline, &request.options)?;
-            plan.check(self.memory_budget())?;
+            let outline = model.outline(&request.prompt, &request.visuals)?;
+            let plan = model.plan_outline(&outline, &request.options)?;
+            plan.check(model.memory_budget())?;
             needed = needed.saturating_add(plan.kv_bytes).saturating_add(plan.activation_bytes);
-            longest = longest.max(plan.prompt_tokens());
+            kept = kept.max(plan.kv_bytes);
             new = new.max(plan.max_new_tokens);
             outlines.push(outline);
         }
-        if let Some(budget) = self.memory_budget().filter(|&budget| needed > budget) {
+        // What several prompts begin with is in the session, too.
+        needed = needed.saturating_add(if requests.len() > 1 { kept } else { 0 });
+        if let Some(budget) = model.memory_budget().filter(|&budget| needed > budget) {
             return Err(Error::MemoryBudget { needed, budget });
         }
         if requests.is_empty() {
@@ -53,55 +82,116 @@ impl Model {
         let encoded = outlines
             .into_iter()
             .zip(requests)
-            .map(|(outline, request)| self.encode_outline(outline, &request.visuals))
+            .map(|(outline, request)| model.encode_outline(outline, &request.visuals))
             .collect::<Result<Vec<_>, _>>()?;
-        let process_time = started.elapsed();
-
-        let started = Instant::now();
-        let mut batch = PaddedBatch::new(self, &encoded, longest, new);
         let mut rows: Vec<Row<'_>> = requests
             .iter()
             .zip(&encoded)
             .map(|(request, encoded)| {
-                let config = self.generation_config();
-                Row::new(&encoded.input_ids, &request.options, config, self.tokenizer())
+                Row::new(&encoded.input_ids, &request.options, model.generation_config(), model.tokenizer())
             })
             .collect();
-        let mut logits = batch.prefill(&encoded)?;
-        let prefill_time = started.elapsed();
+        let mut stats: Vec<Stats> = encoded
+            .iter()
+            .map(|encoded| Stats {
+                prompt_tokens: encoded.input_ids.len(),
+                image_tokens: encoded.visuals.iter().map(|visual| visual.tokens.len()).sum(),
+                process_time: started.elapsed(),
+                ..Stats::default()
+            })
+            .collect();
 
         let started = Instant::now();
-        loop {
-            let mut ids = vec![self.generation_config().pad_token_id; rows.len()];
-            for ((row, id), logits) in rows.iter_mut().zip(&mut ids).zip(logits) {
-                if row.finish().is_none() {
-                    *id = row.step(logits, &mut |_| {})?;
+        if let Some((mut batch, mut logits)) = self.prefill_batch(&encoded, new, control, &mut stats)? {
+            let prefill_time =
+                started.elapsed().saturating_sub(stats.iter().map(|row| row.vision_time).sum());
+            stats.iter_mut().for_each(|row| row.prefill_time = prefill_time);
+            let started = Instant::now();
+            loop {
+                let mut ids = vec![model.generation_config().pad_token_id; rows.len()];
+                for ((row, id), logits) in rows.iter_mut().zip(&mut ids).zip(logits) {
+                    if row.finish().is_none() {
+                        *id = row.step(logits, &mut |_| {})?;
+                    }
                 }
+                if let Some(reason) = control.stop_reason() {
+                    end_all(&mut rows, reason);
+                }
+                if rows.iter().all(|row| row.finish().is_some()) {
+                    break;
+                }
+                logits = batch.decode(&ids)?;
             }
-            if let Some(reason) = control.stop_reason() {
-                end_all(&mut rows, reason);
-            }
-            if rows.iter().all(|row| row.finish().is_some()) {
-                break;
-            }
-            logits = batch.decode(&ids)?;
+            stats.iter_mut().for_each(|row| row.decode_time = started.elapsed());
+        } else {
+            end_all(&mut rows, control.stop_reason().unwrap_or(FinishReason::Cancelled));
         }
-        let decode_time = started.elapsed();
-        Ok(rows
-            .into_iter()
-            .zip(&encoded)
-            .map(|(row, encoded)| {
-                row.into_generation(Stats {
-                    prompt_tokens: encoded.input_ids.len(),
-                    image_tokens: encoded.visuals.iter().map(|visual| visual.tokens.len()).sum(),
-                    process_time,
-                    prefill_time,
-                    decode_time,
-                    ..Stats::default()
-                })
-            })
-            .collect())
+        Ok(rows.into_iter().zip(stats).map(|(row, stats)| row.into_generation(stats)).collect())
     }
+
+    /// Runs all prompts, what they begin with once; returns the logits after the last token of each.
+    ///
+    /// `None` when it was stopped from outside.
+    fn prefill_batch(
+        &mut self,
+        encoded: &[EncodedRequest],
+        new_tokens: usize,
+        control: &Control,
+        stats: &mut [Stats],
+    ) -> Result<Option<(PaddedBatch, Vec<Vec<f32>>)>, Error> {
+        let mut prefix = None;
+        let shared = match encoded {
+            // What is known of a single prompt; a pass of its own for a part of it would bring nothing.
+            [only] => self.known_tokens(&past_tokens(only)),
+            _ => shared_tokens(encoded),
+        };
+        if encoded.len() > 1 && shared > 0 {
+            let stats = prefix.insert(Stats::default());
+            if self.run_prefix(&encoded[0], shared, control, stats)?.is_none() {
+                return Ok(None);
+            }
+        }
+        let cache = self.forked(encoded.len(), shared, new_tokens + longest(encoded));
+        let mut batch = PaddedBatch::with_cache(self.model().clone(), encoded, cache);
+        let seq = longest(encoded) - shared;
+        let mut features = Vec::new();
+        for (at, (row, stats)) in encoded.iter().zip(stats.iter_mut()).enumerate() {
+            let Some(found) = self.features_after(shared..row.input_ids.len(), row, control, stats) else {
+                return Ok(None);
+            };
+            stats.reused_tokens = shared;
+            let start = at * seq + batch.pads()[at];
+            features.extend(found.into_iter().map(|(place, rows)| (start + place, rows)));
+        }
+        if let Some(prefix) = prefix {
+            // The first row has run what all of them share, as far as the session did not have it.
+            let first = &mut stats[0];
+            first.reused_tokens = prefix.reused_tokens;
+            first.vision_time += prefix.vision_time;
+            first.reused_pictures += prefix.reused_pictures;
+            first.reused_pictures -=
+                encoded[0].visuals.iter().filter(|visual| visual.tokens.end <= shared).count();
+        }
+        let Some(hidden) = batch.forward(encoded, features, &mut StopCheck(control)) else { return Ok(None) };
+        let logits = batch.last_logits(hidden)?;
+        Ok(Some((batch, logits)))
+    }
+}
+
+/// Tokens that all prompts begin with, so that each has one left and no picture is cut.
+fn shared_tokens(encoded: &[EncodedRequest]) -> usize {
+    let Some((first, others)) = encoded.split_first() else { return 0 };
+    let tokens = past_tokens(first);
+    let common = others.iter().map(past_tokens).fold(tokens.len().saturating_sub(1), |common, other| {
+        let alike = tokens.iter().zip(&other).take_while(|(one, other)| one == other).count();
+        common.min(alike).min(other.len().saturating_sub(1))
+    });
+    let cut = first.visuals.iter().find(|visual| visual.tokens.start < common && common < visual.tokens.end);
+    cut.map_or(common, |visual| visual.tokens.start)
+}
+
+fn longest(encoded: &[EncodedRequest]) -> usize {
+    encoded.iter().map(|row| row.input_ids.len()).max().unwrap_or(0)
 }
 
 fn end_all(rows: &mut [Row<'_>], reason: FinishReason) {
@@ -110,54 +200,41 @@ fn end_all(rows: &mut [Row<'_>], reason: FinishReason) {
     }
 }
 
-/// Prompts of several lengths in one cache, each ending in the same column.
-pub(crate) struct PaddedBatch<'a> {
-    model: &'a Model,
+/// Prompts of several lengths in one cache: columns that all begin with, pads, and the rest of each, which ends in the same
+/// column.
+pub(crate) struct PaddedBatch {
+    model: Model,
     cache: KvCache,
-    /// Pads before each row.
+    /// Columns that all rows have in common.
+    shared: usize,
+    /// Pads of each row, behind the shared columns.
     pads: Vec<usize>,
     /// Difference between position and number of real tokens, for each row.
     deltas: Vec<i64>,
 }
 
-impl<'a> PaddedBatch<'a> {
-    pub(crate) fn new(
-        model: &'a Model,
-        encoded: &[EncodedRequest],
-        longest: usize,
-        new_tokens: usize,
-    ) -> Self {
-        let dtype = model.network().dtype();
-        let capacity = longest + new_tokens;
+impl PaddedBatch {
+    pub(crate) fn new(model: &Model, encoded: &[EncodedRequest], new_tokens: usize) -> Self {
+        let (dtype, capacity) = (model.network().dtype(), longest(encoded) + new_tokens);
         let cache = KvCache::new(&model.config().text, encoded.len(), capacity, model.device(), dtype);
+        Self::with_cache(model.clone(), encoded, cache)
+    }
+
+    /// A batch whose cache has what all rows begin with.
+    fn with_cache(model: Model, encoded: &[EncodedRequest], cache: KvCache) -> Self {
+        let longest = longest(encoded);
         Self {
             model,
+            shared: cache.len(),
             cache,
             pads: encoded.iter().map(|row| longest - row.input_ids.len()).collect(),
             deltas: encoded.iter().map(|row| row.positions.rope_delta).collect(),
         }
     }
 
-    /// Pads before each row.
+    /// Pads of each row.
     pub(crate) fn pads(&self) -> &[usize] {
         &self.pads
-    }
-
-    /// Runs all prompts; returns the logits after the last token of each.
-    fn prefill(&mut self, encoded: &[EncodedRequest]) -> Result<Vec<Vec<f32>>, Error> {
-        let model = self.model;
-        let seq = encoded.iter().map(|row| row.input_ids.len()).max().unwrap_or(0);
-        let mut features = Vec::new();
-        for (index, (row, pads)) in encoded.iter().zip(&self.pads).enumerate() {
-            for visual in &row.visuals {
-                let pixels = visual.pixel_values.clone();
-                let rows = model.network().see(pixels, &[visual.grid], model.device(), &mut ());
-                let start = index * seq + pads + visual.tokens.start;
-                features.push((start, rows.ok_or(Error::Stopped)?));
-            }
-        }
-        let hidden = self.forward_prompts(encoded, features, &mut ())?;
-        self.last_logits(hidden)
     }
 
     /// The logits after the last token of each row.
@@ -173,24 +250,25 @@ impl<'a> PaddedBatch<'a> {
         split_rows(self.model.network().logits(last.reshape([batch, width])), batch)
     }
 
-    /// Runs all prompts; returns the hidden states of all tokens, pads included, `[batch * seq, hidden]`.
+    /// Runs what is not shared of all prompts; returns the hidden states of its tokens, pads included,
+    /// `[batch * seq, hidden]`. `None` when the observer stops it.
     ///
     /// `features` stand at their first row in the padded batch.
-    pub(crate) fn forward_prompts(
+    pub(crate) fn forward(
         &mut self,
         encoded: &[EncodedRequest],
         features: Vec<(usize, Tensor<2>)>,
         observer: &mut dyn Observer,
-    ) -> Result<Tensor<2>, Error> {
-        let model = self.model;
-        let seq = encoded.iter().map(|row| row.input_ids.len()).max().unwrap_or(0);
+    ) -> Option<Tensor<2>> {
+        let (model, shared) = (&self.model, self.shared);
+        let seq = longest(encoded) - shared;
         let mut ids = Vec::with_capacity(seq * encoded.len());
         let mut positions: Vec<Positions> = Vec::with_capacity(encoded.len());
         for (row, &pads) in encoded.iter().zip(&self.pads) {
             ids.extend(std::iter::repeat_n(model.generation_config().pad_token_id, pads));
-            ids.extend(&row.input_ids);
+            ids.extend(&row.input_ids[shared..]);
             // Pads are never looked at; any position will do.
-            positions.push(padded(&row.positions, pads));
+            positions.push(padded(&row.positions, shared, pads));
         }
         let tokens = TokenBatch {
             embeds: model.network().embed(&ids, features, model.device()),
@@ -198,17 +276,15 @@ impl<'a> PaddedBatch<'a> {
             mask: if self.pads.iter().all(|&pads| pads == 0) {
                 AttentionMask::Causal
             } else {
-                self.mask(0..seq)
+                self.mask(shared..shared + seq)
             },
         };
-        let hidden = model.network().decode(tokens, model.config(), &mut self.cache, observer);
-        hidden.ok_or(Error::Stopped)
+        model.network().decode(tokens, model.config(), &mut self.cache, observer)
     }
 
     /// Runs one new token for each row; returns the logits after it.
     pub(crate) fn decode(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>, Error> {
-        let model = self.model;
-        let at = self.cache.len();
+        let (model, at) = (&self.model, self.cache.len());
         let positions: Vec<[u32; 1]> = self
             .pads
             .iter()
@@ -230,8 +306,9 @@ impl<'a> PaddedBatch<'a> {
         let keys = queries.end;
         let mut hidden = Vec::with_capacity(self.pads.len() * queries.len() * keys);
         for &pads in &self.pads {
+            let pads = self.shared..self.shared + pads;
             for query in queries.clone() {
-                hidden.extend((0..keys).map(|key| key > query || (key < pads && key != query)));
+                hidden.extend((0..keys).map(|key| key > query || (pads.contains(&key) && key != query)));
             }
         }
         let shape = [self.pads.len(), 1, queries.len(), keys];
@@ -239,9 +316,9 @@ impl<'a> PaddedBatch<'a> {
     }
 }
 
-/// The positions with `pads` entries before them.
-fn padded(positions: &Positions, pads: usize) -> Positions {
-    let pad = |axis: &Vec<u32>| std::iter::repeat_n(0, pads).chain(axis.iter().copied()).collect();
+/// The positions after the shared ones, with `pads` entries before them.
+fn padded(positions: &Positions, shared: usize, pads: usize) -> Positions {
+    let pad = |axis: &Vec<u32>| std::iter::repeat_n(0, pads).chain(axis[shared..].iter().copied()).collect();
     let [t, h, w] = &positions.position_ids;
     Positions { position_ids: [pad(t), pad(h), pad(w)], rope_delta: positions.rope_delta }
 }

@@ -1,4 +1,7 @@
-use std::{ops::ControlFlow, time::Instant};
+use std::{
+    ops::{ControlFlow, Range},
+    time::Instant,
+};
 
 use burn::tensor::Tensor;
 use rcmu_core::{Control, Event, FinishReason, GenerateError, Generation, Request, Stats};
@@ -32,7 +35,7 @@ pub struct Session {
 
 /// What a cached token was: equal entries have equal keys and values, given that all before them are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PastToken {
+pub(super) struct PastToken {
     content: PastContent,
     position: [u32; 3],
 }
@@ -44,7 +47,7 @@ enum PastContent {
 }
 
 /// Ends a pass when the caller wants it to end.
-struct StopCheck<'a>(&'a Control);
+pub(super) struct StopCheck<'a>(pub(super) &'a Control);
 
 impl Observer for StopCheck<'_> {
     fn observe(&mut self, _: Step, _: &Tensor<2>) -> ControlFlow<()> {
@@ -144,23 +147,42 @@ impl Session {
         control: &Control,
         stats: &mut Stats,
     ) -> Result<Option<Vec<f32>>, Error> {
+        let started = Instant::now();
+        let (model, tokens) = (self.model.clone(), encoded.input_ids.len());
+        self.reserve(tokens + options.max_new_tokens as usize);
+        let Some(hidden) = self.run_prefix(encoded, tokens, control, stats)? else { return Ok(None) };
+        let [rows, width] = hidden.dims();
+        let logits = model.network().logits(hidden.slice([rows - 1..rows, 0..width]));
+        let logits = to_host(logits)?;
+        stats.prefill_time = started.elapsed().saturating_sub(stats.vision_time);
+        Ok(Some(logits))
+    }
+
+    /// Runs the first tokens of a prompt, up to `end`, of which the cache may have some; returns the hidden states of those
+    /// that ran, the last one at least, `[tokens, hidden]`.
+    ///
+    /// `None` when it was stopped from outside.
+    pub(super) fn run_prefix(
+        &mut self,
+        encoded: &EncodedRequest,
+        end: usize,
+        control: &Control,
+        stats: &mut Stats,
+    ) -> Result<Option<Tensor<2>>, Error> {
         let model = self.model.clone();
-        let past = past_tokens(encoded);
-        let common = past.iter().zip(&self.past).take_while(|(new, old)| new == old).count();
-        // One token at least must run, for its logits.
-        let reused = common.min(past.len().saturating_sub(1));
+        let mut past = past_tokens(encoded);
+        past.truncate(end);
+        let reused = self.known_tokens(&past);
         self.forget_from(reused);
         stats.reused_tokens = reused;
 
-        let Some(features) = self.features_after(reused, encoded, control, stats) else {
+        let Some(features) = self.features_after(reused..end, encoded, control, stats) else {
             return Ok(None);
         };
-        let started = Instant::now();
-        self.reserve(past.len() + options.max_new_tokens as usize);
-        let embeds = model.network().embed(&encoded.input_ids[reused..], features, model.device());
+        self.reserve(end);
         let tokens = TokenBatch {
-            embeds,
-            positions: vec![axes(&encoded.positions, reused..past.len())],
+            embeds: model.network().embed(&encoded.input_ids[reused..end], features, model.device()),
+            positions: vec![axes(&encoded.positions, reused..end)],
             mask: AttentionMask::Causal,
         };
         let Some(hidden) = self.forward(tokens, control) else {
@@ -168,27 +190,40 @@ impl Session {
             return Ok(None);
         };
         self.past = past;
-        let [rows, width] = hidden.dims();
-        let logits = model.network().logits(hidden.slice([rows - 1..rows, 0..width]));
-        let logits = to_host(logits)?;
-        stats.prefill_time = started.elapsed();
-        Ok(Some(logits))
+        Ok(Some(hidden))
     }
 
-    /// Features of the pictures whose tokens lie after the reused ones, with the place of their first row among the
-    /// tokens that will run.
+    /// How many of the first tokens are in the cache. One token at least must run, for what comes after it.
+    pub(super) fn known_tokens(&self, tokens: &[PastToken]) -> usize {
+        let common = tokens.iter().zip(&self.past).take_while(|(new, old)| new == old).count();
+        common.min(tokens.len().saturating_sub(1))
+    }
+
+    /// A cache of `rows` rows that all begin with the first `tokens` tokens of this session's.
+    pub(super) fn forked(&self, rows: usize, tokens: usize, capacity: usize) -> KvCache {
+        match &self.cache {
+            Some(cache) if tokens > 0 => cache.forked(rows, tokens, capacity),
+            _ => {
+                let model = &self.model;
+                KvCache::new(&model.config().text, rows, capacity, model.device(), model.network().dtype())
+            }
+        }
+    }
+
+    /// Features of the pictures whose tokens are among those that will run, with the place of their first row there.
     ///
     /// `None` when it was stopped from outside.
-    fn features_after(
+    pub(super) fn features_after(
         &mut self,
-        reused: usize,
+        tokens: Range<usize>,
         encoded: &EncodedRequest,
         control: &Control,
         stats: &mut Stats,
     ) -> Option<Vec<(usize, Tensor<2>)>> {
         let model = self.model.clone();
         let mut features = Vec::new();
-        for visual in &encoded.visuals {
+        let reused = tokens.start;
+        for visual in encoded.visuals.iter().filter(|visual| visual.tokens.start < tokens.end) {
             if visual.tokens.end <= reused {
                 stats.reused_pictures += 1;
                 continue;
@@ -252,7 +287,7 @@ impl Session {
     }
 
     /// Forgets all tokens from `len` on.
-    fn forget_from(&mut self, len: usize) {
+    pub(super) fn forget_from(&mut self, len: usize) {
         self.past.truncate(len);
         if let Some(cache) = &mut self.cache {
             cache.truncate(len);
@@ -267,7 +302,7 @@ fn finished(row: Row<'_>, stats: Stats, on_event: &mut dyn FnMut(Event)) -> Gene
 }
 
 /// One entry per token of the prompt.
-fn past_tokens(encoded: &EncodedRequest) -> Vec<PastToken> {
+pub(super) fn past_tokens(encoded: &EncodedRequest) -> Vec<PastToken> {
     let Positions { position_ids: [t, h, w], .. } = &encoded.positions;
     let mut past: Vec<PastToken> = encoded
         .input_ids

@@ -84,6 +84,24 @@ impl KvCache {
         }
     }
 
+    /// A cache of several rows with room for `capacity` tokens, each of which begins with the first `len` tokens of this
+    /// one's only row.
+    pub(crate) fn forked(&self, rows: usize, len: usize, capacity: usize) -> Self {
+        let copy = |old: &Tensor<4>| {
+            let [_, kv_heads, _, head_dim] = old.dims();
+            let larger = Tensor::zeros([rows, kv_heads, capacity, head_dim], (&old.device(), old.dtype()));
+            let kept = old.clone().slice([0..1, 0..kv_heads, 0..len, 0..head_dim]).repeat_dim(0, rows);
+            larger.slice_assign([0..rows, 0..kv_heads, 0..len, 0..head_dim], kept)
+        };
+        let fork = |layer: &LayerCache| {
+            let buffers = layer.buffers.as_ref();
+            let buffers =
+                buffers.map(|Buffers { keys, values }| Buffers { keys: copy(keys), values: copy(values) });
+            LayerCache { buffers, len }
+        };
+        Self { layers: self.layers.iter().map(fork).collect(), len, capacity }
+    }
+
     /// Makes room for `capacity` tokens in all, keeping those that are there.
     pub(crate) fn reserve(&mut self, capacity: usize) {
         if capacity <= self.capacity {
