@@ -3,7 +3,7 @@
 //! The model is that of the other benches (`RCMU_BENCH_MODEL`, `RCMU_BENCH_WEIGHTS`). `RCMU_BENCH_CONTEXTS` and
 //! `RCMU_BENCH_ROWS` change the lists of prompt lengths in words and of answers at once.
 
-use rcmu::core::{Control, GenerateOptions, Prompt, Request, Stats};
+use rcmu::core::{Control, GenerateOptions, Generator as _, Prompt, Request, Stats};
 
 mod support;
 

@@ -132,7 +132,7 @@ impl Rcmu {
         let built = questions.iter().map(|question| build(scene, question)).collect::<Result<Vec<_>, _>>()?;
         let (targets, requests): (Vec<_>, Vec<_>) = built
             .into_iter()
-            .map(|built| (built.targets.clone(), built.into_request(options.clone())))
+            .map(|built| (built.targets, built.into_request(options.clone())))
             .unzip();
         let made = self.model.generate_batch(&requests, control)?;
         let answers = made.into_iter().zip(targets);

@@ -105,7 +105,9 @@ impl Session {
         if let Some((mut batch, mut logits)) = self.prefill_batch(&encoded, new, control, &mut stats)? {
             let prefill_time =
                 started.elapsed().saturating_sub(stats.iter().map(|row| row.vision_time).sum());
-            stats.iter_mut().for_each(|row| row.prefill_time = prefill_time);
+            for row in &mut stats {
+                row.prefill_time = prefill_time;
+            }
             let started = Instant::now();
             loop {
                 let mut ids = vec![model.generation_config().pad_token_id; rows.len()];
@@ -122,7 +124,10 @@ impl Session {
                 }
                 logits = batch.decode(&ids)?;
             }
-            stats.iter_mut().for_each(|row| row.decode_time = started.elapsed());
+            let decode_time = started.elapsed();
+            for row in &mut stats {
+                row.decode_time = decode_time;
+            }
         } else {
             end_all(&mut rows, control.stop_reason().unwrap_or(FinishReason::Cancelled));
         }
@@ -138,7 +143,7 @@ impl Session {
         new_tokens: usize,
         control: &Control,
         stats: &mut [Stats],
-    ) -> Result<Option<(PaddedBatch, Vec<Vec<f32>>)>, Error> {
+    ) -> Result<Option<Prefilled>, Error> {
         let mut prefix = None;
         let shared = match encoded {
             // What is known of a single prompt; a pass of its own for a part of it would bring nothing.
@@ -147,7 +152,7 @@ impl Session {
         };
         if encoded.len() > 1 && shared > 0 {
             let stats = prefix.insert(Stats::default());
-            if self.run_prefix(&encoded[0], shared, control, stats)?.is_none() {
+            if self.run_prefix(&encoded[0], shared, shared, control, stats).is_none() {
                 return Ok(None);
             }
         }
@@ -177,6 +182,9 @@ impl Session {
         Ok(Some((batch, logits)))
     }
 }
+
+/// Prompts that have run, and the logits after the last token of each.
+type Prefilled = (PaddedBatch, Vec<Vec<f32>>);
 
 /// Tokens that all prompts begin with, so that each has one left and no picture is cut.
 fn shared_tokens(encoded: &[EncodedRequest]) -> usize {

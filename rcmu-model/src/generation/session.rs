@@ -149,8 +149,8 @@ impl Session {
     ) -> Result<Option<Vec<f32>>, Error> {
         let started = Instant::now();
         let (model, tokens) = (self.model.clone(), encoded.input_ids.len());
-        self.reserve(tokens + options.max_new_tokens as usize);
-        let Some(hidden) = self.run_prefix(encoded, tokens, control, stats)? else { return Ok(None) };
+        let room = tokens + options.max_new_tokens as usize;
+        let Some(hidden) = self.run_prefix(encoded, tokens, room, control, stats) else { return Ok(None) };
         let [rows, width] = hidden.dims();
         let logits = model.network().logits(hidden.slice([rows - 1..rows, 0..width]));
         let logits = to_host(logits)?;
@@ -159,16 +159,17 @@ impl Session {
     }
 
     /// Runs the first tokens of a prompt, up to `end`, of which the cache may have some; returns the hidden states of those
-    /// that ran, the last one at least, `[tokens, hidden]`.
+    /// that ran, the last one at least, `[tokens, hidden]`. The cache gets room for `room` tokens.
     ///
     /// `None` when it was stopped from outside.
     pub(super) fn run_prefix(
         &mut self,
         encoded: &EncodedRequest,
         end: usize,
+        room: usize,
         control: &Control,
         stats: &mut Stats,
-    ) -> Result<Option<Tensor<2>>, Error> {
+    ) -> Option<Tensor<2>> {
         let model = self.model.clone();
         let mut past = past_tokens(encoded);
         past.truncate(end);
@@ -176,10 +177,8 @@ impl Session {
         self.forget_from(reused);
         stats.reused_tokens = reused;
 
-        let Some(features) = self.features_after(reused..end, encoded, control, stats) else {
-            return Ok(None);
-        };
-        self.reserve(end);
+        let features = self.features_after(reused..end, encoded, control, stats)?;
+        self.reserve(room);
         let tokens = TokenBatch {
             embeds: model.network().embed(&encoded.input_ids[reused..end], features, model.device()),
             positions: vec![axes(&encoded.positions, reused..end)],
@@ -187,10 +186,10 @@ impl Session {
         };
         let Some(hidden) = self.forward(tokens, control) else {
             self.forget_from(reused);
-            return Ok(None);
+            return None;
         };
         self.past = past;
-        Ok(Some(hidden))
+        Some(hidden)
     }
 
     /// How many of the first tokens are in the cache. One token at least must run, for what comes after it.

@@ -32,27 +32,27 @@ impl Vnni {
         // SAFETY: the machine has the features of `V4` and VNNI, since there is a `Vnni`.
         unsafe { compiled(self, work) }
     }
+}
 
-    /// `sums[i] + w[2 i] x[2 i] + w[2 i + 1] x[2 i + 1]`, of numbers of 16 bits.
-    #[inline(always)]
-    fn add_pairs(self, sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
-        // SAFETY: the machine has VNNI, since there is a `Vnni`.
-        unsafe { _mm256_dpwssd_epi32(sums, w, x) }
-    }
+/// `sums[i] + w[2 i] x[2 i] + w[2 i + 1] x[2 i + 1]`, of numbers of 16 bits.
+#[inline(always)]
+fn dot_pairs(_: Vnni, sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
+    // SAFETY: the machine has VNNI, since there is a `Vnni`.
+    unsafe { _mm256_dpwssd_epi32(sums, w, x) }
+}
 
-    /// `sums[i]` and the products of four neighbours, `w` without and `x` with a sign.
-    #[inline(always)]
-    fn add_quads(self, sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
-        // SAFETY: the machine has VNNI, since there is a `Vnni`.
-        unsafe { _mm256_dpbusd_epi32(sums, w, x) }
-    }
+/// `sums[i]` and the products of four neighbours, `w` without and `x` with a sign.
+#[inline(always)]
+fn dot_quads(_: Vnni, sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
+    // SAFETY: the machine has VNNI, since there is a `Vnni`.
+    unsafe { _mm256_dpbusd_epi32(sums, w, x) }
+}
 
-    /// The same, twice as wide.
-    #[inline(always)]
-    fn add_wide_quads(self, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
-        // SAFETY: the machine has VNNI, since there is a `Vnni`.
-        unsafe { _mm512_dpbusd_epi32(sums, w, x) }
-    }
+/// The same, twice as wide.
+#[inline(always)]
+fn dot_wide_quads(_: Vnni, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
+    // SAFETY: the machine has VNNI, since there is a `Vnni`.
+    unsafe { _mm512_dpbusd_epi32(sums, w, x) }
 }
 
 impl Units for Vnni {
@@ -86,8 +86,8 @@ impl Units for Vnni {
         for half in 0..2 {
             let (both, [first, second]) = (cast(w[half]), x[half].map(cast));
             let upper = units._mm512_and_si512(words._mm512_srli_epi16::<4>(both), low);
-            let products = self.add_wide_quads(none, units._mm512_and_si512(both, low), first);
-            let products = units._mm512_cvtepi32_ps(self.add_wide_quads(products, upper, second));
+            let products = dot_wide_quads(self, none, units._mm512_and_si512(both, low), first);
+            let products = units._mm512_cvtepi32_ps(dot_wide_quads(self, products, upper, second));
             let places: [u32; 16] = std::array::from_fn(|lane| (4 * half + lane / 4) as u32);
             let scales = units._mm512_permutexvar_ps(cast(places), scales);
             sums[half] = units._mm512_add_ps(sums[half], units._mm512_mul_ps(products, scales));
@@ -112,7 +112,7 @@ impl Units for Vnni {
 
     #[inline(always)]
     fn add_pairs(self, sums: __m256i, w: [i16; 2], x: &[i16; 16]) -> __m256i {
-        Self::add_pairs(self, sums, cast(self.0.splat_i32x8(cast(w))), cast(*x))
+        dot_pairs(self, sums, cast(self.0.splat_i32x8(cast(w))), cast(*x))
     }
 
     #[inline(always)]
@@ -122,7 +122,7 @@ impl Units for Vnni {
 
     #[inline(always)]
     fn add_quads(self, sums: __m256i, w: [u8; 4], x: &[i8; 32]) -> __m256i {
-        Self::add_quads(self, sums, cast(self.0.splat_i32x8(cast(w))), cast(*x))
+        dot_quads(self, sums, cast(self.0.splat_i32x8(cast(w))), cast(*x))
     }
 
     #[inline(always)]
