@@ -130,10 +130,8 @@ impl Rcmu {
         control: &Control,
     ) -> Result<Vec<Answer>, Error> {
         let built = questions.iter().map(|question| build(scene, question)).collect::<Result<Vec<_>, _>>()?;
-        let (targets, requests): (Vec<_>, Vec<_>) = built
-            .into_iter()
-            .map(|built| (built.targets, built.into_request(options.clone())))
-            .unzip();
+        let (targets, requests): (Vec<_>, Vec<_>) =
+            built.into_iter().map(|built| (built.targets, built.into_request(options.clone()))).unzip();
         let made = self.model.generate_batch(&requests, control)?;
         let answers = made.into_iter().zip(targets);
         Ok(answers.map(|(made, targets)| parse(&made.text, targets, made.finish)).collect())
