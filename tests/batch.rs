@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use rcmu::{
-    Error, LoadOptions, Rcmu,
-    core::{Control, FinishReason, GenerateOptions, Question, Request, Scene},
+    Backend, ComputeDtype, Error, LoadOptions, Rcmu,
+    core::{Control, FinishReason, GenerateOptions, ImageSize, Picture, Prompt, Question, Request, Scene},
     prompt::PromptBuilder,
 };
 
@@ -21,8 +21,12 @@ fn asset(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/figurines").join(name).to_string_lossy().into_owned()
 }
 
+/// The bundled model on the CPU, or on the backend that `RCMU_DEVICE` names.
 fn bundled() -> Result<Rcmu, Error> {
-    Rcmu::load(&asset("model"), &LoadOptions::default().on(rcmu::Device::flex()))
+    let backend = std::env::var("RCMU_DEVICE").unwrap_or_else(|_| "flex".into());
+    let mut options = LoadOptions::default().on(Backend::from_name(&backend)?.device()?);
+    options.model.dtype = Some(ComputeDtype::F32);
+    Rcmu::load(&asset("model"), &options)
 }
 
 fn scene() -> Result<Scene, Error> {
@@ -39,6 +43,28 @@ fn alone(model: &Rcmu, requests: &[Request]) -> Result<Vec<Vec<u32>>, Error> {
     let ask =
         |request| Ok(model.model().session().generate(request, &Control::default(), &mut |_| {})?.token_ids);
     requests.iter().map(ask).collect()
+}
+
+#[test]
+fn a_batch_gives_each_row_the_answer_it_gets_alone() -> TestResult {
+    let model = bundled()?;
+    let size = ImageSize::new(60, 140)?;
+    let pixels = (0..size.width() * size.height() * 3).map(|at| ((at * 31) >> 3) as u8).collect();
+    let other = rcmu::scene(Picture::Rgb { size, pixels })?;
+    let without_picture = Request {
+        prompt: Prompt::from_reference_text("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"),
+        visuals: Vec::new(),
+        options: GenerateOptions::greedy(3),
+    };
+    let requests = [request(&scene()?, QUESTIONS[2])?, without_picture, request(&other, "Who?")?];
+
+    let together = model.model().generate_batch(&requests, &Control::default())?;
+
+    assert_eq!(
+        together.into_iter().map(|made| made.token_ids).collect::<Vec<_>>(),
+        alone(&model, &requests)?
+    );
+    Ok(())
 }
 
 #[test]

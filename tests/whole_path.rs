@@ -169,30 +169,6 @@ fn the_same_pixels_in_another_size_never_hit() -> TestResult {
 }
 
 #[test]
-fn a_batch_gives_each_row_the_answer_it_gets_alone() -> TestResult {
-    let model = load("tiny_bf16")?;
-    let without_picture = Request {
-        prompt: rcmu::core::Prompt::from_reference_text(
-            "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n",
-        ),
-        visuals: Vec::new(),
-        options: GenerateOptions::greedy(3),
-    };
-    let requests = [
-        request(&scene(5)?, "What is shown?", GenerateOptions::greedy(8))?,
-        without_picture,
-        request(&rcmu::scene(picture(60, 140, 6)?)?, "Who?", GenerateOptions::greedy(10))?,
-    ];
-
-    let together = model.model().generate_batch(&requests, &Control::default())?;
-
-    for (row, request) in together.iter().zip(&requests) {
-        assert_eq!(row.token_ids, generate(&model, request)?.1);
-    }
-    Ok(())
-}
-
-#[test]
 fn many_threads_share_one_model_without_cross_talk() -> TestResult {
     let model = load("tiny_bf16")?;
     let requests: Vec<Request> = (0..8)

@@ -100,7 +100,7 @@ fn tile<S: Simd, const ROWS: usize>(
     }
 }
 
-/// `eˣ` within 2e-7 of it, for `x` up to 88; below -87 it stays at about 1e-38.
+/// `eˣ` within 2e-7 of it, for `x` up to 88; below -87 it stays at about 1e-38. What is not a number stays so.
 ///
 /// `2ⁿ` times the Taylor polynomial of the rest, which is at most half of `ln 2`: the first term left out is
 /// `0.347⁷ / 5040 = 1.2e-7`.
@@ -110,7 +110,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     /// `ln 2` in two parts, the first of few digits so that its multiples are exact.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    let x = if x > -87.0 { x } else { -87.0 };
+    let x = if x < -87.0 { -87.0 } else { x };
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = (x - n * LN_2[0]) - n * LN_2[1];

@@ -20,14 +20,14 @@ impl Packed {
     /// The weights as files hold them: of each row first the numbers, then the scales, little-endian. Empty for formats
     /// that files of floats have.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        match &self.values {
-            Values::F32(_) | Values::Bf16(_) | Values::F16(_) => Vec::new(),
-            Values::Q8(words) | Values::Q4(words) => {
-                let mut words = words.to_vec();
-                self.turn_scales(&mut words);
-                bytemuck::cast_slice(&words).to_vec()
-            }
+        let (Values::Q8(words) | Values::Q4(words)) = &self.values else { return Vec::new() };
+        let mut bytes = Vec::with_capacity(size_of_val(&**words));
+        for row in words.chunks_exact((words.len() / self.outputs.max(1)).max(1)) {
+            let (numbers, scales) = row.split_at(row.len() - self.inputs / GROUP);
+            bytes.extend_from_slice(bytemuck::cast_slice(numbers));
+            bytes.extend(scales.iter().flat_map(|scale| scale.to_le_bytes()));
         }
+        bytes
     }
 
     /// Weights as files hold them; none where the bytes do not fill the shape.
@@ -36,18 +36,23 @@ impl Packed {
         [outputs, inputs]: [usize; 2],
         bytes: &[u8],
     ) -> Option<Self> {
-        format.row_bytes(inputs).filter(|width| outputs.checked_mul(*width) == Some(bytes.len()))?;
+        let width =
+            format.row_bytes(inputs).filter(|width| outputs.checked_mul(*width) == Some(bytes.len()))?;
         let mut words = Vec::new();
         words.try_reserve_exact(bytes.len() / 2).ok()?;
         words.resize(bytes.len() / 2, 0);
         bytemuck::cast_slice_mut(&mut words).copy_from_slice(bytes);
-        let mut packed = Self { outputs, inputs, values: Values::Q8(Vec::new().into()) };
-        packed.turn_scales(&mut words);
-        packed.values = match format {
+        // Scales are little-endian in files.
+        for row in words.chunks_exact_mut((width / 2).max(1)) {
+            for scale in &mut row[width / 2 - inputs / GROUP..] {
+                *scale = u16::from_le(*scale);
+            }
+        }
+        let values = match format {
             WeightFormat::Q4 => Values::Q4(words.into()),
             _ => Values::Q8(words.into()),
         };
-        Some(packed)
+        Some(Self { outputs, inputs, values })
     }
 
     /// Weights that stay in a file; none where its bytes do not fill the shape, or cannot be read where they are.
@@ -90,16 +95,6 @@ impl Packed {
             Values::F16(values) => values.par_iter().position_first(|value| !value.is_finite()),
             Values::Q8(words) => first(words, 8),
             Values::Q4(words) => first(words, 4),
-        }
-    }
-
-    /// Turns the bytes of scales between those of files, little-endian, and those of this machine.
-    fn turn_scales(&self, words: &mut [u16]) {
-        let (all, scales) = (words.len() / self.outputs.max(1), self.inputs / GROUP);
-        for row in words.chunks_exact_mut(all.max(1)) {
-            for scale in &mut row[all - scales..] {
-                *scale = u16::from_le(*scale);
-            }
         }
     }
 }

@@ -251,6 +251,36 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_are_not_finite_do_not_get_lost() {
+        let device = Device::flex();
+        for (queries, broken) in [(1, f32::NAN), (1, f32::INFINITY), (3, f32::NAN)] {
+            let shapes = [[1, 2, queries, 8], [1, 1, 300, 8], [1, 1, 300, 8]];
+            let attend = |inputs: &[Vec<f32>; 3]| {
+                let [q, k, v] = [0, 1, 2].map(|at| {
+                    let data = TensorData::new(inputs[at].clone(), shapes[at]);
+                    Tensor::<4>::from_data(data, &device)
+                });
+                let out = Attender::Fused.forward(q, k, v, &AttentionMask::Causal);
+                out.into_data().try_to_vec::<f32>().expect("f32")
+            };
+            let whole = shapes.map(|shape| numbers(5, shape));
+
+            // A number of the last query of the second head spoils that query alone.
+            let (mut inputs, last) = (whole.clone(), (2 * queries - 1) * 8);
+            inputs[0][last] = broken;
+            let out = attend(&inputs);
+            assert!(out[last..].iter().all(|value| !value.is_finite()), "{queries} {broken}: {out:?}");
+            assert!(out[..last].iter().all(|value| value.is_finite()), "{queries} {broken}: {out:?}");
+
+            // A number of a key spoils all that look at it.
+            let mut inputs = whole;
+            inputs[1][10 * 8] = broken;
+            let out = attend(&inputs);
+            assert!(out.iter().all(|value| !value.is_finite()), "{queries} {broken}: {out:?}");
+        }
+    }
+
+    #[test]
     fn one_token_is_decoded_however_its_mask_is_called() {
         let query = |count| Tensor::<4>::zeros([1, 2, count, 4], &Device::flex());
 
