@@ -136,11 +136,7 @@ impl<'a> Params<'a> {
             self.count(&shape, mapped.bytes());
             return Ok(mapped);
         }
-        let packed = match format {
-            _ if self.checkpoint.packed_format(name) == Some(format) => self.checkpoint.read_packed(name)?,
-            WeightFormat::Bf16 => Packed::from_bf16(shape, self.checkpoint.read_bf16(name)?),
-            _ => Packed::new(format, shape, self.checkpoint.read_f32(name)?),
-        };
+        let packed = self.checkpoint.pack(name, format, shape)?;
         self.count(&shape, packed.bytes());
         Ok(packed)
     }

@@ -45,7 +45,7 @@ pub(crate) use dot::{Work, with_vectors};
 pub use format::{WeightFormat, WeightFormats};
 pub(crate) use numbers::Mapped;
 use numbers::Numbers;
-pub(crate) use pack::nearest_f16;
+pub(crate) use pack::{Packing, nearest_f16};
 
 /// Weights that share a scale.
 pub(crate) const GROUP: usize = 32;
@@ -98,31 +98,12 @@ impl Values {
 }
 
 impl Packed {
-    /// Packs weights, `[out, in]`, row by row. Rows that are no multiple of [`GROUP`] long are kept as bf16 where 8 or 4
-    /// bits are asked for.
-    pub(crate) fn new(format: WeightFormat, [outputs, inputs]: [usize; 2], values: Vec<f32>) -> Self {
-        assert_eq!(values.len(), outputs * inputs, "the weights fill their shape");
-        let whole = inputs.is_multiple_of(GROUP);
-        let values = match format {
-            WeightFormat::F32 => Values::F32(values.into()),
-            WeightFormat::Q8 if whole => Values::Q8(packed_rows(&values, inputs, 8, pack::q8).into()),
-            WeightFormat::Q4 if whole => Values::Q4(packed_rows(&values, inputs, 4, pack::q4).into()),
-            WeightFormat::F16 => {
-                let values = values.into_par_iter().with_min_len(TASK_WEIGHTS).map(nearest_f16);
-                Values::F16(values.collect::<Vec<_>>().into())
-            }
-            WeightFormat::Bf16 | WeightFormat::Q8 | WeightFormat::Q4 => {
-                let values = values.into_par_iter().with_min_len(TASK_WEIGHTS).map(bf16::from_f32);
-                Values::Bf16(values.collect::<Vec<_>>().into())
-            }
-        };
-        Self { outputs, inputs, values }
-    }
-
-    /// Keeps weights as they are, `[out, in]`.
-    pub(crate) fn from_bf16([outputs, inputs]: [usize; 2], values: Vec<bf16>) -> Self {
-        assert_eq!(values.len(), outputs * inputs, "the weights fill their shape");
-        Self { outputs, inputs, values: Values::Bf16(values.into()) }
+    /// Packs weights, `[out, in]`; see [`Packing`].
+    #[cfg(test)]
+    pub(crate) fn new(format: WeightFormat, dims: [usize; 2], values: &[f32]) -> Self {
+        let mut packing = Packing::new(format, dims).expect("room for the weights");
+        packing.push(values);
+        packing.finish()
     }
 
     /// `[out, in]`
@@ -219,27 +200,6 @@ impl Packed {
             }
         }
     }
-}
-
-/// Packs row by row: `pack` makes numbers of some bits of a group and returns the bits of its scale.
-fn packed_rows<T: bytemuck::Pod>(
-    values: &[f32],
-    inputs: usize,
-    bits: usize,
-    pack: fn(&[f32], &mut [T]) -> u16,
-) -> Vec<u16> {
-    let (width, inputs) = (words_of_row(inputs, bits).max(1), inputs.max(1));
-    let mut words = vec![0; values.len() / inputs * width];
-    let rows = words.par_chunks_mut(width).zip(values.par_chunks_exact(inputs));
-    rows.with_min_len(TASK_WEIGHTS.div_ceil(inputs)).for_each(|(words, values)| {
-        let (numbers, scales) = words.split_at_mut(inputs * bits / 16);
-        let numbers: &mut [T] = bytemuck::cast_slice_mut(numbers);
-        let places = numbers.chunks_exact_mut(GROUP * bits / 8).zip(scales);
-        for ((numbers, scale), values) in places.zip(values.chunks_exact(GROUP)) {
-            *scale = pack(values, numbers);
-        }
-    });
-    words
 }
 
 /// Words of a row of `inputs` weights of some bits, and their scales.

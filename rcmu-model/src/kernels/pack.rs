@@ -1,8 +1,126 @@
-//! From f32 rows to packed ones.
+//! From rows of floats to packed ones.
 
-use half::f16;
+use half::{bf16, f16};
+use rayon::prelude::*;
 
-use super::{GROUP, f16_scale};
+use super::{GROUP, Packed, TASK_WEIGHTS, Values, WeightFormat, f16_scale, words_of_row};
+
+/// Weights, `[out, in]`, that are packed as their rows come.
+#[derive(Debug)]
+pub(crate) struct Packing {
+    outputs: usize,
+    inputs: usize,
+    /// Weights that have come.
+    weights: usize,
+    rows: Rows,
+}
+
+/// Rows that have come.
+#[derive(Debug)]
+enum Rows {
+    F32(Vec<f32>),
+    Bf16(Vec<bf16>),
+    F16(Vec<f16>),
+    Q8(Vec<u16>),
+    Q4(Vec<u16>),
+}
+
+impl Packing {
+    /// Makes room; none where memory does not have it. Rows that are no multiple of [`GROUP`] long are kept as bf16 where
+    /// 8 or 4 bits are asked for.
+    pub(crate) fn new(format: WeightFormat, [outputs, inputs]: [usize; 2]) -> Option<Self> {
+        fn room<T>(numbers: Option<usize>) -> Option<Vec<T>> {
+            let mut vec = Vec::new();
+            vec.try_reserve_exact(numbers?).ok()?;
+            Some(vec)
+        }
+        let whole = inputs.is_multiple_of(GROUP);
+        let rows_of = |width: usize| outputs.checked_mul(width);
+        let rows = match format {
+            WeightFormat::F32 => Rows::F32(room(rows_of(inputs))?),
+            WeightFormat::F16 => Rows::F16(room(rows_of(inputs))?),
+            WeightFormat::Q8 if whole => Rows::Q8(room(rows_of(words_of_row(inputs, 8)))?),
+            WeightFormat::Q4 if whole => Rows::Q4(room(rows_of(words_of_row(inputs, 4)))?),
+            WeightFormat::Bf16 | WeightFormat::Q8 | WeightFormat::Q4 => Rows::Bf16(room(rows_of(inputs))?),
+        };
+        Some(Self { outputs, inputs, weights: 0, rows })
+    }
+
+    /// Packs the rows that come next; whole rows only.
+    pub(crate) fn push(&mut self, values: &[f32]) {
+        let inputs = self.inputs;
+        self.weights += values.len();
+        match &mut self.rows {
+            Rows::F32(rows) => rows.extend_from_slice(values),
+            Rows::Bf16(rows) => extend(rows, values, bf16::from_f32),
+            Rows::F16(rows) => extend(rows, values, nearest_f16),
+            Rows::Q8(words) => extend_packed(words, values, inputs, 8, q8),
+            Rows::Q4(words) => extend_packed(words, values, inputs, 4, q4),
+        }
+    }
+
+    /// The same for rows that are bf16 already.
+    pub(crate) fn push_bf16(&mut self, values: &[bf16]) {
+        match &mut self.rows {
+            Rows::Bf16(rows) => {
+                self.weights += values.len();
+                rows.extend_from_slice(values);
+            }
+            _ => self.push(&values.iter().map(|value| value.to_f32()).collect::<Vec<_>>()),
+        }
+    }
+
+    /// The weights.
+    ///
+    /// # Panics
+    ///
+    /// Where rows are missing.
+    pub(crate) fn finish(self) -> Packed {
+        let Self { outputs, inputs, weights, rows } = self;
+        assert_eq!(weights, outputs * inputs, "the weights fill their shape");
+        let values = match rows {
+            Rows::F32(rows) => Values::F32(rows.into()),
+            Rows::Bf16(rows) => Values::Bf16(rows.into()),
+            Rows::F16(rows) => Values::F16(rows.into()),
+            Rows::Q8(words) => Values::Q8(words.into()),
+            Rows::Q4(words) => Values::Q4(words.into()),
+        };
+        Packed { outputs, inputs, values }
+    }
+}
+
+/// Converts on all threads.
+fn extend<T: Copy + Default + Send>(rows: &mut Vec<T>, values: &[f32], convert: fn(f32) -> T) {
+    let start = rows.len();
+    rows.resize(start + values.len(), T::default());
+    let places = rows[start..].par_chunks_mut(TASK_WEIGHTS).zip(values.par_chunks(TASK_WEIGHTS));
+    places.for_each(|(places, values)| {
+        for (place, &value) in places.iter_mut().zip(values) {
+            *place = convert(value);
+        }
+    });
+}
+
+/// Packs on all threads: `pack` makes numbers of some bits of a group and returns the bits of its scale.
+fn extend_packed<T: bytemuck::Pod>(
+    words: &mut Vec<u16>,
+    values: &[f32],
+    inputs: usize,
+    bits: usize,
+    pack: fn(&[f32], &mut [T]) -> u16,
+) {
+    let (start, width, inputs) = (words.len(), words_of_row(inputs, bits).max(1), inputs.max(1));
+    words.resize(start + values.len() / inputs * width, 0);
+    let rows = words[start..].par_chunks_mut(width).zip(values.par_chunks_exact(inputs));
+    rows.with_min_len(TASK_WEIGHTS.div_ceil(inputs)).for_each(|(words, values)| {
+        let (numbers, scales) = words.split_at_mut(inputs * bits / 16);
+        let numbers: &mut [T] = bytemuck::cast_slice_mut(numbers);
+        let places = numbers.chunks_exact_mut(GROUP * bits / 8).zip(scales);
+        for ((numbers, scale), values) in places.zip(values.chunks_exact(GROUP)) {
+            *scale = pack(values, numbers);
+        }
+    });
+}
 
 /// Packs a group to 8 bits; returns the bits of its scale.
 ///

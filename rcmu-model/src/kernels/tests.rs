@@ -63,7 +63,7 @@ fn layers_equal_the_formula_on_their_own_weights() {
         .flat_map(|format| [1, 2, 7, 16].map(|rows| (format, rows)))
         .flat_map(|(format, rows)| [[1, 32], [5, 288], [700, 160], [33, 50]].map(|dims| (format, rows, dims)))
     {
-        let packed = Packed::new(format, [outputs, inputs], numbers(outputs * inputs, 1));
+        let packed = Packed::new(format, [outputs, inputs], &numbers(outputs * inputs, 1));
         let x = numbers(rows * inputs, 2);
 
         let expected = by_hand(&packed, &x);
@@ -76,7 +76,7 @@ fn layers_together_are_the_layers_one_by_one() {
     for rows in [1, 3, 20] {
         let x = numbers(96 * rows, 7);
         let layers = [(WeightFormat::Q4, 700), (WeightFormat::Bf16, 5), (WeightFormat::Q8, 40)].map(
-            |(format, outputs)| Packed::new(format, [outputs, 96], numbers(outputs * 96, outputs as u64)),
+            |(format, outputs)| Packed::new(format, [outputs, 96], &numbers(outputs * 96, outputs as u64)),
         );
 
         let together = Packed::linear(layers.each_ref(), &x);
@@ -94,7 +94,7 @@ fn products_of_many_rows_equal_the_formula() {
             |(format, rows)| [[1, 32], [100, 288], [205, 256], [33, 50]].map(|dims| (format, rows, dims)),
         )
     {
-        let packed = Packed::new(format, [outputs, inputs], numbers(outputs * inputs, 7));
+        let packed = Packed::new(format, [outputs, inputs], &numbers(outputs * inputs, 7));
         let x = numbers(rows * inputs, 8);
 
         let expected = by_hand(&packed, &x);
@@ -110,7 +110,7 @@ fn products_of_many_rows_equal_the_formula() {
 fn all_units_give_the_same_bits() {
     let bits = |y: &[f32]| y.iter().map(|y| y.to_bits()).collect::<Vec<_>>();
     for format in [WeightFormat::Q8, WeightFormat::Q4] {
-        let packed = Packed::new(format, [103, 320], numbers(103 * 320, 3));
+        let packed = Packed::new(format, [103, 320], &numbers(103 * 320, 3));
         let x = numbers(21 * 320, 4);
         let with = |best: u8| {
             units::BEST.store(best, std::sync::atomic::Ordering::Relaxed);
@@ -148,7 +148,7 @@ fn the_largest_numbers_do_not_overflow() {
         (WeightFormat::Q4, -8.0, 127.0, 32.0 * -8.0 * 127.0),
         (WeightFormat::Q4, -8.0, -127.0, 32.0 * 8.0 * 127.0),
     ] {
-        let packed = Packed::new(format, [2, GROUP], vec![weight; 2 * GROUP]);
+        let packed = Packed::new(format, [2, GROUP], &vec![weight; 2 * GROUP]);
         for rows in [1, 20] {
             let x = vec![x; rows * GROUP];
             for found in [linear(&packed, &x), product(&packed, &x)] {
@@ -160,7 +160,7 @@ fn the_largest_numbers_do_not_overflow() {
     for x in [127.0_f32, -127.0] {
         let mut weights = vec![7.0; GROUP];
         weights[5] = -8.0;
-        let packed = Packed::new(WeightFormat::Q4, [1, GROUP], weights);
+        let packed = Packed::new(WeightFormat::Q4, [1, GROUP], &weights);
         let x = vec![x; GROUP];
         let expected = vec![(31.0 * 7.0 - 8.0) * x[0]];
         assert_eq!([linear(&packed, &x), product(&packed, &x)], [expected.clone(), expected]);
@@ -173,19 +173,19 @@ fn packing_by_hand() {
     let mut values = [0.0; GROUP];
     (values[0], values[1], values[2]) = (-63.5, 3.2, 0.2);
 
-    let q8 = all(&Packed::new(WeightFormat::Q8, [1, GROUP], values.to_vec()));
+    let q8 = all(&Packed::new(WeightFormat::Q8, [1, GROUP], &values));
     assert_eq!(q8[..4], [-63.5, 3.0, 0.0, 0.0]);
 
     // The scale is -63.5 / -8 = 7.9375: 3.2 / 7.9375 = 0.40 rounds to 0, 5 / 7.9375 = 0.63 to 1.
     values[2] = 5.0;
-    let q4 = all(&Packed::new(WeightFormat::Q4, [1, GROUP], values.to_vec()));
+    let q4 = all(&Packed::new(WeightFormat::Q4, [1, GROUP], &values));
     assert_eq!(q4[..4], [-63.5, 0.0, 7.9375, 0.0]);
 }
 
 #[test]
 fn formats_cost_what_they_say() {
     for format in FORMATS {
-        let packed = Packed::new(format, [4, 64], numbers(256, 5));
+        let packed = Packed::new(format, [4, 64], &numbers(256, 5));
 
         assert_eq!(packed.bytes(), format.bytes(256), "{format:?}");
         assert_eq!(packed.dims(), [4, 64]);
@@ -194,7 +194,7 @@ fn formats_cost_what_they_say() {
 
 #[test]
 fn odd_widths_are_kept_as_bf16() {
-    let packed = Packed::new(WeightFormat::Q4, [2, 33], numbers(66, 6));
+    let packed = Packed::new(WeightFormat::Q4, [2, 33], &numbers(66, 6));
 
     assert_eq!(packed.bytes(), 2 * 66);
     assert_eq!(packed.rows(&[1, 0])[..33], all(&packed)[33..]);
@@ -226,7 +226,7 @@ fn numbers_that_are_not_finite_do_not_get_lost() {
     for (format, broken) in
         FORMATS.into_iter().flat_map(|format| [f32::NAN, f32::INFINITY].map(|broken| (format, broken)))
     {
-        let packed = Packed::new(format, [3, 96], numbers(3 * 96, 9));
+        let packed = Packed::new(format, [3, 96], &numbers(3 * 96, 9));
         for rows in [1, 3, 20] {
             let mut x = numbers(rows * 96, 10);
             x[40] = broken;
@@ -249,7 +249,7 @@ proptest! {
         // in 4 bits the largest of the other sign may lie a whole step outside.
         for (format, steps, reach) in [(WeightFormat::Q8, 127.0, 0.5), (WeightFormat::Q4, 8.0, 1.0)] {
             let bound = largest / steps * reach + largest / 2048.0 + 1e-6;
-            let back = all(&Packed::new(format, [1, GROUP], values.clone()));
+            let back = all(&Packed::new(format, [1, GROUP], &values));
             for (value, back) in values.iter().zip(back) {
                 prop_assert!((value - back).abs() <= bound, "{:?}: {} and {}", format, value, back);
             }
@@ -277,8 +277,8 @@ proptest! {
     #[test]
     fn packing_twice_changes_nothing(values in proptest::collection::vec(-4.0_f32..4.0, GROUP)) {
         for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::F16] {
-            let once = all(&Packed::new(format, [1, GROUP], values.clone()));
-            let twice = all(&Packed::new(format, [1, GROUP], once.clone()));
+            let once = all(&Packed::new(format, [1, GROUP], &values));
+            let twice = all(&Packed::new(format, [1, GROUP], &once));
             prop_assert_eq!(once, twice);
         }
     }

@@ -14,15 +14,18 @@ use super::{
     index::{Located, locate, pickled},
     map::Maps,
     packed,
-    read::{Value, bytes, values},
+    read::{Parts, Value, bytes, parts, too_large, values},
     table::ExpectedTensor,
 };
 use crate::{
     Error,
     config::{GenerationConfig, ModelConfig},
     json,
-    kernels::{Mapped, Packed, WeightFormat},
+    kernels::{Mapped, Packed, Packing, WeightFormat},
 };
+
+/// Rows of a packed matrix that are unpacked at once.
+const ROWS: usize = 1024;
 
 /// What happens to weights that are NaN or infinite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -173,6 +176,35 @@ impl Checkpoint {
             }
             _ => Ok(packed),
         }
+    }
+
+    /// Reads one matrix and packs it part by part: beside what is packed only a part of it is in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::read_f32`].
+    pub(crate) fn pack(&self, name: &str, format: WeightFormat, dims: [usize; 2]) -> Result<Packed, Error> {
+        if self.packed_format(name) == Some(format) {
+            return self.read_packed(name);
+        }
+        let (located, mut file) = self.find(name)?;
+        let Located { file: path, entry, packed, .. } = located;
+        let mut packing = Packing::new(format, dims).ok_or_else(|| too_large(path, name))?;
+        if packed.is_some() {
+            let stored = self.read_packed(name)?;
+            let all: Vec<u32> = (0..dims[0] as u32).collect();
+            all.chunks(ROWS).for_each(|rows| packing.push(&stored.rows(rows)));
+            return Ok(packing.finish());
+        }
+        let how = Parts { scan: self.scan == Scan::Reject, width: dims[1] };
+        match format {
+            // What is too large for bf16 is found after it has been rounded.
+            WeightFormat::Bf16 => {
+                parts(&mut file, entry, name, path, how, &mut |part| packing.push_bf16(part))?;
+            }
+            _ => parts(&mut file, entry, name, path, how, &mut |part| packing.push(part))?,
+        }
+        Ok(packing.finish())
     }
 
     /// The format that the file holds a matrix in; none for formats that have no kernels.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error,
-    kernels::{Packed, WeightFormat, WeightFormats, nearest_f16},
+    kernels::{WeightFormat, WeightFormats, nearest_f16},
     params::LoadProgress,
 };
 
@@ -155,7 +155,7 @@ impl<'a> Lazy<'a> {
             }
             Form::Packed(format) => {
                 let dims = [self.tensor.shape[0], self.tensor.shape[1]];
-                Packed::new(format, dims, checkpoint.read_f32(name)?).to_bytes()
+                checkpoint.pack(name, format, dims)?.to_bytes()
             }
         })
     }

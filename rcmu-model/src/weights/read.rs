@@ -4,15 +4,18 @@ use std::{
 };
 
 use half::{bf16, f16};
+use rayon::prelude::*;
 
 use super::header::{TensorDtype, TensorEntry};
 use crate::Error;
 
-/// Bytes that are read at once; the peak is the result and this.
+/// Bytes that are read at once; the peak is the result, this, and what is made of it.
 const CHUNK: usize = 8 << 20;
+/// Values of a task below which sharing it out costs more than it saves.
+const TASK: usize = 1 << 16;
 
 /// A value that weights can be converted to.
-pub(super) trait Value: Copy {
+pub(super) trait Value: Copy + Send + Sync {
     fn from_f32(value: f32) -> Self;
     fn is_finite(self) -> bool;
 }
@@ -37,7 +40,7 @@ impl Value for bf16 {
     }
 }
 
-/// Converts the values of a tensor while they are read; `source` stands at its first byte.
+/// The values of a tensor, converted while they are read; `source` stands at its first byte.
 ///
 /// With `scan` a value that is NaN or infinite is an error, before or after the conversion.
 pub(super) fn values<T: Value>(
@@ -47,22 +50,50 @@ pub(super) fn values<T: Value>(
     path: &Path,
     scan: bool,
 ) -> Result<Vec<T>, Error> {
-    let size = entry.dtype.size();
-    let count = usize::try_from(entry.bytes / size).map_err(|_| too_large(path, name))?;
+    let count = usize::try_from(entry.bytes / entry.dtype.size()).map_err(|_| too_large(path, name))?;
     let mut values: Vec<T> = Vec::new();
     // The file has been measured, but memory may still run out.
     values.try_reserve_exact(count).map_err(|_| too_large(path, name))?;
-    let mut buffer = vec![0; CHUNK.min(usize::try_from(entry.bytes).unwrap_or(CHUNK))];
+    parts(source, entry, name, path, Parts { scan, width: 1 }, &mut |part| values.extend_from_slice(part))?;
+    Ok(values)
+}
+
+/// How the values of a tensor are read.
+#[derive(Clone, Copy)]
+pub(super) struct Parts {
+    /// Whether a value that is NaN or infinite is an error, before or after the conversion.
+    pub(super) scan: bool,
+    /// Values of a row; parts are whole rows.
+    pub(super) width: usize,
+}
+
+/// Gives the values of a tensor part by part, converted; `source` stands at its first byte.
+pub(super) fn parts<T: Value>(
+    source: &mut impl Read,
+    entry: &TensorEntry,
+    name: &str,
+    path: &Path,
+    Parts { scan, width }: Parts,
+    take: &mut dyn FnMut(&[T]),
+) -> Result<(), Error> {
+    let size = entry.dtype.size();
+    let row = u64::try_from(width).ok().and_then(|width| width.checked_mul(size)).filter(|&row| row > 0);
+    let row = row.and_then(|row| usize::try_from(row).ok()).ok_or_else(|| too_large(path, name))?;
+    let room = (CHUNK / row).max(1).saturating_mul(row);
+    let mut buffer = Vec::new();
+    let room = room.min(usize::try_from(entry.bytes).unwrap_or(room));
+    buffer.try_reserve_exact(room).map_err(|_| too_large(path, name))?;
+    buffer.resize(room, 0);
+    let mut values: Vec<T> = Vec::new();
     let mut done: u64 = 0;
     while done < entry.bytes {
-        let len = ((entry.bytes - done) as usize).min(buffer.len());
+        let len = usize::try_from(entry.bytes - done).map_or(room, |left| left.min(room));
         let chunk = &mut buffer[..len];
         read_all(source, chunk).map_err(|source| Error::ReadWeights {
             path: path.to_owned(),
             offset: entry.offset + done,
             source,
         })?;
-        let from = values.len();
         match entry.dtype {
             TensorDtype::F32 => convert::<4, T>(chunk, f32::from_le_bytes, &mut values),
             TensorDtype::F16 => convert::<2, T>(chunk, |b| f16::from_le_bytes(b).to_f32(), &mut values),
@@ -72,12 +103,13 @@ pub(super) fn values<T: Value>(
                 return Err(Error::CheckpointFile { path: path.to_owned(), problem });
             }
         }
-        if scan && let Some(at) = values[from..].iter().position(|value| !value.is_finite()) {
-            return Err(Error::NonFiniteWeight { name: name.to_owned(), index: from + at });
+        if scan && let Some(at) = values.par_iter().position_first(|value| !value.is_finite()) {
+            return Err(Error::NonFiniteWeight { name: name.to_owned(), index: (done / size) as usize + at });
         }
+        take(&values);
         done += len as u64;
     }
-    Ok(values)
+    Ok(())
 }
 
 /// The bytes of a tensor; `source` stands at the first.
@@ -99,9 +131,14 @@ pub(super) fn bytes(
     Ok(bytes)
 }
 
-fn convert<const N: usize, T: Value>(bytes: &[u8], value: fn([u8; N]) -> f32, out: &mut Vec<T>) {
-    let (chunks, _) = bytes.as_chunks::<N>();
-    out.extend(chunks.iter().map(|&bytes| T::from_f32(value(bytes))));
+/// Converts on all threads; what was in `out` goes.
+fn convert<const N: usize, T: Value>(
+    bytes: &[u8],
+    value: impl Fn([u8; N]) -> f32 + Sync + Send,
+    out: &mut Vec<T>,
+) {
+    let (values, _) = bytes.as_chunks::<N>();
+    values.par_iter().with_min_len(TASK).map(|&bytes| T::from_f32(value(bytes))).collect_into_vec(out);
 }
 
 /// Fills the buffer; interrupted and short reads go on.
@@ -109,7 +146,7 @@ fn read_all(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<()> {
     source.read_exact(buffer)
 }
 
-fn too_large(path: &Path, name: &str) -> Error {
+pub(super) fn too_large(path: &Path, name: &str) -> Error {
     let problem = format!("has tensor {name}, which does not fit into memory");
     Error::CheckpointFile { path: path.to_owned(), problem }
 }
