@@ -37,7 +37,6 @@ impl Step for i8 {
 pub(super) struct Activations<T> {
     steps: Vec<[T; GROUP]>,
     scales: Vec<f32>,
-    sums: Vec<f32>,
 }
 
 impl<T: Step> Activations<T> {
@@ -45,11 +44,7 @@ impl<T: Step> Activations<T> {
     /// group with a number that is not finite stays not a number, as it would among floats.
     pub(super) fn new(x: &[f32]) -> Self {
         let groups = x.len() / GROUP;
-        let mut out = Self {
-            steps: vec![[T::default(); GROUP]; groups],
-            scales: vec![0.0; groups],
-            sums: vec![0.0; groups],
-        };
+        let mut out = Self { steps: vec![[T::default(); GROUP]; groups], scales: vec![0.0; groups] };
         dot::with_vectors(Rounding { x, out: &mut out });
         out
     }
@@ -79,12 +74,6 @@ impl<T: Step> Activations<T> {
     pub(super) fn scales(&self) -> &[f32] {
         &self.scales
     }
-
-    /// The steps of each group added up.
-    #[inline(always)]
-    pub(super) fn sums(&self) -> &[f32] {
-        &self.sums
-    }
 }
 
 /// Makes steps of floats.
@@ -96,19 +85,16 @@ struct Rounding<'a, T> {
 impl<T: Step> dot::Work for Rounding<'_, T> {
     #[inline(always)]
     fn run(self) {
-        let Activations { steps, scales, sums } = self.out;
-        let places = steps.iter_mut().zip(scales.iter_mut().zip(sums));
-        for (x, (steps, (scale, sum))) in self.x.as_chunks::<GROUP>().0.iter().zip(places) {
+        let Activations { steps, scales } = self.out;
+        let places = steps.iter_mut().zip(scales);
+        for (x, (steps, scale)) in self.x.as_chunks::<GROUP>().0.iter().zip(places) {
             // As the bits of magnitudes are in order, and those of what is not finite come last.
             let largest = x.iter().fold(0, |largest, value| value.abs().to_bits().max(largest));
             let largest = f32::from_bits(largest);
             let inverse = if largest > 0.0 { T::LARGEST / largest } else { 0.0 };
-            let mut added = 0;
             for at in 0..GROUP {
                 steps[at] = T::from_i32(nearest(x[at] * inverse));
-                added += Into::<i32>::into(steps[at]);
             }
-            *sum = added as f32;
             // Integers have no way to say it, so the scale does.
             *scale = if largest.is_finite() { largest / T::LARGEST } else { f32::NAN };
         }

@@ -87,6 +87,20 @@ enum Row<'a> {
     Q4(&'a [u8], &'a [u16]),
 }
 
+impl<'a> Row<'a> {
+    /// The numbers and scales of a row of 8-bit weights; of others none.
+    #[inline(always)]
+    fn q8(self) -> (&'a [i8], &'a [u16]) {
+        if let Self::Q8(quants, scales) = self { (quants, scales) } else { (&[], &[]) }
+    }
+
+    /// The numbers and scales of a row of 4-bit weights; of others none.
+    #[inline(always)]
+    fn q4(self) -> (&'a [u8], &'a [u16]) {
+        if let Self::Q4(quants, scales) = self { (quants, scales) } else { (&[], &[]) }
+    }
+}
+
 impl Values {
     const fn is_q8(&self) -> bool {
         matches!(self, Self::Q8(_))
@@ -287,29 +301,58 @@ struct Quantised<'a, X> {
     x: &'a [X],
 }
 
+impl<'a, X> Quantised<'a, X> {
+    /// Rows from some places of the task are multiplied together, those that are left over one by one: memory gives more to
+    /// readers of several places that are far apart.
+    #[inline(always)]
+    fn run_with<const PLACES: usize>(
+        self,
+        together: impl Fn([Row<'a>; PLACES], &X) -> [f32; PLACES],
+        alone: impl Fn(Row<'a>, &X) -> f32,
+    ) {
+        let (Task { packed, first, columns }, xs) = (self.task, self.x);
+        let part = columns.len() / xs.len().max(1) / PLACES;
+        for start in 0..part {
+            let outputs: [usize; PLACES] = std::array::from_fn(|place| start + place * part);
+            let rows = outputs.map(|output| packed.row(first + output));
+            for (at, x) in xs.iter().enumerate() {
+                for (output, y) in outputs.into_iter().zip(together(rows, x)) {
+                    columns[output * xs.len() + at] = y;
+                }
+            }
+        }
+        let columns = columns.chunks_exact_mut(xs.len()).enumerate().skip(PLACES * part);
+        for (output, column) in columns {
+            for (y, x) in column.iter_mut().zip(xs) {
+                *y = alone(packed.row(first + output), x);
+            }
+        }
+    }
+}
+
 impl units::UnitWork for Quantised<'_, Activations<i16>> {
     #[inline(always)]
     fn run(self, units: impl units::Units) {
-        let Task { packed, first, columns } = self.task;
-        for (out, column) in (first..).zip(columns.chunks_exact_mut(self.x.len())) {
-            let Row::Q8(quants, scales) = packed.row(out) else { return };
-            for (y, x) in column.iter_mut().zip(self.x) {
-                *y = quantised::dot_q8(units, quants, scales, x);
-            }
-        }
+        self.run_with::<2>(
+            |rows, x| quantised::dots_q8(units, rows.map(Row::q8), x),
+            |row, x| {
+                let [y] = quantised::dots_q8(units, [row.q8()], x);
+                y
+            },
+        );
     }
 }
 
 impl units::UnitWork for Quantised<'_, quantised::Blocks> {
     #[inline(always)]
     fn run(self, units: impl units::Units) {
-        let Task { packed, first, columns } = self.task;
-        for (out, column) in (first..).zip(columns.chunks_exact_mut(self.x.len())) {
-            let Row::Q4(quants, scales) = packed.row(out) else { return };
-            for (y, x) in column.iter_mut().zip(self.x) {
-                *y = quantised::dot_q4(units, quants, scales, x);
-            }
-        }
+        self.run_with::<4>(
+            |rows, x| quantised::dots_q4(units, rows.map(Row::q4), x),
+            |row, x| {
+                let [y] = quantised::dots_q4(units, [row.q4()], x);
+                y
+            },
+        );
     }
 }
 

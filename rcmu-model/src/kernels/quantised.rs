@@ -13,32 +13,45 @@ use super::{
     block,
     dot::total,
     f16_scale,
-    units::{PackedBlock, StepsBlock, Sums, Units},
+    units::{StepsBlock, Sums, Units, ask_ahead},
 };
 
 /// What is taken from a stored weight of 0 to 15.
 pub(super) const MIDDLE: i32 = 8;
 
-/// `Σ w x` over a row of 8-bit weights.
+/// Bytes that memory is asked for ahead of what is multiplied.
+const AHEAD: usize = 2048;
+
+/// `Σ w x` over rows of 8-bit weights of one length.
 #[inline(always)]
-pub(super) fn dot_q8(units: impl Units, quants: &[i8], scales: &[u16], x: &Activations<i16>) -> f32 {
+pub(super) fn dots_q8<const ROWS: usize>(
+    units: impl Units,
+    rows: [(&[i8], &[u16]); ROWS],
+    x: &Activations<i16>,
+) -> [f32; ROWS] {
     let count = x.scales().len();
-    let (groups, scales) = (&quants.as_chunks::<GROUP>().0[..count], &scales[..count]);
+    let rows = rows.map(|(quants, scales)| (&quants.as_chunks::<GROUP>().0[..count], &scales[..count]));
     let (steps, x_scales) = (&x.steps()[..count], &x.scales()[..count]);
-    let mut sums = [0.0; LANES];
+    let mut sums = [[0.0; LANES]; ROWS];
     let whole = count / BLOCK * BLOCK;
     for start in (0..whole).step_by(BLOCK) {
-        let (groups, scales) = (block(groups, start), block(scales, start));
         let (steps, x_scales) = (block(steps, start), block(x_scales, start));
-        let both = units.scales(scales, x_scales);
-        for at in 0..BLOCK {
-            add(&mut sums, eighths(units, &groups[at], &steps[at]), both[at]);
+        for ((groups, scales), sums) in rows.iter().zip(&mut sums) {
+            let (groups, scales) = (block(groups, start), block(scales, start));
+            ask_ahead(groups, AHEAD);
+            let both = units.scales(scales, x_scales);
+            for at in 0..BLOCK {
+                add(sums, eighths(units, &groups[at], &steps[at]), both[at]);
+            }
         }
     }
-    for at in whole..count {
-        add(&mut sums, eighths(units, &groups[at], &steps[at]), f16_scale(scales[at]) * x_scales[at]);
+    for ((groups, scales), sums) in rows.iter().zip(&mut sums) {
+        for at in whole..count {
+            let scale = f16_scale(scales[at]) * x_scales[at];
+            add(sums, eighths(units, &groups[at], &steps[at]), scale);
+        }
     }
-    total(sums)
+    sums.map(total)
 }
 
 /// The products of a group in eight sums.
@@ -56,12 +69,11 @@ fn eighths(units: impl Units, quants: &[i8; GROUP], steps: &[i16; GROUP]) -> Sum
     sums
 }
 
-/// A row of activations as [`dot_q4`] wants them, block by block; the last one is filled up with zeros.
+/// A row of activations as [`dots_q4`] wants them, block by block; the last one is filled up with zeros.
 #[derive(Debug)]
 pub(super) struct Blocks {
     steps: Vec<StepsBlock>,
     scales: Vec<[f32; BLOCK]>,
-    sums: Vec<[f32; BLOCK]>,
 }
 
 impl Blocks {
@@ -69,15 +81,19 @@ impl Blocks {
     pub(super) fn new(x: &[f32]) -> Self {
         let x = Activations::<i8>::new(x);
         let blocks = x.scales().len().div_ceil(BLOCK);
-        let mut steps = vec![[[[0; 2 * GROUP]; 2]; BLOCK / 4]; blocks];
+        let mut steps = vec![StepsBlock::EMPTY; blocks];
         for (at, group) in x.steps().iter().enumerate() {
-            let (halves, place) = (group.as_chunks::<{ GROUP / 2 }>().0, at % 4 * GROUP / 2);
-            for (part, half) in steps[at / BLOCK][at % BLOCK / 4].iter_mut().zip(halves) {
-                part[place..place + GROUP / 2].copy_from_slice(half);
+            let (block, four, place) = (&mut steps[at / BLOCK], at % BLOCK / 4, at % 4);
+            for (part, half) in block.steps[four].iter_mut().zip(group.as_chunks::<{ GROUP / 2 }>().0) {
+                part[place * GROUP / 2..(place + 1) * GROUP / 2].copy_from_slice(half);
+            }
+            for at in 0..4 {
+                let sum =
+                    |start: usize| group[start..start + 4].iter().map(|&step| i32::from(step)).sum::<i32>();
+                block.start[four][4 * place + at] = -MIDDLE * (sum(4 * at) + sum(GROUP / 2 + 4 * at));
             }
         }
-        let filled = |values: &[f32]| values.chunks(BLOCK).map(padded).collect();
-        Self { steps, scales: filled(x.scales()), sums: filled(x.sums()) }
+        Self { steps, scales: x.scales().chunks(BLOCK).map(padded).collect() }
     }
 }
 
@@ -87,41 +103,39 @@ fn padded<T: Copy + Default, const N: usize>(values: &[T]) -> [T; N] {
     std::array::from_fn(|at| values.get(at).copied().unwrap_or_default())
 }
 
-/// `Σ w x` over a row of 4-bit weights.
+/// `Σ w x` over rows of 4-bit weights of one length.
 #[inline(always)]
-pub(super) fn dot_q4<U: Units>(units: U, quants: &[u8], scales: &[u16], x: &Blocks) -> f32 {
-    let mut sums = (units.block_sums(), [0.0; BLOCK]);
-    let (quants, quants_rest) = quants.as_chunks();
-    let (scales, scales_rest) = scales.as_chunks();
-    let count = quants.len().min(scales.len());
-    for (at, (quants, scales)) in quants.iter().zip(scales).enumerate() {
-        sums = add_block(units, sums, (quants, scales), x, at);
-    }
-    if !scales_rest.is_empty() {
-        sums = add_block(units, sums, (&padded(quants_rest), &padded(scales_rest)), x, count);
-    }
-    let (sums, offsets) = (units.all_sums(sums.0), sums.1);
-    let lanes = std::array::from_fn(|lane| {
-        let at = |quarter: usize| sums[quarter * LANES + lane];
-        (at(0) + at(1)) + (at(2) + at(3))
-    });
-    total(lanes) - MIDDLE as f32 * total(offsets)
-}
-
-/// Adds the products of a block to sums, and those of the scales with the sums of steps to offsets.
-#[inline(always)]
-fn add_block<U: Units>(
+pub(super) fn dots_q4<U: Units, const ROWS: usize>(
     units: U,
-    (sums, mut offsets): (U::BlockSums, [f32; BLOCK]),
-    (quants, scales): (&PackedBlock, &[u16; BLOCK]),
+    rows: [(&[u8], &[u16]); ROWS],
     x: &Blocks,
-    at: usize,
-) -> (U::BlockSums, [f32; BLOCK]) {
-    let both = units.scales(scales, &x.scales[at]);
-    for group in 0..BLOCK {
-        offsets[group] += both[group] * x.sums[at][group];
+) -> [f32; ROWS] {
+    let mut sums = [units.block_sums(); ROWS];
+    let quants = rows.map(|(quants, _)| quants.as_chunks());
+    let scales = rows.map(|(_, scales)| scales.as_chunks());
+    let count = scales[0].0.len().min(x.steps.len()).min(x.scales.len());
+    let whole = (quants.map(|(blocks, _)| &blocks[..count]), scales.map(|(blocks, _)| &blocks[..count]));
+    for at in 0..count {
+        for row in 0..ROWS {
+            ask_ahead(&whole.0[row][at], AHEAD);
+            let scales = units.scales(&whole.1[row][at], &x.scales[at]);
+            sums[row] = units.add_block(sums[row], &whole.0[row][at], &x.steps[at], &scales);
+        }
     }
-    (units.add_block(sums, quants, &x.steps[at], &both), offsets)
+    if let (Some(steps), Some(x_scales)) = (x.steps.get(count), x.scales.get(count)) {
+        for row in 0..ROWS {
+            let scales = units.scales(&padded(scales[row].1), x_scales);
+            sums[row] = units.add_block(sums[row], &padded(quants[row].1), steps, &scales);
+        }
+    }
+    sums.map(|sums| {
+        let sums = units.all_sums(sums);
+        let lanes = std::array::from_fn(|lane| {
+            let at = |quarter: usize| sums[quarter * LANES + lane];
+            (at(0) + at(1)) + (at(2) + at(3))
+        });
+        total(lanes)
+    })
 }
 
 /// Adds scaled sums to lanes.

@@ -106,18 +106,24 @@ fn products_of_many_rows_equal_the_formula() {
     }
 }
 
+/// Runs something with no better units than these, one test at a time.
+fn with_best<T>(best: u8, run: impl FnOnce() -> T) -> T {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _turn = TURN.lock();
+    units::BEST.store(best, std::sync::atomic::Ordering::Relaxed);
+    let found = run();
+    units::BEST.store(u8::MAX, std::sync::atomic::Ordering::Relaxed);
+    found
+}
+
 #[test]
 fn all_units_give_the_same_bits() {
     let bits = |y: &[f32]| y.iter().map(|y| y.to_bits()).collect::<Vec<_>>();
     for format in [WeightFormat::Q8, WeightFormat::Q4] {
         let packed = Packed::new(format, [103, 320], &numbers(103 * 320, 3));
         let x = numbers(21 * 320, 4);
-        let with = |best: u8| {
-            units::BEST.store(best, std::sync::atomic::Ordering::Relaxed);
-            let found = [bits(&linear(&packed, &x[..3 * 320])), bits(&product(&packed, &x))];
-            units::BEST.store(u8::MAX, std::sync::atomic::Ordering::Relaxed);
-            found
-        };
+        let found = || [bits(&linear(&packed, &x[..3 * 320])), bits(&product(&packed, &x))];
+        let with = |best| with_best(best, found);
 
         let plain = with(0);
 
@@ -127,9 +133,26 @@ fn all_units_give_the_same_bits() {
 }
 
 #[test]
+fn vector_units_read_every_scale_as_it_is() {
+    struct Scales;
+    impl units::UnitWork for Scales {
+        fn run(self, units: impl units::Units) {
+            let finite: Vec<u16> = (0..=u16::MAX).filter(|&bits| f16::from_bits(bits).is_finite()).collect();
+            for bits in finite.as_chunks::<LANES>().0 {
+                let found = units.scales(bits, &[1.0; LANES]).map(f32::to_bits);
+                assert_eq!(found, bits.map(|bits| f16::from_bits(bits).to_f32().to_bits()), "{bits:#06x?}");
+            }
+        }
+    }
+    for best in [0, 1, 2] {
+        with_best(best, || units::with_units(Scales));
+    }
+}
+
+#[test]
 fn vector_units_do_not_change_a_bit_of_floats() {
     for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::F16] {
-        let packed = Packed::new(format, [40, 330], numbers(40 * 330, 3));
+        let packed = Packed::new(format, [40, 330], &numbers(40 * 330, 3));
         let x = numbers(330, 4);
 
         let plain: Vec<u32> = (0..40).map(|row| dot::dot(packed.row(row), &x).to_bits()).collect();

@@ -47,7 +47,7 @@ impl Units for V3 {
         let (units, low, ones) = (self.avx2, cast([15_u8; GROUP]), cast([1_i16; 16]));
         let w = w.as_chunks::<GROUP>().0;
         for pair in 0..4 {
-            let [first, second] = &x[pair / 2];
+            let [first, second] = &x.steps[pair / 2];
             let halves = [first, second].map(|half| cast(half.as_chunks::<GROUP>().0[pair % 2]));
             let both = cast(w[pair]);
             let upper = units._mm256_and_si256(units._mm256_srli_epi16::<4>(both), low);
@@ -55,6 +55,8 @@ impl Units for V3 {
             let lower = units._mm256_maddubs_epi16(units._mm256_and_si256(both, low), halves[0]);
             let upper = units._mm256_maddubs_epi16(upper, halves[1]);
             let products = units._mm256_madd_epi16(units._mm256_add_epi16(lower, upper), ones);
+            let start = cast(x.start[pair / 2].as_chunks::<LANES>().0[pair % 2]);
+            let products = units._mm256_add_epi32(products, start);
             let places: [u32; LANES] = std::array::from_fn(|lane| (2 * pair + lane / 4) as u32);
             let scales = units._mm256_permutevar8x32_ps(cast(*scales), cast(places));
             let products = cast(self.avx._mm256_cvtepi32_ps(products));

@@ -11,9 +11,21 @@ use super::{BLOCK, GROUP, LANES, f16_scale};
 pub(super) type Sums = [i32; LANES];
 /// A block of groups of 4-bit weights as they are stored.
 pub(super) type PackedBlock = [u8; BLOCK * GROUP / 2];
-/// Activations of a block as its stored weights want them: of four groups the first halves, then the second ones, and so
-/// of the four groups after them.
-pub(super) type StepsBlock = [[[i8; 2 * GROUP]; 2]; BLOCK / 4];
+
+/// Activations of a block as its stored weights want them, four groups and four groups.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepsBlock {
+    /// The first halves of four groups, then the second ones.
+    pub(super) steps: [[[i8; 2 * GROUP]; 2]; BLOCK / 4],
+    /// What the middle of stored weights takes from the sum of each eight products.
+    pub(super) start: [[i32; 2 * LANES]; BLOCK / 4],
+}
+
+impl StepsBlock {
+    /// Nothing.
+    pub(super) const EMPTY: Self =
+        Self { steps: [[[0; 2 * GROUP]; 2]; BLOCK / 4], start: [[0; 2 * LANES]; BLOCK / 4] };
+}
 
 /// Products of whole numbers; all units give the same bits.
 pub(super) trait Units: Copy {
@@ -32,8 +44,8 @@ pub(super) trait Units: Copy {
     /// Nothing added up yet.
     fn block_sums(self) -> Self::BlockSums;
 
-    /// Adds the products of 4-bit weights, 0 to 15, of [`BLOCK`] groups to sums: `4 g + i` takes `scales[g]` times those
-    /// of the inputs `4 i..4 i + 4` and `16 + 4 i..16 + 4 i + 4` of group `g`.
+    /// Adds the products of 4-bit weights, 0 to 15, of [`BLOCK`] groups to sums: `4 g + i` takes `scales[g]` times what
+    /// those of the inputs `4 i..4 i + 4` and `16 + 4 i..16 + 4 i + 4` of group `g` add to their start.
     fn add_block(
         self,
         sums: Self::BlockSums,
@@ -80,6 +92,18 @@ pub(super) trait Units: Copy {
     fn float_sums(self, floats: Self::Floats) -> [f32; LANES];
 }
 
+/// Asks memory for as many bytes as a value has, some bytes behind it, without waiting for them; does nothing where there
+/// is no instruction for it.
+#[inline(always)]
+pub(super) fn ask_ahead<T>(value: &T, bytes: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..size_of::<T>()).step_by(64) {
+        vnni::ask(std::ptr::from_ref(value).wrapping_byte_add(bytes + line));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (value, bytes);
+}
+
 /// Every machine's own instructions, as the compiler finds them.
 #[derive(Clone, Copy)]
 pub(super) struct Plain;
@@ -112,6 +136,7 @@ impl Units for Plain {
         scales: &[f32; BLOCK],
     ) -> [f32; 4 * BLOCK] {
         let halves = x
+            .steps
             .as_flattened()
             .as_chunks::<2>()
             .0
@@ -121,7 +146,8 @@ impl Units for Plain {
             let product = |at: usize| {
                 i32::from(w[at] & 15) * i32::from(first[at]) + i32::from(w[at] >> 4) * i32::from(second[at])
             };
-            sums[at] += (0..4).map(product).sum::<i32>() as f32 * scales[at / 4];
+            let products = x.start.as_flattened()[at] + (0..4).map(product).sum::<i32>();
+            sums[at] += products as f32 * scales[at / 4];
         }
         sums
     }

@@ -1,9 +1,11 @@
-//! Products of whole numbers on x86-64 with AVX-512 VNNI, whose instructions multiply and add up.
+//! Products of whole numbers on x86-64 with AVX-512 VNNI, whose instructions multiply and add up; and an instruction that
+//! all of x86-64 has, which asks memory for a line.
 
 #![allow(unsafe_code, reason = "`pulp` has no functions for these instructions")]
 
 use std::arch::x86_64::{
-    __m256i, __m512, __m512i, _mm256_dpbusd_epi32, _mm256_dpwssd_epi32, _mm512_dpbusd_epi32,
+    __m256i, __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_dpbusd_epi32, _mm256_dpwssd_epi32,
+    _mm512_dpbusd_epi32,
 };
 
 use pulp::{cast, f32x8, x86::V4};
@@ -32,6 +34,13 @@ impl Vnni {
         // SAFETY: the machine has the features of `V4` and VNNI, since there is a `Vnni`.
         unsafe { compiled(self, work) }
     }
+}
+
+/// Asks memory for a line without waiting for it.
+#[inline(always)]
+pub(super) fn ask<T>(place: *const T) {
+    // SAFETY: the instruction is in every x86-64 machine, and does nothing where there is no memory.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
 }
 
 /// `sums[i] + w[2 i] x[2 i] + w[2 i + 1] x[2 i + 1]`, of numbers of 16 bits.
@@ -80,13 +89,14 @@ impl Units for Vnni {
         scales: &[f32; BLOCK],
     ) -> [__m512; 2] {
         let (units, words) = (self.0.avx512f, self.0.avx512bw);
-        let (none, low) = (units._mm512_setzero_si512(), cast([15_u8; 64]));
+        let low = cast([15_u8; 64]);
         let scales = units._mm512_castps256_ps512(cast(*scales));
         let w = w.as_chunks::<64>().0;
         for half in 0..2 {
-            let (both, [first, second]) = (cast(w[half]), x[half].map(cast));
+            let (both, [first, second]) = (cast(w[half]), x.steps[half].map(cast));
             let upper = units._mm512_and_si512(words._mm512_srli_epi16::<4>(both), low);
-            let products = dot_wide_quads(self, none, units._mm512_and_si512(both, low), first);
+            let start = cast(x.start[half]);
+            let products = dot_wide_quads(self, start, units._mm512_and_si512(both, low), first);
             let products = units._mm512_cvtepi32_ps(dot_wide_quads(self, products, upper, second));
             let places: [u32; 16] = std::array::from_fn(|lane| (4 * half + lane / 4) as u32);
             let scales = units._mm512_permutexvar_ps(cast(places), scales);
@@ -102,7 +112,8 @@ impl Units for Vnni {
 
     #[inline(always)]
     fn scales(self, weights: &[u16; LANES], x: &[f32; LANES]) -> [f32; LANES] {
-        self.0.scales(weights, x)
+        let scales = self.0.avx512f._mm256_maskz_cvtph_ps(u8::MAX, cast(*weights));
+        cast(self.0.mul_f32x8(cast(scales), cast(*x)))
     }
 
     #[inline(always)]
