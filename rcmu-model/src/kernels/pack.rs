@@ -3,7 +3,11 @@
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::{GROUP, Packed, TASK_WEIGHTS, Values, WeightFormat, f16_scale, words_of_row};
+use super::{
+    GROUP, Packed, TASK_WEIGHTS, Values, WeightFormat,
+    dot::{Work, with_vectors},
+    f16_scale, words_of_row,
+};
 
 /// Weights, `[out, in]`, that are packed as their rows come.
 #[derive(Debug)]
@@ -107,25 +111,42 @@ fn extend_packed<T: bytemuck::Pod>(
     values: &[f32],
     inputs: usize,
     bits: usize,
-    pack: fn(&[f32], &mut [T]) -> u16,
+    pack: impl Fn(&[f32; GROUP], &mut [T]) -> u16 + Copy + Sync,
 ) {
     let (start, width, inputs) = (words.len(), words_of_row(inputs, bits).max(1), inputs.max(1));
     words.resize(start + values.len() / inputs * width, 0);
     let rows = words[start..].par_chunks_mut(width).zip(values.par_chunks_exact(inputs));
     rows.with_min_len(TASK_WEIGHTS.div_ceil(inputs)).for_each(|(words, values)| {
         let (numbers, scales) = words.split_at_mut(inputs * bits / 16);
-        let numbers: &mut [T] = bytemuck::cast_slice_mut(numbers);
-        let places = numbers.chunks_exact_mut(GROUP * bits / 8).zip(scales);
-        for ((numbers, scale), values) in places.zip(values.chunks_exact(GROUP)) {
+        with_vectors(PackRow { values, numbers: bytemuck::cast_slice_mut(numbers), scales, pack });
+    });
+}
+
+/// A row that is to be packed.
+struct PackRow<'a, T, F> {
+    values: &'a [f32],
+    numbers: &'a mut [T],
+    scales: &'a mut [u16],
+    pack: F,
+}
+
+impl<T, F: Fn(&[f32; GROUP], &mut [T]) -> u16> Work for PackRow<'_, T, F> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { values, numbers, scales, pack } = self;
+        let size = numbers.len() / scales.len().max(1);
+        let places = numbers.chunks_exact_mut(size.max(1)).zip(scales);
+        for ((numbers, scale), values) in places.zip(values.as_chunks().0) {
             *scale = pack(values, numbers);
         }
-    });
+    }
 }
 
 /// Packs a group to 8 bits; returns the bits of its scale.
 ///
 /// The scale is the largest magnitude over 127, rounded to f16; values are rounded to the nearest multiple.
-pub(super) fn q8(group: &[f32], quants: &mut [i8]) -> u16 {
+#[inline(always)]
+fn q8(group: &[f32; GROUP], quants: &mut [i8]) -> u16 {
     let largest = group.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     let (bits, inverse) = scale(largest / 127.0);
     for (quant, value) in quants.iter_mut().zip(group) {
@@ -137,13 +158,19 @@ pub(super) fn q8(group: &[f32], quants: &mut [i8]) -> u16 {
 /// Packs a group to 4 bits, value `i` beside value `i + 16`, each plus 8; returns the bits of its scale.
 ///
 /// The scale makes the value of the largest magnitude -8, so that all sixteen numbers are of use.
-pub(super) fn q4(group: &[f32], quants: &mut [u8]) -> u16 {
+#[inline(always)]
+fn q4(group: &[f32; GROUP], quants: &mut [u8]) -> u16 {
     let largest = group.iter().fold(0.0_f32, |far, &value| if value.abs() > far.abs() { value } else { far });
     let (bits, inverse) = scale(largest / -8.0);
     let number = |value: f32| (value * inverse + 8.0).round().clamp(0.0, 15.0) as u8;
-    let (low, high) = group.split_at(GROUP / 2);
-    for (quant, (&low, &high)) in quants.iter_mut().zip(low.iter().zip(high)) {
-        *quant = number(low) | number(high) << 4;
+    // A loop of its own, which becomes vector instructions.
+    let mut numbers = [0; GROUP];
+    for (place, &value) in numbers.iter_mut().zip(group) {
+        *place = number(value);
+    }
+    let (low, high) = numbers.split_at(GROUP / 2);
+    for (quant, (low, high)) in quants.iter_mut().zip(low.iter().zip(high)) {
+        *quant = low | high << 4;
     }
     bits
 }

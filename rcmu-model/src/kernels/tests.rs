@@ -216,6 +216,22 @@ fn formats_cost_what_they_say() {
 }
 
 #[test]
+fn rows_packed_part_by_part_are_rows_packed_at_once() {
+    for (format, inputs) in FORMATS.into_iter().flat_map(|format| [(format, 64), (format, 33)]) {
+        let values = numbers(70 * inputs, 8);
+        let mut packing = Packing::new(format, [70, inputs]).expect("room");
+        for part in values.chunks(9 * inputs) {
+            packing.push(part);
+        }
+
+        let (parts, whole) = (packing.finish(), Packed::new(format, [70, inputs], &values));
+
+        assert_eq!(parts.bytes(), whole.bytes(), "{format:?} {inputs}");
+        assert_eq!(all(&parts), all(&whole), "{format:?} {inputs}");
+    }
+}
+
+#[test]
 fn odd_widths_are_kept_as_bf16() {
     let packed = Packed::new(WeightFormat::Q4, [2, 33], &numbers(66, 6));
 

@@ -11,8 +11,8 @@ use crate::Error;
 
 /// Bytes that are read at once; the peak is the result, this, and what is made of it.
 const CHUNK: usize = 8 << 20;
-/// Values of a task below which sharing it out costs more than it saves.
-const TASK: usize = 1 << 16;
+/// Values of a task.
+const TASK: usize = 1 << 15;
 
 /// A value that weights can be converted to.
 pub(super) trait Value: Copy + Send + Sync {
@@ -84,7 +84,10 @@ pub(super) fn parts<T: Value>(
     let room = room.min(usize::try_from(entry.bytes).unwrap_or(room));
     buffer.try_reserve_exact(room).map_err(|_| too_large(path, name))?;
     buffer.resize(room, 0);
-    let mut values: Vec<T> = Vec::new();
+    let mut values = Vec::new();
+    let numbers = room / size as usize;
+    values.try_reserve_exact(numbers).map_err(|_| too_large(path, name))?;
+    values.resize(numbers, T::from_f32(0.0));
     let mut done: u64 = 0;
     while done < entry.bytes {
         let len = usize::try_from(entry.bytes - done).map_or(room, |left| left.min(room));
@@ -94,19 +97,21 @@ pub(super) fn parts<T: Value>(
             offset: entry.offset + done,
             source,
         })?;
-        match entry.dtype {
-            TensorDtype::F32 => convert::<4, T>(chunk, f32::from_le_bytes, &mut values),
-            TensorDtype::F16 => convert::<2, T>(chunk, |b| f16::from_le_bytes(b).to_f32(), &mut values),
-            TensorDtype::Bf16 => convert::<2, T>(chunk, |b| bf16::from_le_bytes(b).to_f32(), &mut values),
+        let values = &mut values[..len / size as usize];
+        let finite = match entry.dtype {
+            TensorDtype::F32 => convert::<4, T>(chunk, f32::from_le_bytes, values),
+            TensorDtype::F16 => convert::<2, T>(chunk, |b| f16::from_le_bytes(b).to_f32(), values),
+            TensorDtype::Bf16 => convert::<2, T>(chunk, |b| bf16::from_le_bytes(b).to_f32(), values),
             TensorDtype::U8 | TensorDtype::Other { .. } => {
                 let problem = format!("has tensor {name} in a format that cannot be loaded");
                 return Err(Error::CheckpointFile { path: path.to_owned(), problem });
             }
-        }
-        if scan && let Some(at) = values.par_iter().position_first(|value| !value.is_finite()) {
+        };
+        let broken = if finite || !scan { None } else { values.iter().position(|value| !value.is_finite()) };
+        if let Some(at) = broken {
             return Err(Error::NonFiniteWeight { name: name.to_owned(), index: (done / size) as usize + at });
         }
-        take(&values);
+        take(values);
         done += len as u64;
     }
     Ok(())
@@ -131,14 +136,21 @@ pub(super) fn bytes(
     Ok(bytes)
 }
 
-/// Converts on all threads; what was in `out` goes.
+/// Converts on all threads; tells whether all values are finite.
 fn convert<const N: usize, T: Value>(
     bytes: &[u8],
-    value: impl Fn([u8; N]) -> f32 + Sync + Send,
-    out: &mut Vec<T>,
-) {
-    let (values, _) = bytes.as_chunks::<N>();
-    values.par_iter().with_min_len(TASK).map(|&bytes| T::from_f32(value(bytes))).collect_into_vec(out);
+    value: impl Fn([u8; N]) -> f32 + Sync,
+    out: &mut [T],
+) -> bool {
+    let places = out.par_chunks_mut(TASK).zip(bytes.as_chunks::<N>().0.par_chunks(TASK));
+    let finite = places.map(|(out, bytes)| {
+        for (out, &bytes) in out.iter_mut().zip(bytes) {
+            *out = T::from_f32(value(bytes));
+        }
+        // All of them are looked at, as vector units do it.
+        out.iter().fold(true, |finite, value| finite & value.is_finite())
+    });
+    finite.reduce(|| true, |a, b| a & b)
 }
 
 /// Fills the buffer; interrupted and short reads go on.
@@ -230,6 +242,33 @@ mod tests {
             let read = values::<f32>(&mut &bytes[..], &entry(dtype, 2), "x", Path::new("f"), true)?;
             assert_eq!(read, [1.5]);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn tensors_of_several_parts_come_in_whole_rows() -> Result<(), Error> {
+        // More than one part of 4-byte numbers, with a row that no part ends within.
+        let (rows, width) = (3 * CHUNK / 4 / 1001, 1001);
+        let numbers: Vec<f32> = (0..rows * width).map(|at| at as f32).collect();
+        let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let entry = entry(TensorDtype::F32, bytes.len() as u64);
+        let read = |bytes: &[u8], take: &mut dyn FnMut(&[f32])| {
+            parts(&mut &*bytes, &entry, "x", Path::new("f"), Parts { scan: true, width }, take)
+        };
+
+        let mut found = Vec::new();
+        let mut sizes = Vec::new();
+        read(&bytes, &mut |part| {
+            sizes.push(part.len());
+            found.extend_from_slice(part);
+        })?;
+        assert!(found == numbers);
+        assert!(sizes.len() > 2 && sizes.iter().all(|size| size % width == 0), "{sizes:?}");
+
+        let broken = numbers.len() - 5;
+        bytes[4 * broken..4 * broken + 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+        let result = read(&bytes, &mut |_| {});
+        assert!(matches!(result, Err(Error::NonFiniteWeight { index, .. }) if index == broken), "{result:?}");
         Ok(())
     }
 }
