@@ -10,6 +10,7 @@
 
 mod adamw;
 mod adapter;
+mod average;
 mod batch;
 mod checkpoint;
 mod conversation;
@@ -36,6 +37,7 @@ mod tests;
 mod trainer;
 mod validation;
 
+pub use average::average;
 pub use checkpoint::Checkpoints;
 pub use conversation::{Conversation, TrainingData};
 pub use curves::curves_svg;

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod aids;
+mod average;
 mod precision;
 
 use std::{fs, ops::ControlFlow, path::PathBuf};
