@@ -49,8 +49,6 @@ pub(crate) use pack::{Packing, nearest_f16};
 
 /// Weights that share a scale.
 pub(crate) const GROUP: usize = 32;
-/// The most rows of activations for which inner products are faster than tiles.
-pub(crate) const FEW_ROWS: usize = 12;
 /// Groups whose scales are multiplied together: one vector of them.
 const BLOCK: usize = 8;
 /// Numbers of 32 bits that are worked on side by side.
@@ -134,6 +132,15 @@ impl Packed {
             Values::Q8(words) | Values::Q4(words) => size_of_val(&**words),
         };
         bytes as u64
+    }
+
+    /// The most rows of activations for which inner products are faster than tiles, as it was measured with layers of
+    /// `[8960, 1536]` and `[1536, 8960]`.
+    pub(crate) const fn few_rows(&self) -> usize {
+        match self.values {
+            Values::Q8(_) | Values::Q4(_) => 24,
+            Values::F32(_) | Values::Bf16(_) | Values::F16(_) => 8,
+        }
     }
 
     /// `x Wᵀ` for each of several layers, each weight read from memory once.

@@ -5,11 +5,7 @@ use burn::{
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
 
-use crate::{
-    Error,
-    kernels::{FEW_ROWS, Packed},
-    params::Params,
-};
+use crate::{Error, kernels::Packed, params::Params};
 
 /// A matrix in the checkpoint's layout: on the device in what the model computes in, or packed in memory.
 #[derive(Module, Debug)]
@@ -94,7 +90,8 @@ impl Weight {
 fn packed_products<const N: usize>(packed: [&Packed; N], x: Tensor<2>) -> [Tensor<2>; N] {
     let ([rows, _], device) = (x.dims(), x.device());
     let x = x.into_data().try_to_vec::<f32>().expect("activations next to packed weights are f32");
-    let products = if rows <= FEW_ROWS { Packed::linear(packed, &x) } else { Packed::products(packed, &x) };
+    let few = packed.iter().all(|packed| rows <= packed.few_rows());
+    let products = if few { Packed::linear(packed, &x) } else { Packed::products(packed, &x) };
     let mut outputs = packed.iter().map(|packed| packed.dims()[0]);
     products.map(|y| on_device(y, [rows, outputs.next().expect("one for each")], &device))
 }
