@@ -3,7 +3,7 @@
 //! `average --models DIR,DIR[,…] [--out DIR]`
 //!
 //! The models are those that `train` has written, in `model-f32`; the mean is in `model` and `model-f32` under `--out`,
-//! as `train` writes them.
+//! as `train` writes them, which must have no weights yet.
 
 use std::{
     error::Error,

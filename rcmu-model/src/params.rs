@@ -123,7 +123,8 @@ impl<'a> Params<'a> {
         self.formats.map(|formats| formats.of(name)).or_else(stored)
     }
 
-    /// Loads one matrix packed, or leaves it where it is. Tensors of the file are read one at a time, so that one is in memory unpacked.
+    /// Loads one matrix packed, or leaves it where it is. Floats of the file are read part by part, so that only a part of
+    /// one tensor is in memory unpacked.
     pub(crate) fn load_packed(
         &mut self,
         name: &str,

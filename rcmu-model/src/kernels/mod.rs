@@ -86,16 +86,18 @@ enum Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The numbers and scales of a row of 8-bit weights; of others none.
+    /// The numbers and scales of a row of 8-bit weights.
     #[inline(always)]
     fn q8(self) -> (&'a [i8], &'a [u16]) {
-        if let Self::Q8(quants, scales) = self { (quants, scales) } else { (&[], &[]) }
+        let Self::Q8(quants, scales) = self else { unreachable!("the task has 8-bit weights") };
+        (quants, scales)
     }
 
-    /// The numbers and scales of a row of 4-bit weights; of others none.
+    /// The numbers and scales of a row of 4-bit weights.
     #[inline(always)]
     fn q4(self) -> (&'a [u8], &'a [u16]) {
-        if let Self::Q4(quants, scales) = self { (quants, scales) } else { (&[], &[]) }
+        let Self::Q4(quants, scales) = self else { unreachable!("the task has 4-bit weights") };
+        (quants, scales)
     }
 }
 

@@ -65,13 +65,9 @@ impl Packing {
 
     /// The same for rows that are bf16 already.
     pub(crate) fn push_bf16(&mut self, values: &[bf16]) {
-        match &mut self.rows {
-            Rows::Bf16(rows) => {
-                self.weights += values.len();
-                rows.extend_from_slice(values);
-            }
-            _ => self.push(&values.iter().map(|value| value.to_f32()).collect::<Vec<_>>()),
-        }
+        let Rows::Bf16(rows) = &mut self.rows else { unreachable!("only weights kept as bf16 come as such") };
+        self.weights += values.len();
+        rows.extend_from_slice(values);
     }
 
     /// The weights.

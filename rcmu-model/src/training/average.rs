@@ -20,7 +20,8 @@ const SETTINGS: [&str; 2] = ["config.json", "generation_config.json"];
 /// # Errors
 ///
 /// [`TrainError::Setting`] for no model; [`TrainError::Checkpoint`] for one whose settings or tokenizer are not those of the
-/// first; [`TrainError::Model`] for one that cannot be read; [`TrainError::File`] when the directory cannot be written.
+/// first; [`TrainError::Model`] for one that cannot be read; [`TrainError::File`] when a file beside the weights cannot be
+/// read, or when the directory cannot be written or has weights already.
 pub fn average(models: &[&Path], dir: &Path, dtype: ComputeDtype) -> Result<(), TrainError> {
     let Some((&first, others)) = models.split_first() else {
         return Err(TrainError::Setting {
@@ -45,6 +46,10 @@ pub fn average(models: &[&Path], dir: &Path, dtype: ComputeDtype) -> Result<(), 
                 return Err(differs(name));
             }
         }
+    }
+    let weights = dir.join("model.safetensors");
+    if weights.exists() {
+        return Err(TrainError::file(weights)(io::ErrorKind::AlreadyExists.into()));
     }
     copy_companions(first, dir)?;
     let expected = expected_tensors(checkpoints[0].config());

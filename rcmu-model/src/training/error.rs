@@ -56,7 +56,7 @@ pub enum TrainError {
         /// Why.
         source: io::Error,
     },
-    /// A checkpoint is not whole, or does not belong to this training.
+    /// A checkpoint is not whole, or does not belong to this training, or a model not to those beside it.
     #[error("checkpoint {path}: {problem}", path = path.display())]
     Checkpoint {
         /// Its folder.

@@ -14,7 +14,7 @@ use super::{
     index::{Located, locate, pickled},
     map::Maps,
     packed,
-    read::{Parts, Value, bytes, parts, too_large, values},
+    read::{Source, Value, bytes, parts, too_large, values},
     table::ExpectedTensor,
 };
 use crate::{
@@ -33,7 +33,8 @@ pub enum Scan {
     /// Loading fails and names the first one.
     #[default]
     Reject,
-    /// Nothing; saves about a tenth of a second per billion parameters.
+    /// Nothing; saves a pass over matrices that are mapped or packed. What broken numbers then give may differ between
+    /// machines.
     Skip,
 }
 
@@ -164,21 +165,20 @@ impl Checkpoint {
     pub(crate) fn read_packed(&self, name: &str) -> Result<Packed, Error> {
         let (located, mut file) = self.find(name)?;
         let Located { file: path, entry, packed, .. } = located;
-        let bytes = bytes(&mut file, entry, name, path)?;
+        let bytes = bytes(&mut file, Source { entry, name, path, scan: false })?;
         let packed = packed.and_then(|(format, dims)| Packed::from_bytes(format, dims, &bytes));
         let Some(packed) = packed else {
             let problem = format!("has no packed tensor {}", shown(name));
             return Err(Error::CheckpointFile { path: path.clone(), problem });
         };
-        match packed.first_broken() {
-            Some(index) if self.scan == Scan::Reject => {
-                Err(Error::NonFiniteWeight { name: name.to_owned(), index })
-            }
-            _ => Ok(packed),
+        let broken = if self.scan == Scan::Reject { packed.first_broken() } else { None };
+        match broken {
+            Some(index) => Err(Error::NonFiniteWeight { name: name.to_owned(), index }),
+            None => Ok(packed),
         }
     }
 
-    /// Reads one matrix and packs it part by part: beside what is packed only a part of it is in memory.
+    /// Reads one matrix and packs it. Floats come part by part: beside what is packed only a part of them is in memory.
     ///
     /// # Errors
     ///
@@ -196,13 +196,11 @@ impl Checkpoint {
             all.chunks(ROWS).for_each(|rows| packing.push(&stored.rows(rows)));
             return Ok(packing.finish());
         }
-        let how = Parts { scan: self.scan == Scan::Reject, width: dims[1] };
+        let source = Source { entry, name, path, scan: self.scan == Scan::Reject };
         match format {
             // What is too large for bf16 is found after it has been rounded.
-            WeightFormat::Bf16 => {
-                parts(&mut file, entry, name, path, how, &mut |part| packing.push_bf16(part))?;
-            }
-            _ => parts(&mut file, entry, name, path, how, &mut |part| packing.push(part))?,
+            WeightFormat::Bf16 => parts(&mut file, source, dims[1], &mut |part| packing.push_bf16(part))?,
+            _ => parts(&mut file, source, dims[1], &mut |part| packing.push(part))?,
         }
         Ok(packing.finish())
     }
@@ -246,7 +244,8 @@ impl Checkpoint {
             let all: Vec<u32> = (0..outputs as u32).collect();
             return Ok(self.read_packed(name)?.rows(&all).into_iter().map(T::from_f32).collect());
         }
-        values(&mut file, &located.entry, name, &located.file, self.scan == Scan::Reject)
+        let scan = self.scan == Scan::Reject;
+        values(&mut file, Source { entry: &located.entry, name, path: &located.file, scan })
     }
 
     /// A tensor and its file, which stands at its first byte.

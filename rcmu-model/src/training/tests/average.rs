@@ -82,5 +82,13 @@ fn models_that_do_not_belong_together_have_no_mean() {
     }
     assert!(matches!(average(&[], &out.0, ComputeDtype::F32), Err(TrainError::Setting { .. })));
     assert!(matches!(average(&[&tiny(), &out.0], &out.0, ComputeDtype::F32), Err(TrainError::Model(_))));
+    // How answers are chosen does not matter.
+    fs::write(other.0.join("generation_config.json"), "{}").expect("writable");
     mean().expect("now they fit");
+    let before = weights(&other.0);
+    for taken in [&out.0, &other.0] {
+        let result = average(&[&model.0, &other.0], taken, ComputeDtype::Bf16);
+        assert!(matches!(result, Err(TrainError::File { .. })), "weights are never written over");
+    }
+    assert_eq!(weights(&other.0), before);
 }
