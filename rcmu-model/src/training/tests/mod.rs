@@ -4,6 +4,7 @@ mod adapters;
 mod aids;
 mod average;
 mod precision;
+mod recipes;
 
 use std::{fs, ops::ControlFlow, path::PathBuf};
 
