@@ -3,8 +3,11 @@ use rayon::prelude::*;
 
 use super::{
     super::{Packed, Row, dot},
-    Panels, STRETCH, TILE,
+    Panels, STRETCH,
 };
+
+/// Weights of a tile: six times two vectors of sums, and what is multiplied, fill the registers of AVX2.
+const TILE: usize = 6;
 
 /// Activations, `[stretches, panels, inputs of the stretch, columns]`: a panel is `columns` rows, the last filled with zeros.
 pub(super) struct Floats {

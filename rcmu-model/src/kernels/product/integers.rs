@@ -7,21 +7,19 @@ use rayon::prelude::*;
 
 use super::{
     super::{
-        GROUP, LANES, Packed, Row,
+        GROUP, Packed, Row,
         activations::{Activations, Step},
         f16_scale,
         quantised::{MIDDLE, unpacked},
-        units::{UnitWork, Units, with_units},
+        units::{COLUMNS, UnitWork, Units, with_units},
     },
-    Panels, STRETCH, TILE,
+    Panels, STRETCH,
 };
 
 /// Groups of a stretch.
 const GROUPS: usize = STRETCH / GROUP;
-/// Vectors of rows of activations that a tile takes side by side.
-const VECTORS: usize = 2;
-/// Rows of a panel.
-const COLUMNS: usize = VECTORS * LANES;
+/// Weights of a tile: their sums and what is multiplied fill the registers of AVX-512; units with fewer take parts of it.
+const TILE: usize = 12;
 
 /// How weights and activations are multiplied: `STEPS` instructions take a group's inputs.
 pub(super) trait Kind<const STEPS: usize>: Copy + Sync {
@@ -29,7 +27,7 @@ pub(super) trait Kind<const STEPS: usize>: Copy + Sync {
     type Number: Step;
     /// Weights of one instruction.
     type Weights: Copy + Default;
-    /// Activations of one instruction, eight rows.
+    /// Activations of one instruction, [`COLUMNS`] rows.
     type Inputs: Copy + Send + Sync;
     /// What sums begin with.
     type Start: Copy + Send + Sync;
@@ -37,26 +35,26 @@ pub(super) trait Kind<const STEPS: usize>: Copy + Sync {
     /// Nothing.
     fn none(self) -> (Self::Inputs, Self::Start);
 
-    /// Puts a group of a row's activations into its lane.
+    /// Puts a group of a row's activations into its column.
     fn place(
         self,
         steps: &[Self::Number; GROUP],
-        lane: usize,
-        inputs: &mut [[Self::Inputs; VECTORS]; STEPS],
-        start: &mut [Self::Start; VECTORS],
+        column: usize,
+        inputs: &mut [Self::Inputs; STEPS],
+        start: &mut Self::Start,
     );
 
     /// A group of a row's weights, and the bits of its scale.
     fn weights(self, row: Row<'_>, group: usize) -> ([Self::Weights; STEPS], u16);
 
-    /// The products of a group of a tile's weights with eight rows.
-    fn products<U: Units>(
+    /// The products of a group of some weights with the rows of a panel.
+    fn products<U: Units, const PART: usize>(
         self,
         units: U,
-        weights: &[[Self::Weights; TILE]],
-        inputs: &[[Self::Inputs; VECTORS]],
-        start: &[Self::Start; VECTORS],
-    ) -> [[U::Wide; VECTORS]; TILE];
+        weights: &[[Self::Weights; STEPS]; PART],
+        inputs: &[Self::Inputs],
+        start: &Self::Start,
+    ) -> [U::Wide; PART];
 }
 
 /// Weights of 8 bits, activations of 16, two inputs at a time.
@@ -66,24 +64,17 @@ pub(super) struct Pairs;
 impl Kind<{ GROUP / 2 }> for Pairs {
     type Number = i16;
     type Weights = [i16; 2];
-    type Inputs = [i16; 2 * LANES];
+    type Inputs = [i16; 2 * COLUMNS];
     type Start = ();
 
     fn none(self) -> (Self::Inputs, ()) {
-        ([0; 2 * LANES], ())
+        ([0; 2 * COLUMNS], ())
     }
 
     #[inline(always)]
-    fn place(
-        self,
-        steps: &[i16; GROUP],
-        lane: usize,
-        inputs: &mut [[Self::Inputs; VECTORS]; GROUP / 2],
-        _: &mut [(); VECTORS],
-    ) {
-        let (vector, lane) = (lane / LANES, lane % LANES);
+    fn place(self, steps: &[i16; GROUP], column: usize, inputs: &mut [Self::Inputs; GROUP / 2], (): &mut ()) {
         for (place, pair) in inputs.iter_mut().zip(steps.as_chunks::<2>().0) {
-            place[vector][2 * lane..2 * lane + 2].copy_from_slice(pair);
+            place[2 * column..2 * column + 2].copy_from_slice(pair);
         }
     }
 
@@ -98,19 +89,17 @@ impl Kind<{ GROUP / 2 }> for Pairs {
     }
 
     #[inline(always)]
-    fn products<U: Units>(
+    fn products<U: Units, const PART: usize>(
         self,
         units: U,
-        weights: &[[[i16; 2]; TILE]],
-        inputs: &[[Self::Inputs; VECTORS]],
-        _: &[(); VECTORS],
-    ) -> [[U::Wide; VECTORS]; TILE] {
-        let mut sums = [[units.wide(); VECTORS]; TILE];
-        for (weights, inputs) in weights.iter().zip(inputs) {
-            for at in 0..TILE {
-                for vector in 0..VECTORS {
-                    sums[at][vector] = units.add_pairs(sums[at][vector], weights[at], &inputs[vector]);
-                }
+        weights: &[[[i16; 2]; GROUP / 2]; PART],
+        inputs: &[Self::Inputs],
+        (): &(),
+    ) -> [U::Wide; PART] {
+        let mut sums = [units.wide(); PART];
+        for (step, inputs) in inputs.iter().take(GROUP / 2).enumerate() {
+            for at in 0..PART {
+                sums[at] = units.add_pairs(sums[at], weights[at][step], inputs);
             }
         }
         sums
@@ -124,31 +113,30 @@ pub(super) struct Quads;
 impl Kind<{ GROUP / 4 }> for Quads {
     type Number = i8;
     type Weights = [u8; 4];
-    type Inputs = [i8; 4 * LANES];
+    type Inputs = [i8; 4 * COLUMNS];
     /// What the offset of the weights takes from the sums of two inputs of four: at most 8 times 128 times 16.
-    type Start = [i16; 2 * LANES];
+    type Start = [i16; 2 * COLUMNS];
 
     fn none(self) -> (Self::Inputs, Self::Start) {
-        ([0; 4 * LANES], [0; 2 * LANES])
+        ([0; 4 * COLUMNS], [0; 2 * COLUMNS])
     }
 
     #[inline(always)]
     fn place(
         self,
         steps: &[i8; GROUP],
-        lane: usize,
-        inputs: &mut [[Self::Inputs; VECTORS]; GROUP / 4],
-        start: &mut [Self::Start; VECTORS],
+        column: usize,
+        inputs: &mut [Self::Inputs; GROUP / 4],
+        start: &mut Self::Start,
     ) {
-        let (vector, lane) = (lane / LANES, lane % LANES);
         let mut sums = [0_i32; 2];
         for (place, &[a, b, c, d]) in inputs.iter_mut().zip(steps.as_chunks::<4>().0) {
-            place[vector][4 * lane..4 * lane + 4].copy_from_slice(&[a, b, c, d]);
+            place[4 * column..4 * column + 4].copy_from_slice(&[a, b, c, d]);
             sums[0] += i32::from(a) + i32::from(b);
             sums[1] += i32::from(c) + i32::from(d);
         }
         let sums = sums.map(|sum| (-MIDDLE * sum) as i16);
-        start[vector][2 * lane..2 * lane + 2].copy_from_slice(&sums);
+        start[2 * column..2 * column + 2].copy_from_slice(&sums);
     }
 
     #[inline(always)]
@@ -161,44 +149,37 @@ impl Kind<{ GROUP / 4 }> for Quads {
     }
 
     #[inline(always)]
-    fn products<U: Units>(
+    fn products<U: Units, const PART: usize>(
         self,
         units: U,
-        weights: &[[[u8; 4]; TILE]],
-        inputs: &[[Self::Inputs; VECTORS]],
-        start: &[Self::Start; VECTORS],
-    ) -> [[U::Wide; VECTORS]; TILE] {
+        weights: &[[[u8; 4]; GROUP / 4]; PART],
+        inputs: &[Self::Inputs],
+        start: &Self::Start,
+    ) -> [U::Wide; PART] {
         // Sixteen weights of 15 times 128, the start among them, fit into 16 bits, and so does each sum at the end.
-        let mut sums = [[units.narrow(&start[0]), units.narrow(&start[1])]; TILE];
-        for (weights, inputs) in weights.iter().zip(inputs) {
-            for at in 0..TILE {
-                for vector in 0..VECTORS {
-                    sums[at][vector] = units.add_quads(sums[at][vector], weights[at], &inputs[vector]);
-                }
+        let mut sums = [units.narrow(start); PART];
+        for (step, inputs) in inputs.iter().take(GROUP / 4).enumerate() {
+            for at in 0..PART {
+                sums[at] = units.add_quads(sums[at], weights[at][step], inputs);
             }
         }
-        let mut products = [[units.wide(); VECTORS]; TILE];
-        for at in 0..TILE {
-            for vector in 0..VECTORS {
-                products[at][vector] = units.widened(sums[at][vector]);
-            }
-        }
-        products
+        sums.map(|sums| units.widened(sums))
     }
 }
 
 /// A group of a panel: [`COLUMNS`] rows of activations as whole numbers.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 struct PanelGroup<K: Kind<STEPS>, const STEPS: usize> {
-    inputs: [[K::Inputs; VECTORS]; STEPS],
-    start: [K::Start; VECTORS],
-    scales: [[f32; LANES]; VECTORS],
+    inputs: [K::Inputs; STEPS],
+    start: K::Start,
+    scales: [f32; COLUMNS],
 }
 
 /// A group of a tile's weights.
 #[derive(Clone, Copy)]
 struct TileGroup<K: Kind<STEPS>, const STEPS: usize> {
-    weights: [[K::Weights; TILE]; STEPS],
+    weights: [[K::Weights; STEPS]; TILE],
     scales: [f32; TILE],
 }
 
@@ -217,18 +198,14 @@ impl<K: Kind<STEPS>, const STEPS: usize> Whole<K, STEPS> {
         let (rows, groups) = (x.len() / inputs, inputs / GROUP);
         let padded_rows = rows.next_multiple_of(COLUMNS);
         let (none, start) = kind.none();
-        let empty = PanelGroup {
-            inputs: [[none; VECTORS]; STEPS],
-            start: [start; VECTORS],
-            scales: [[0.0; LANES]; VECTORS],
-        };
+        let empty = PanelGroup { inputs: [none; STEPS], start, scales: [0.0; COLUMNS] };
         let mut panels = vec![empty; padded_rows / COLUMNS * groups];
         panels.par_chunks_mut(groups).zip(x.par_chunks(COLUMNS * inputs)).for_each(|(panel, rows)| {
-            for (lane, row) in rows.chunks_exact(inputs).enumerate() {
+            for (column, row) in rows.chunks_exact(inputs).enumerate() {
                 let row = Activations::<K::Number>::new(row);
                 for (group, (steps, scale)) in panel.iter_mut().zip(row.steps().iter().zip(row.scales())) {
-                    kind.place(steps, lane, &mut group.inputs, &mut group.start);
-                    group.scales[lane / LANES][lane % LANES] = *scale;
+                    kind.place(steps, column, &mut group.inputs, &mut group.start);
+                    group.scales[column] = *scale;
                 }
             }
         });
@@ -267,7 +244,7 @@ impl<K: Kind<STEPS>, const STEPS: usize> UnitWork for Block<'_, K, STEPS> {
         let (outputs, groups) = (columns.len() / padded, packed.inputs / GROUP);
         let columns = columns.as_chunks_mut::<COLUMNS>().0;
         // Weights of a tile side by side, input by input; what no weight fills stays zero.
-        let empty = TileGroup { weights: [[K::Weights::default(); TILE]; STEPS], scales: [0.0; TILE] };
+        let empty = TileGroup { weights: [[K::Weights::default(); STEPS]; TILE], scales: [0.0; TILE] };
         let mut tiles: Vec<TileGroup<K, STEPS>> = vec![empty; outputs.div_ceil(TILE) * GROUPS];
         for start in (0..groups).step_by(GROUPS) {
             let width = GROUPS.min(groups - start);
@@ -275,9 +252,7 @@ impl<K: Kind<STEPS>, const STEPS: usize> UnitWork for Block<'_, K, STEPS> {
                 let row = packed.row(first + at);
                 for (group, place) in (start..start + width).zip(&mut tiles[at / TILE * GROUPS..]) {
                     let (weights, scale) = kind.weights(row, group);
-                    for (place, weights) in place.weights.iter_mut().zip(weights) {
-                        place[at % TILE] = weights;
-                    }
+                    place.weights[at % TILE] = weights;
                     place.scales[at % TILE] = f16_scale(scale);
                 }
             }
@@ -292,30 +267,49 @@ impl<K: Kind<STEPS>, const STEPS: usize> UnitWork for Block<'_, K, STEPS> {
     }
 }
 
-/// Adds some weights times the rows of a panel to rows of columns.
+/// Adds a tile's weights times the rows of a panel to rows of columns, as many at once as the units have room for.
 #[inline(always)]
-fn tile<K: Kind<STEPS>, const STEPS: usize>(
-    units: impl Units,
+fn tile<U: Units, K: Kind<STEPS>, const STEPS: usize>(
+    units: U,
     kind: K,
     weights: &[TileGroup<K, STEPS>],
     panel: &[PanelGroup<K, STEPS>],
     columns: &mut [[f32; COLUMNS]],
 ) {
-    let mut sums = [[units.floats(); VECTORS]; TILE];
-    let steps = std::hint::black_box(STEPS);
-    for (weights, inputs) in weights.iter().zip(panel) {
-        let products =
-            kind.products(units, &weights.weights[..steps], &inputs.inputs[..steps], &inputs.start);
-        for at in 0..TILE {
-            for vector in 0..VECTORS {
-                let (products, x) = (products[at][vector], &inputs.scales[vector]);
-                sums[at][vector] = units.add_scaled(sums[at][vector], products, weights.scales[at], x);
-            }
+    if U::MANY {
+        add_part::<U, K, STEPS, TILE>(units, kind, (weights, 0), panel, columns);
+    } else {
+        for (part, columns) in columns.chunks_mut(TILE / 2).enumerate() {
+            let weights = (weights, part * TILE / 2);
+            add_part::<U, K, STEPS, { TILE / 2 }>(units, kind, weights, panel, columns);
         }
     }
-    for (columns, sums) in columns.iter_mut().zip(&sums) {
-        let sums = sums.map(|floats| units.float_sums(floats));
-        let sums = sums.as_flattened();
+}
+
+/// Adds some weights of a tile, from one on, times the rows of a panel to rows of columns.
+#[inline(always)]
+fn add_part<U: Units, K: Kind<STEPS>, const STEPS: usize, const PART: usize>(
+    units: U,
+    kind: K,
+    (weights, first): (&[TileGroup<K, STEPS>], usize),
+    panel: &[PanelGroup<K, STEPS>],
+    columns: &mut [[f32; COLUMNS]],
+) {
+    let mut sums = [units.floats(); PART];
+    let steps = std::hint::black_box(STEPS);
+    for (tile, group) in weights.iter().zip(panel) {
+        let (Some(weights), Some(scales)) =
+            (tile.weights[first..].first_chunk::<PART>(), tile.scales[first..].first_chunk::<PART>())
+        else {
+            unreachable!("a part of a tile lies within it")
+        };
+        let products = kind.products(units, weights, &group.inputs[..steps], &group.start);
+        for at in 0..PART {
+            sums[at] = units.add_scaled(sums[at], products[at], scales[at], &group.scales);
+        }
+    }
+    for (columns, sums) in columns.iter_mut().zip(sums) {
+        let sums = units.float_sums(sums);
         for at in 0..COLUMNS {
             columns[at] += sums[at];
         }

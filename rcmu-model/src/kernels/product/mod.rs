@@ -22,8 +22,6 @@ use super::{GROUP, Packed, Values};
 const STRETCH: usize = 8 * GROUP;
 /// Outputs of a block.
 const BLOCK: usize = 96;
-/// Weights of a tile: six times two vectors of sums, and what is multiplied, fill the registers of AVX2.
-const TILE: usize = 6;
 
 /// `x Wᵀ` for each of several layers of as many inputs, all weights read from memory once; layers of one format share
 /// what is made of `x`.

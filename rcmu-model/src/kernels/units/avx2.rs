@@ -2,7 +2,7 @@
 
 use pulp::{cast, f32x8, i16x16, i32x8, x86::V3};
 
-use super::{PackedBlock, StepsBlock, Sums, UnitWork, Units};
+use super::{COLUMNS, PackedBlock, StepsBlock, Sums, UnitWork, Units};
 use crate::kernels::{BLOCK, GROUP, LANES, TWO_TO_112};
 
 /// Does work compiled for these units.
@@ -21,9 +21,10 @@ pub(super) fn run(units: V3, work: impl UnitWork) {
 }
 
 impl Units for V3 {
-    type Wide = i32x8;
-    type Narrow = i16x16;
-    type Floats = f32x8;
+    const MANY: bool = false;
+    type Wide = [i32x8; 2];
+    type Narrow = [i16x16; 2];
+    type Floats = [f32x8; 2];
     type BlockSums = [f32x8; 4];
 
     #[inline(always)]
@@ -82,48 +83,63 @@ impl Units for V3 {
     }
 
     #[inline(always)]
-    fn wide(self) -> i32x8 {
-        self.splat_i32x8(0)
+    fn wide(self) -> [i32x8; 2] {
+        [self.splat_i32x8(0); 2]
     }
 
     #[inline(always)]
-    fn add_pairs(self, sums: i32x8, w: [i16; 2], x: &[i16; 16]) -> i32x8 {
-        let w = cast(self.splat_i32x8(cast(w)));
-        self.wrapping_add_i32x8(sums, self.multiply_wrapping_add_adjacent_i16x16(w, cast(*x)))
+    fn add_pairs(self, sums: [i32x8; 2], w: [i16; 2], x: &[i16; 2 * COLUMNS]) -> [i32x8; 2] {
+        let (w, x): (_, [_; 2]) = (cast(self.splat_i32x8(cast(w))), cast(*x));
+        let add = |half: usize| {
+            self.wrapping_add_i32x8(sums[half], self.multiply_wrapping_add_adjacent_i16x16(w, x[half]))
+        };
+        [add(0), add(1)]
     }
 
     #[inline(always)]
-    fn narrow(self, start: &[i16; 16]) -> i16x16 {
+    fn narrow(self, start: &[i16; 2 * COLUMNS]) -> [i16x16; 2] {
         cast(*start)
     }
 
     #[inline(always)]
-    fn add_quads(self, sums: i16x16, w: [u8; 4], x: &[i8; 32]) -> i16x16 {
-        let w = cast(self.splat_i32x8(cast(w)));
+    fn add_quads(self, sums: [i16x16; 2], w: [u8; 4], x: &[i8; 4 * COLUMNS]) -> [i16x16; 2] {
+        let (w, x): (_, [_; 2]) = (cast(self.splat_i32x8(cast(w))), cast(*x));
         // At most 15 times 128 twice: nothing saturates.
-        let pairs = self.avx2._mm256_maddubs_epi16(w, cast(*x));
-        self.wrapping_add_i16x16(sums, cast(pairs))
+        let add = |half: usize| {
+            self.wrapping_add_i16x16(sums[half], cast(self.avx2._mm256_maddubs_epi16(w, x[half])))
+        };
+        [add(0), add(1)]
     }
 
     #[inline(always)]
-    fn widened(self, sums: i16x16) -> i32x8 {
-        self.multiply_wrapping_add_adjacent_i16x16(sums, self.splat_i16x16(1))
+    fn widened(self, sums: [i16x16; 2]) -> [i32x8; 2] {
+        sums.map(|sums| self.multiply_wrapping_add_adjacent_i16x16(sums, self.splat_i16x16(1)))
     }
 
     #[inline(always)]
-    fn floats(self) -> f32x8 {
-        self.splat_f32x8(0.0)
+    fn floats(self) -> [f32x8; 2] {
+        [self.splat_f32x8(0.0); 2]
     }
 
     #[inline(always)]
-    fn add_scaled(self, floats: f32x8, products: i32x8, weight: f32, x: &[f32; LANES]) -> f32x8 {
-        let scales = self.mul_f32x8(self.splat_f32x8(weight), cast(*x));
-        let products = cast(self.avx._mm256_cvtepi32_ps(cast(products)));
-        self.add_f32x8(floats, self.mul_f32x8(products, scales))
+    fn add_scaled(
+        self,
+        floats: [f32x8; 2],
+        products: [i32x8; 2],
+        weight: f32,
+        x: &[f32; COLUMNS],
+    ) -> [f32x8; 2] {
+        let x: [f32x8; 2] = cast(*x);
+        let add = |half: usize| {
+            let scales = self.mul_f32x8(self.splat_f32x8(weight), x[half]);
+            let products = cast(self.avx._mm256_cvtepi32_ps(cast(products[half])));
+            self.add_f32x8(floats[half], self.mul_f32x8(products, scales))
+        };
+        [add(0), add(1)]
     }
 
     #[inline(always)]
-    fn float_sums(self, floats: f32x8) -> [f32; LANES] {
+    fn float_sums(self, floats: [f32x8; 2]) -> [f32; COLUMNS] {
         cast(floats)
     }
 }

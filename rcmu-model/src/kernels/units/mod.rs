@@ -7,6 +7,8 @@ mod vnni;
 
 use super::{BLOCK, GROUP, LANES, f16_scale};
 
+/// Rows of activations that tiles take side by side.
+pub(super) const COLUMNS: usize = 2 * LANES;
 /// Whole numbers of 32 bits, side by side.
 pub(super) type Sums = [i32; LANES];
 /// A block of groups of 4-bit weights as they are stored.
@@ -29,11 +31,13 @@ impl StepsBlock {
 
 /// Products of whole numbers; all units give the same bits.
 pub(super) trait Units: Copy {
-    /// Eight sums of 32 bits.
+    /// Whether there is room for the sums of twelve rows of weights, not of six only.
+    const MANY: bool;
+    /// A sum of 32 bits for each of the rows side by side.
     type Wide: Copy;
-    /// Sixteen sums of 16 bits, or what stands for them.
+    /// Two sums of 16 bits for each of them, or what stands for them.
     type Narrow: Copy;
-    /// Eight floats.
+    /// A float for each of them.
     type Floats: Copy;
     /// Four floats for each group of a block.
     type BlockSums: Copy;
@@ -64,14 +68,14 @@ pub(super) trait Units: Copy {
     fn wide(self) -> Self::Wide;
 
     /// Adds `w[0] x[2i] + w[1] x[2i + 1]` to sum `i`; no sum may leave 32 bits.
-    fn add_pairs(self, sums: Self::Wide, w: [i16; 2], x: &[i16; 16]) -> Self::Wide;
+    fn add_pairs(self, sums: Self::Wide, w: [i16; 2], x: &[i16; 2 * COLUMNS]) -> Self::Wide;
 
     /// Sums that begin with something.
-    fn narrow(self, start: &[i16; 16]) -> Self::Narrow;
+    fn narrow(self, start: &[i16; 2 * COLUMNS]) -> Self::Narrow;
 
     /// Adds `w[0] x[4i] + w[1] x[4i + 1]` to sum `2i`, the products of `w[2]` and `w[3]` to sum `2i + 1`; weights of 0 to
     /// 15. Sums wrap around.
-    fn add_quads(self, sums: Self::Narrow, w: [u8; 4], x: &[i8; 32]) -> Self::Narrow;
+    fn add_quads(self, sums: Self::Narrow, w: [u8; 4], x: &[i8; 4 * COLUMNS]) -> Self::Narrow;
 
     /// Sums `2i` and `2i + 1` added up.
     fn widened(self, sums: Self::Narrow) -> Self::Wide;
@@ -85,11 +89,11 @@ pub(super) trait Units: Copy {
         floats: Self::Floats,
         products: Self::Wide,
         weight: f32,
-        x: &[f32; LANES],
+        x: &[f32; COLUMNS],
     ) -> Self::Floats;
 
     /// The floats.
-    fn float_sums(self, floats: Self::Floats) -> [f32; LANES];
+    fn float_sums(self, floats: Self::Floats) -> [f32; COLUMNS];
 }
 
 /// Asks memory for as many bytes as a value has, some bytes behind it, without waiting for them; does nothing where there
@@ -109,9 +113,10 @@ pub(super) fn ask_ahead<T>(value: &T, bytes: usize) {
 pub(super) struct Plain;
 
 impl Units for Plain {
-    type Wide = Sums;
-    type Narrow = [i16; 16];
-    type Floats = [f32; LANES];
+    const MANY: bool = false;
+    type Wide = [i32; COLUMNS];
+    type Narrow = [i16; 2 * COLUMNS];
+    type Floats = [f32; COLUMNS];
     type BlockSums = [f32; 4 * BLOCK];
 
     #[inline(always)]
@@ -163,23 +168,23 @@ impl Units for Plain {
     }
 
     #[inline(always)]
-    fn wide(self) -> Sums {
-        [0; LANES]
+    fn wide(self) -> [i32; COLUMNS] {
+        [0; COLUMNS]
     }
 
     #[inline(always)]
-    fn add_pairs(self, sums: Sums, w: [i16; 2], x: &[i16; 16]) -> Sums {
+    fn add_pairs(self, sums: [i32; COLUMNS], w: [i16; 2], x: &[i16; 2 * COLUMNS]) -> [i32; COLUMNS] {
         let [first, second] = w.map(i32::from);
         std::array::from_fn(|at| sums[at] + first * i32::from(x[2 * at]) + second * i32::from(x[2 * at + 1]))
     }
 
     #[inline(always)]
-    fn narrow(self, start: &[i16; 16]) -> [i16; 16] {
+    fn narrow(self, start: &[i16; 2 * COLUMNS]) -> [i16; 2 * COLUMNS] {
         *start
     }
 
     #[inline(always)]
-    fn add_quads(self, sums: [i16; 16], w: [u8; 4], x: &[i8; 32]) -> [i16; 16] {
+    fn add_quads(self, sums: [i16; 2 * COLUMNS], w: [u8; 4], x: &[i8; 4 * COLUMNS]) -> [i16; 2 * COLUMNS] {
         let w = w.map(i16::from);
         std::array::from_fn(|at| {
             let product = |k: usize| w[2 * (at % 2) + k] * i16::from(x[2 * at + k]);
@@ -188,22 +193,28 @@ impl Units for Plain {
     }
 
     #[inline(always)]
-    fn widened(self, sums: [i16; 16]) -> Sums {
+    fn widened(self, sums: [i16; 2 * COLUMNS]) -> [i32; COLUMNS] {
         std::array::from_fn(|at| i32::from(sums[2 * at]) + i32::from(sums[2 * at + 1]))
     }
 
     #[inline(always)]
-    fn floats(self) -> [f32; LANES] {
-        [0.0; LANES]
+    fn floats(self) -> [f32; COLUMNS] {
+        [0.0; COLUMNS]
     }
 
     #[inline(always)]
-    fn add_scaled(self, floats: [f32; LANES], products: Sums, weight: f32, x: &[f32; LANES]) -> [f32; LANES] {
+    fn add_scaled(
+        self,
+        floats: [f32; COLUMNS],
+        products: [i32; COLUMNS],
+        weight: f32,
+        x: &[f32; COLUMNS],
+    ) -> [f32; COLUMNS] {
         std::array::from_fn(|at| floats[at] + products[at] as f32 * (weight * x[at]))
     }
 
     #[inline(always)]
-    fn float_sums(self, floats: [f32; LANES]) -> [f32; LANES] {
+    fn float_sums(self, floats: [f32; COLUMNS]) -> [f32; COLUMNS] {
         floats
     }
 }

@@ -4,13 +4,12 @@
 #![allow(unsafe_code, reason = "`pulp` has no functions for these instructions")]
 
 use std::arch::x86_64::{
-    __m256i, __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_dpbusd_epi32, _mm256_dpwssd_epi32,
-    _mm512_dpbusd_epi32,
+    __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
 };
 
-use pulp::{cast, f32x8, x86::V4};
+use pulp::{cast, x86::V4};
 
-use super::{PackedBlock, StepsBlock, Sums, UnitWork, Units};
+use super::{COLUMNS, PackedBlock, StepsBlock, Sums, UnitWork, Units};
 use crate::kernels::{BLOCK, LANES};
 
 /// Shows that this machine has the instructions: there is one only where they were found.
@@ -45,29 +44,23 @@ pub(super) fn ask<T>(place: *const T) {
 
 /// `sums[i] + w[2 i] x[2 i] + w[2 i + 1] x[2 i + 1]`, of numbers of 16 bits.
 #[inline(always)]
-fn dot_pairs(_: Vnni, sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
+fn dot_pairs(_: Vnni, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
     // SAFETY: the machine has VNNI, since there is a `Vnni`.
-    unsafe { _mm256_dpwssd_epi32(sums, w, x) }
+    unsafe { _mm512_dpwssd_epi32(sums, w, x) }
 }
 
 /// `sums[i]` and the products of four neighbours, `w` without and `x` with a sign.
 #[inline(always)]
-fn dot_quads(_: Vnni, sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
-    // SAFETY: the machine has VNNI, since there is a `Vnni`.
-    unsafe { _mm256_dpbusd_epi32(sums, w, x) }
-}
-
-/// The same, twice as wide.
-#[inline(always)]
-fn dot_wide_quads(_: Vnni, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
+fn dot_quads(_: Vnni, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
     // SAFETY: the machine has VNNI, since there is a `Vnni`.
     unsafe { _mm512_dpbusd_epi32(sums, w, x) }
 }
 
 impl Units for Vnni {
-    type Wide = __m256i;
-    type Narrow = __m256i;
-    type Floats = f32x8;
+    const MANY: bool = true;
+    type Wide = __m512i;
+    type Narrow = __m512i;
+    type Floats = __m512;
     type BlockSums = [__m512; 2];
 
     #[inline(always)]
@@ -96,8 +89,8 @@ impl Units for Vnni {
             let (both, [first, second]) = (cast(w[half]), x.steps[half].map(cast));
             let upper = units._mm512_and_si512(words._mm512_srli_epi16::<4>(both), low);
             let start = cast(x.start[half]);
-            let products = dot_wide_quads(self, start, units._mm512_and_si512(both, low), first);
-            let products = units._mm512_cvtepi32_ps(dot_wide_quads(self, products, upper, second));
+            let products = dot_quads(self, start, units._mm512_and_si512(both, low), first);
+            let products = units._mm512_cvtepi32_ps(dot_quads(self, products, upper, second));
             let places: [u32; 16] = std::array::from_fn(|lane| (4 * half + lane / 4) as u32);
             let scales = units._mm512_permutexvar_ps(cast(places), scales);
             sums[half] = units._mm512_add_ps(sums[half], units._mm512_mul_ps(products, scales));
@@ -117,42 +110,45 @@ impl Units for Vnni {
     }
 
     #[inline(always)]
-    fn wide(self) -> __m256i {
-        cast([0_i32; LANES])
+    fn wide(self) -> __m512i {
+        self.0.avx512f._mm512_setzero_si512()
     }
 
     #[inline(always)]
-    fn add_pairs(self, sums: __m256i, w: [i16; 2], x: &[i16; 16]) -> __m256i {
-        dot_pairs(self, sums, cast(self.0.splat_i32x8(cast(w))), cast(*x))
+    fn add_pairs(self, sums: __m512i, w: [i16; 2], x: &[i16; 2 * COLUMNS]) -> __m512i {
+        dot_pairs(self, sums, self.0.avx512f._mm512_set1_epi32(cast(w)), cast(*x))
     }
 
     #[inline(always)]
-    fn narrow(self, start: &[i16; 16]) -> __m256i {
-        cast(self.0.widened(cast(*start)))
+    fn narrow(self, start: &[i16; 2 * COLUMNS]) -> __m512i {
+        self.0.avx512bw._mm512_madd_epi16(cast(*start), cast([1_i16; 2 * COLUMNS]))
     }
 
     #[inline(always)]
-    fn add_quads(self, sums: __m256i, w: [u8; 4], x: &[i8; 32]) -> __m256i {
-        dot_quads(self, sums, cast(self.0.splat_i32x8(cast(w))), cast(*x))
+    fn add_quads(self, sums: __m512i, w: [u8; 4], x: &[i8; 4 * COLUMNS]) -> __m512i {
+        dot_quads(self, sums, self.0.avx512f._mm512_set1_epi32(cast(w)), cast(*x))
     }
 
     #[inline(always)]
-    fn widened(self, sums: __m256i) -> __m256i {
+    fn widened(self, sums: __m512i) -> __m512i {
         sums
     }
 
     #[inline(always)]
-    fn floats(self) -> f32x8 {
-        self.0.floats()
+    fn floats(self) -> __m512 {
+        self.0.avx512f._mm512_setzero_ps()
     }
 
     #[inline(always)]
-    fn add_scaled(self, floats: f32x8, products: __m256i, weight: f32, x: &[f32; LANES]) -> f32x8 {
-        self.0.add_scaled(floats, cast(products), weight, x)
+    fn add_scaled(self, floats: __m512, products: __m512i, weight: f32, x: &[f32; COLUMNS]) -> __m512 {
+        let units = self.0.avx512f;
+        let scales = units._mm512_mul_ps(units._mm512_set1_ps(weight), cast(*x));
+        let products = units._mm512_mul_ps(units._mm512_cvtepi32_ps(products), scales);
+        units._mm512_add_ps(floats, products)
     }
 
     #[inline(always)]
-    fn float_sums(self, floats: f32x8) -> [f32; LANES] {
+    fn float_sums(self, floats: __m512) -> [f32; COLUMNS] {
         cast(floats)
     }
 }
