@@ -88,17 +88,24 @@ impl<T: Step> dot::Work for Rounding<'_, T> {
         let Activations { steps, scales } = self.out;
         let places = steps.iter_mut().zip(scales);
         for (x, (steps, scale)) in self.x.as_chunks::<GROUP>().0.iter().zip(places) {
-            // As the bits of magnitudes are in order, and those of what is not finite come last.
-            let largest = x.iter().fold(0, |largest, value| value.abs().to_bits().max(largest));
-            let largest = f32::from_bits(largest);
-            let inverse = if largest > 0.0 { T::LARGEST / largest } else { 0.0 };
-            for at in 0..GROUP {
-                steps[at] = T::from_i32(nearest(x[at] * inverse));
-            }
-            // Integers have no way to say it, so the scale does.
-            *scale = if largest.is_finite() { largest / T::LARGEST } else { f32::NAN };
+            (*steps, *scale) = round(x);
         }
     }
+}
+
+/// The steps of a group, and what one of them stands for.
+#[inline(always)]
+pub(super) fn round<T: Step>(x: &[f32; GROUP]) -> ([T; GROUP], f32) {
+    // As the bits of magnitudes are in order, and those of what is not finite come last.
+    let largest = x.iter().fold(0, |largest, value| value.abs().to_bits().max(largest));
+    let largest = f32::from_bits(largest);
+    let inverse = if largest > 0.0 { T::LARGEST / largest } else { 0.0 };
+    let mut steps = [T::default(); GROUP];
+    for at in 0..GROUP {
+        steps[at] = T::from_i32(nearest(x[at] * inverse));
+    }
+    // Integers have no way to say it, so the scale does.
+    (steps, if largest.is_finite() { largest / T::LARGEST } else { f32::NAN })
 }
 
 /// The nearest whole number, of two the even one; magnitudes up to 2²².

@@ -145,49 +145,60 @@ impl Packed {
         }
     }
 
-    /// `x Wᵀ` for each of several layers, each weight read from memory once.
+    /// `x Wᵀ + b` for each of several layers, each weight read from memory once.
     ///
     /// # Shapes
     ///
+    /// - biases: `[out]`, where there is one
     /// - `x`: `[rows, in]`
     /// - output: `[rows, out]` each
-    pub(crate) fn linear<const N: usize>(layers: [&Self; N], x: &[f32]) -> [Vec<f32>; N] {
-        let inputs = layers.first().map_or(1, |layer| layer.inputs);
-        assert!(layers.iter().all(|layer| layer.inputs == inputs), "the layers have the same inputs");
+    pub(crate) fn linear<const N: usize>(layers: [(&Self, Option<&[f32]>); N], x: &[f32]) -> [Vec<f32>; N] {
+        let inputs = layers.first().map_or(1, |(layer, _)| layer.inputs);
+        assert!(layers.iter().all(|(layer, _)| layer.inputs == inputs), "the layers have the same inputs");
         assert!(x.len().is_multiple_of(inputs), "activations are rows of the layers' width");
         let rows = x.len() / inputs;
         // Weight by weight first: `[out, rows]`.
-        let mut columns = layers.map(|layer| vec![0.0; layer.outputs * rows]);
+        let mut columns = layers.map(|(layer, _)| vec![0.0; layer.outputs * rows]);
         let mut tasks = Vec::new();
-        for (&packed, columns) in layers.iter().zip(&mut columns) {
+        for (&(packed, _), columns) in layers.iter().zip(&mut columns) {
             let block = packed.block();
             let parts = columns.chunks_mut((block * rows).max(1)).enumerate();
             tasks.extend(parts.map(|(at, columns)| Task { packed, first: at * block, columns }));
         }
         let rows_of_x = || x.chunks_exact(inputs);
-        let any = |is: fn(&Values) -> bool| layers.iter().any(|layer| is(&layer.values));
+        let any = |is: fn(&Values) -> bool| layers.iter().any(|(layer, _)| is(&layer.values));
         let x = Inputs {
             floats: x,
             fine: rows_of_x().filter(|_| any(Values::is_q8)).map(Activations::new).collect(),
             coarse: rows_of_x().filter(|_| any(Values::is_q4)).map(quantised::Blocks::new).collect(),
         };
         tasks.into_par_iter().for_each(|task| task.run(&x));
+        let mut biases = layers.iter().map(|(_, bias)| *bias);
         columns.map(|columns| {
-            if rows == 1 {
-                return columns;
+            let outputs = columns.len() / rows.max(1);
+            let mut out = columns;
+            if rows > 1 {
+                let columns = std::mem::take(&mut out);
+                let transposed = |row: usize| columns.iter().skip(row).step_by(rows).copied();
+                out = (0..rows).flat_map(transposed).collect();
             }
-            let transposed = |row: usize| columns.iter().skip(row).step_by(rows).copied();
-            (0..rows).flat_map(transposed).collect()
+            if let Some(Some(bias)) = biases.next() {
+                for out in out.chunks_exact_mut(outputs.max(1)) {
+                    out.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
+                }
+            }
+            out
         })
     }
 
-    /// `x Wᵀ` for each of several layers, for many rows: weights are unpacked block by block.
+    /// `x Wᵀ + b` for each of several layers, for many rows: weights are unpacked block by block.
     ///
     /// # Shapes
     ///
     /// - `x`: `[rows, in]`
+    /// - biases: `[out]`, where there is one
     /// - output: `[rows, out]` each
-    pub(crate) fn products<const N: usize>(layers: [&Self; N], x: &[f32]) -> [Vec<f32>; N] {
+    pub(crate) fn products<const N: usize>(layers: [(&Self, Option<&[f32]>); N], x: &[f32]) -> [Vec<f32>; N] {
         product::products(layers, x)
     }
 

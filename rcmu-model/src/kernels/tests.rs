@@ -47,12 +47,12 @@ fn assert_products(what: &str, found: &[f32], expected: &[f64]) {
 }
 
 fn linear(packed: &Packed, x: &[f32]) -> Vec<f32> {
-    let [y] = Packed::linear([packed], x);
+    let [y] = Packed::linear([(packed, None)], x);
     y
 }
 
 fn product(packed: &Packed, x: &[f32]) -> Vec<f32> {
-    let [y] = Packed::products([packed], x);
+    let [y] = Packed::products([(packed, None)], x);
     y
 }
 
@@ -79,10 +79,10 @@ fn layers_together_are_the_layers_one_by_one() {
             |(format, outputs)| Packed::new(format, [outputs, 96], &numbers(outputs * 96, outputs as u64)),
         );
 
-        let together = Packed::linear(layers.each_ref(), &x);
+        let together = Packed::linear(layers.each_ref().map(|layer| (layer, None)), &x);
 
         assert_eq!(together, layers.each_ref().map(|layer| linear(layer, &x)));
-        let together = Packed::products(layers.each_ref(), &x);
+        let together = Packed::products(layers.each_ref().map(|layer| (layer, None)), &x);
         assert_eq!(together, layers.each_ref().map(|layer| product(layer, &x)));
     }
 }
@@ -103,6 +103,42 @@ fn products_of_many_rows_equal_the_formula() {
             &product(&packed, &x),
             &expected,
         );
+    }
+}
+
+#[test]
+fn rows_do_not_depend_on_how_many_there_are() {
+    // More than are held at once, the last ones fewer than go together.
+    let rows = 2 * 1536 + 5;
+    for format in FORMATS {
+        let packed = Packed::new(format, [100, 96], &numbers(100 * 96, 7));
+        let x = numbers(rows * 96, 8);
+
+        let together = product(&packed, &x);
+
+        for row in [0, 11, 12, 1023, 1024, 1535, 1536, 3071, rows - 1] {
+            let alone = product(&packed, &x[row * 96..(row + 1) * 96]);
+            assert_eq!(together[row * 100..(row + 1) * 100], alone, "{format:?}, row {row}");
+        }
+    }
+}
+
+#[test]
+fn a_bias_is_added_to_every_row() {
+    for format in FORMATS {
+        let packed = Packed::new(format, [100, 64], &numbers(100 * 64, 7));
+        let (x, bias) = (numbers(30 * 64, 8), numbers(100, 9));
+        let added = |y: Vec<f32>| {
+            y.chunks(100)
+                .flat_map(|y| y.iter().zip(&bias).map(|(y, b)| y + b).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
+
+        let [few] = Packed::linear([(&packed, Some(&bias))], &x);
+        let [many] = Packed::products([(&packed, Some(&bias))], &x);
+
+        assert_eq!(few, added(linear(&packed, &x)), "{format:?}");
+        assert_eq!(many, added(product(&packed, &x)), "{format:?}");
     }
 }
 

@@ -54,11 +54,8 @@ impl Linear {
     /// - `x`: `[rows, in]`
     /// - output: `[rows, out]` each
     pub(crate) fn forward_each<const N: usize>(layers: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
-        let mut biases = layers.iter().map(|layer| &layer.bias);
-        Weight::products(layers.map(|layer| &layer.weight), x).map(|y| match biases.next() {
-            Some(Some(bias)) => y + bias.val().unsqueeze::<2>(),
-            _ => y,
-        })
+        let with_bias = |layer: &Self| layer.bias.as_ref().map(Param::val);
+        Weight::products(layers.map(|layer| (&layer.weight, with_bias(layer))), x)
     }
 }
 

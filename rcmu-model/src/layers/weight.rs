@@ -30,23 +30,34 @@ impl Weight {
         })
     }
 
-    /// `x Wᵀ` for each of several weights; packed ones share what is done to `x`.
+    /// `x Wᵀ + b` for each of several weights; packed ones share what is done to `x`.
     ///
     /// # Shapes
     ///
+    /// - biases: `[out]`, where there is one
     /// - `x`: `[rows, in]`
     /// - output: `[rows, out]` each
-    pub(crate) fn products<const N: usize>(weights: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
-        if weights.iter().all(|weight| weight.packed.is_some()) {
-            let packed = weights.map(|weight| &**weight.packed.as_ref().expect("all are packed"));
+    pub(crate) fn products<const N: usize>(
+        weights: [(&Self, Option<Tensor<1>>); N],
+        x: Tensor<2>,
+    ) -> [Tensor<2>; N] {
+        if weights.iter().all(|(weight, _)| weight.packed.is_some()) {
+            let packed =
+                weights.map(|(weight, bias)| (&**weight.packed.as_ref().expect("all are packed"), bias));
             return packed_products(packed, x);
         }
-        weights.map(|weight| match (&weight.plain, &weight.packed) {
-            // Two dimensions on purpose: the CPU backend reads the transposed view in place, but would copy the weight
-            // on every call for inputs of three.
-            (Some(weight), _) => x.clone().matmul(weight.val().transpose()),
+        weights.map(|(weight, bias)| match (&weight.plain, &weight.packed) {
+            (Some(weight), _) => {
+                // Two dimensions on purpose: the CPU backend reads the transposed view in place, but would copy the
+                // weight on every call for inputs of three.
+                let y = x.clone().matmul(weight.val().transpose());
+                match bias {
+                    Some(bias) => y + bias.unsqueeze::<2>(),
+                    None => y,
+                }
+            }
             (None, Some(packed)) => {
-                let [y] = packed_products([packed], x.clone());
+                let [y] = packed_products([(packed, bias)], x.clone());
                 y
             }
             (None, None) => unreachable!("a weight is plain or packed"),
@@ -86,13 +97,19 @@ impl Weight {
     }
 }
 
-/// `x Wᵀ` over packed weights: inner products where each weight is used a few times, tiles where it is used often.
-fn packed_products<const N: usize>(packed: [&Packed; N], x: Tensor<2>) -> [Tensor<2>; N] {
+/// `x Wᵀ + b` over packed weights: inner products where each weight is used a few times, tiles where it is used often.
+fn packed_products<const N: usize>(
+    layers: [(&Packed, Option<Tensor<1>>); N],
+    x: Tensor<2>,
+) -> [Tensor<2>; N] {
     let ([rows, _], device) = (x.dims(), x.device());
-    let x = x.into_data().try_to_vec::<f32>().expect("activations next to packed weights are f32");
-    let few = packed.iter().all(|packed| rows <= packed.few_rows());
-    let products = if few { Packed::linear(packed, &x) } else { Packed::products(packed, &x) };
-    let mut outputs = packed.iter().map(|packed| packed.dims()[0]);
+    let numbers = |data: TensorData| data.try_to_vec::<f32>().expect("what is next to packed weights is f32");
+    let x = numbers(x.into_data());
+    let layers = layers.map(|(packed, bias)| (packed, bias.map(|bias| numbers(bias.into_data()))));
+    let layers = layers.each_ref().map(|(packed, bias)| (*packed, bias.as_deref()));
+    let few = layers.iter().all(|(packed, _)| rows <= packed.few_rows());
+    let products = if few { Packed::linear(layers, &x) } else { Packed::products(layers, &x) };
+    let mut outputs = layers.iter().map(|(packed, _)| packed.dims()[0]);
     products.map(|y| on_device(y, [rows, outputs.next().expect("one for each")], &device))
 }
 

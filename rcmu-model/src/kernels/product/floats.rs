@@ -1,87 +1,44 @@
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::{
     super::{Packed, Row, dot},
-    Panels, STRETCH,
+    BLOCK, PART, Parts, STRETCH, Sums,
 };
 
-/// Weights of a tile: six times two vectors of sums, and what is multiplied, fill the registers of AVX2.
-const TILE: usize = 6;
+/// Numbers of a line of the cache: vectors that lie in two cost twice.
+const LINE: usize = 16;
 
-/// Activations, `[stretches, panels, inputs of the stretch, columns]`: a panel is `columns` rows, the last filled with zeros.
-pub(super) struct Floats {
+/// Activations as they are.
+pub(super) struct Floats<'a> {
     inputs: usize,
-    rows: usize,
-    values: Vec<f32>,
-    columns: usize,
-    padded_rows: usize,
-    arch: Arch,
+    /// `[rows, inputs]`
+    x: &'a [f32],
 }
 
-/// Rows of activations that a tile takes side by side.
-struct Columns;
-
-impl WithSimd for Columns {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        2 * S::F32_LANES
+impl<'a> Floats<'a> {
+    pub(super) const fn new(inputs: usize, x: &'a [f32]) -> Self {
+        Self { inputs, x }
     }
 }
 
-impl Floats {
-    /// Takes rows of `x` side by side.
-    pub(super) fn new(inputs: usize, x: &[f32]) -> Self {
-        let arch = Arch::new();
-        let columns = arch.dispatch(Columns);
-        let rows = x.len() / inputs;
-        let padded_rows = rows.next_multiple_of(columns);
-        let mut values = vec![0.0; padded_rows * inputs];
-        for (at, stretch) in values.chunks_mut(STRETCH * padded_rows).enumerate() {
-            let start = at * STRETCH;
-            let width = stretch.len() / padded_rows;
-            stretch.par_chunks_mut(width * columns).zip(x.par_chunks(columns * inputs)).for_each(
-                |(panel, rows)| {
-                    for (column, row) in rows.chunks_exact(inputs).enumerate() {
-                        let places = panel[column..].iter_mut().step_by(columns);
-                        places.zip(&row[start..start + width]).for_each(|(place, &value)| *place = value);
-                    }
-                },
-            );
-        }
-        Self { inputs, rows, values, columns, padded_rows, arch }
-    }
-
-    /// The panels of a stretch of `width` inputs from `start` on.
-    fn stretch(&self, start: usize, width: usize) -> impl Iterator<Item = &[f32]> {
-        let begin = start * self.padded_rows;
-        self.values[begin..begin + width * self.padded_rows].chunks_exact(width * self.columns)
-    }
-}
-
-impl Panels for Floats {
+impl Parts for Floats<'_> {
     fn rows(&self) -> usize {
-        self.rows
+        self.x.len() / self.inputs
     }
 
-    fn dims(&self) -> [usize; 2] {
-        [self.padded_rows / self.columns, self.columns]
-    }
-
-    fn block(&self, packed: &Packed, first: usize, columns: &mut [f32]) {
+    fn add_block(&self, packed: &Packed, first: usize, part: usize, sums: &mut [Sums]) {
         assert_eq!(packed.inputs, self.inputs, "the layers have the same inputs");
-        self.arch.dispatch(Block { packed, panels: self, first, columns });
+        let x = &self.x[part * PART * self.inputs..];
+        Arch::new().dispatch(Block { packed, first, x, sums });
     }
 }
 
-/// Outputs from `first` on, `[panels, outputs, columns]`.
+/// Outputs from `first` on.
 struct Block<'a> {
     packed: &'a Packed,
-    panels: &'a Floats,
     first: usize,
-    columns: &'a mut [f32],
+    x: &'a [f32],
+    sums: &'a mut [Sums],
 }
 
 impl WithSimd for Block<'_> {
@@ -89,26 +46,34 @@ impl WithSimd for Block<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { packed, panels, first, columns } = self;
-        let padded = panels.padded_rows;
-        let outputs = columns.len() / padded;
-        // Weights of a tile side by side, input by input; what no weight fills stays zero.
-        let mut weights = vec![[0.0; TILE]; outputs.div_ceil(TILE) * STRETCH];
+        let Self { packed, first, x, sums } = self;
+        let (inputs, side) = (packed.inputs, 2 * S::F32_LANES);
+        let outputs = BLOCK.min(packed.outputs - first);
+        // Weights of two vectors of outputs side by side, input by input; what no output fills stays zero.
+        let mut weights = vec![0.0; BLOCK * STRETCH + LINE];
+        let lines = weights.as_ptr().align_offset(size_of::<f32>() * LINE).min(LINE);
+        let weights = &mut weights[lines..lines + BLOCK * STRETCH];
         let mut expanded = [0.0; STRETCH];
-        for start in (0..packed.inputs).step_by(STRETCH) {
-            let width = STRETCH.min(packed.inputs - start);
+        let mut rows = [[0.0; STRETCH]; PART];
+        for start in (0..inputs).step_by(STRETCH) {
+            let width = STRETCH.min(inputs - start);
             for at in 0..outputs {
                 dot::expand(part(packed.row(first + at), start, width), &mut expanded[..width]);
-                let places = weights[at / TILE * STRETCH..].iter_mut();
-                places.zip(&expanded[..width]).for_each(|(place, &value)| place[at % TILE] = value);
+                let places = &mut weights[at / side * side * STRETCH + at % side..];
+                places
+                    .iter_mut()
+                    .step_by(side)
+                    .zip(&expanded[..width])
+                    .for_each(|(place, &value)| *place = value);
             }
-            for (at, panel) in panels.stretch(start, width).enumerate() {
-                let columns =
-                    &mut columns[at * outputs * panels.columns..(at + 1) * outputs * panels.columns];
-                for (columns, weights) in
-                    columns.chunks_mut(TILE * panels.columns).zip(weights.chunks(STRETCH))
-                {
-                    tile(simd, &weights[..width], panel, columns);
+            for (x, sums) in x.chunks(PART * inputs).zip(&mut *sums) {
+                for (row, x) in rows.iter_mut().zip(x.chunks_exact(inputs)) {
+                    row[..width].copy_from_slice(&x[start..start + width]);
+                }
+                for (at, weights) in weights.chunks_exact(side * STRETCH).enumerate() {
+                    if at * side < outputs {
+                        tile(simd, &weights[..side * width], &rows, sums, at * side);
+                    }
                 }
             }
         }
@@ -127,23 +92,44 @@ fn part(row: Row<'_>, start: usize, width: usize) -> Row<'_> {
     }
 }
 
-/// Adds some weights times the rows of a panel to rows of columns.
+/// Adds the products of a part's rows with two vectors of outputs, as many rows at once as the units have room for.
 #[inline(always)]
-fn tile<S: Simd>(simd: S, weights: &[[f32; TILE]], panel: &[f32], columns: &mut [f32]) {
-    let (vectors, _) = S::as_simd_f32s(panel);
-    let (pairs, _) = vectors.as_chunks::<2>();
-    let mut sums = [[simd.splat_f32s(0.0); 2]; TILE];
-    for (weights, [first, second]) in weights.iter().zip(pairs) {
-        for (sums, &weight) in sums.iter_mut().zip(weights) {
-            let weight = simd.splat_f32s(weight);
-            sums[0] = simd.mul_add_e_f32s(weight, *first, sums[0]);
-            sums[1] = simd.mul_add_e_f32s(weight, *second, sums[1]);
+fn tile<S: Simd>(simd: S, weights: &[f32], rows: &[[f32; STRETCH]; PART], sums: &mut Sums, column: usize) {
+    /// Six times two vectors of sums, and what is multiplied, fill the registers of AVX2.
+    const HALF: usize = PART / 2;
+    if S::REGISTER_COUNT >= 32 {
+        add_rows::<S, PART>(simd, weights, rows, sums, column);
+    } else {
+        let (rows, sums) = (rows.as_chunks::<HALF>().0, sums.as_chunks_mut::<HALF>().0);
+        for (rows, sums) in rows.iter().zip(sums) {
+            add_rows::<S, HALF>(simd, weights, rows, sums, column);
         }
     }
-    let (places, _) = S::as_mut_simd_f32s(columns);
-    let (places, _) = places.as_chunks_mut::<2>();
-    for (places, sums) in places.iter_mut().zip(sums) {
-        places[0] = simd.add_f32s(places[0], sums[0]);
-        places[1] = simd.add_f32s(places[1], sums[1]);
+}
+
+/// Adds the products of some rows with two vectors of outputs.
+#[inline(always)]
+fn add_rows<S: Simd, const ROWS: usize>(
+    simd: S,
+    weights: &[f32],
+    rows: &[[f32; STRETCH]; ROWS],
+    sums: &mut [[f32; BLOCK]; ROWS],
+    column: usize,
+) {
+    let (vectors, _) = S::as_simd_f32s(weights);
+    let (pairs, _) = vectors.as_chunks::<2>();
+    let mut added = [[simd.splat_f32s(0.0); 2]; ROWS];
+    for (at, [first, second]) in pairs.iter().take(STRETCH).enumerate() {
+        for row in 0..ROWS {
+            let x = simd.splat_f32s(rows[row][at]);
+            added[row][0] = simd.mul_add_e_f32s(x, *first, added[row][0]);
+            added[row][1] = simd.mul_add_e_f32s(x, *second, added[row][1]);
+        }
+    }
+    for (sums, added) in sums.iter_mut().zip(added) {
+        let (places, _) = S::as_mut_simd_f32s(&mut sums[column..column + 2 * S::F32_LANES]);
+        for (place, added) in places.iter_mut().zip(added) {
+            *place = simd.add_f32s(*place, added);
+        }
     }
 }

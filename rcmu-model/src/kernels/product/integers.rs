@@ -8,53 +8,43 @@ use rayon::prelude::*;
 use super::{
     super::{
         GROUP, Packed, Row,
-        activations::{Activations, Step},
-        f16_scale,
+        activations::{Step, round},
+        dot, f16_scale,
         quantised::{MIDDLE, unpacked},
         units::{COLUMNS, UnitWork, Units, with_units},
     },
-    Panels, STRETCH,
+    BLOCK, PART, Parts, STRETCH, Sums,
 };
 
 /// Groups of a stretch.
 const GROUPS: usize = STRETCH / GROUP;
-/// Weights of a tile: their sums and what is multiplied fill the registers of AVX-512; units with fewer take parts of it.
-const TILE: usize = 12;
+/// Panels of a block: [`COLUMNS`] outputs side by side.
+const PANELS: usize = BLOCK / COLUMNS;
+
+/// Numbers of one instruction for one output or row: two of 16 bits, or four of 8.
+type Word = u32;
 
 /// How weights and activations are multiplied: `STEPS` instructions take a group's inputs.
-pub(super) trait Kind<const STEPS: usize>: Copy + Sync {
+pub(super) trait Kind<const STEPS: usize>: Copy + Send + Sync {
     /// What an activation is rounded to.
     type Number: Step;
-    /// Weights of one instruction.
-    type Weights: Copy + Default;
-    /// Activations of one instruction, [`COLUMNS`] rows.
-    type Inputs: Copy + Send + Sync;
-    /// What sums begin with.
-    type Start: Copy + Send + Sync;
+    /// What the sums of a row begin with.
+    type Start: Copy + Default + Send + Sync;
 
-    /// Nothing.
-    fn none(self) -> (Self::Inputs, Self::Start);
+    /// A group of a row's activations.
+    fn inputs(self, steps: &[Self::Number; GROUP]) -> ([Word; STEPS], Self::Start);
 
-    /// Puts a group of a row's activations into its column.
-    fn place(
-        self,
-        steps: &[Self::Number; GROUP],
-        column: usize,
-        inputs: &mut [Self::Inputs; STEPS],
-        start: &mut Self::Start,
-    );
+    /// A group of an output's weights, and the bits of their scale.
+    fn weights(self, row: Row<'_>, group: usize) -> ([Word; STEPS], u16);
 
-    /// A group of a row's weights, and the bits of its scale.
-    fn weights(self, row: Row<'_>, group: usize) -> ([Self::Weights; STEPS], u16);
-
-    /// The products of a group of some weights with the rows of a panel.
-    fn products<U: Units, const PART: usize>(
+    /// The products of a group of some rows with the outputs of a panel.
+    fn products<U: Units, const ROWS: usize>(
         self,
         units: U,
-        weights: &[[Self::Weights; STEPS]; PART],
-        inputs: &[Self::Inputs],
-        start: &Self::Start,
-    ) -> [U::Wide; PART];
+        weights: &[[Word; COLUMNS]],
+        inputs: &[[Word; STEPS]; ROWS],
+        start: &[Self::Start; ROWS],
+    ) -> [U::Wide; ROWS];
 }
 
 /// Weights of 8 bits, activations of 16, two inputs at a time.
@@ -63,43 +53,35 @@ pub(super) struct Pairs;
 
 impl Kind<{ GROUP / 2 }> for Pairs {
     type Number = i16;
-    type Weights = [i16; 2];
-    type Inputs = [i16; 2 * COLUMNS];
     type Start = ();
 
-    fn none(self) -> (Self::Inputs, ()) {
-        ([0; 2 * COLUMNS], ())
+    #[inline(always)]
+    fn inputs(self, steps: &[i16; GROUP]) -> ([Word; GROUP / 2], ()) {
+        (bytemuck::cast(*steps), ())
     }
 
     #[inline(always)]
-    fn place(self, steps: &[i16; GROUP], column: usize, inputs: &mut [Self::Inputs; GROUP / 2], (): &mut ()) {
-        for (place, pair) in inputs.iter_mut().zip(steps.as_chunks::<2>().0) {
-            place[2 * column..2 * column + 2].copy_from_slice(pair);
+    fn weights(self, row: Row<'_>, group: usize) -> ([Word; GROUP / 2], u16) {
+        let (quants, scales) = row.q8();
+        let (quants, mut wide) = (&quants.as_chunks::<GROUP>().0[group], [0; GROUP]);
+        for at in 0..GROUP {
+            wide[at] = i16::from(quants[at]);
         }
+        (bytemuck::cast(wide), scales[group])
     }
 
     #[inline(always)]
-    fn weights(self, row: Row<'_>, group: usize) -> ([[i16; 2]; GROUP / 2], u16) {
-        let mut pairs = [[0; 2]; GROUP / 2];
-        let Row::Q8(quants, scales) = row else { return (pairs, 0) };
-        for (pair, quants) in pairs.iter_mut().zip(quants[group * GROUP..].as_chunks::<2>().0) {
-            *pair = quants.map(i16::from);
-        }
-        (pairs, scales[group])
-    }
-
-    #[inline(always)]
-    fn products<U: Units, const PART: usize>(
+    fn products<U: Units, const ROWS: usize>(
         self,
         units: U,
-        weights: &[[[i16; 2]; GROUP / 2]; PART],
-        inputs: &[Self::Inputs],
-        (): &(),
-    ) -> [U::Wide; PART] {
-        let mut sums = [units.wide(); PART];
-        for (step, inputs) in inputs.iter().take(GROUP / 2).enumerate() {
-            for at in 0..PART {
-                sums[at] = units.add_pairs(sums[at], weights[at][step], inputs);
+        weights: &[[Word; COLUMNS]],
+        inputs: &[[Word; GROUP / 2]; ROWS],
+        _: &[(); ROWS],
+    ) -> [U::Wide; ROWS] {
+        let mut sums = [units.wide(); ROWS];
+        for (step, weights) in weights.iter().take(GROUP / 2).enumerate() {
+            for row in 0..ROWS {
+                sums[row] = units.add_pairs(sums[row], weights, inputs[row][step]);
             }
         }
         sums
@@ -112,206 +94,230 @@ pub(super) struct Quads;
 
 impl Kind<{ GROUP / 4 }> for Quads {
     type Number = i8;
-    type Weights = [u8; 4];
-    type Inputs = [i8; 4 * COLUMNS];
     /// What the offset of the weights takes from the sums of two inputs of four: at most 8 times 128 times 16.
-    type Start = [i16; 2 * COLUMNS];
-
-    fn none(self) -> (Self::Inputs, Self::Start) {
-        ([0; 4 * COLUMNS], [0; 2 * COLUMNS])
-    }
+    type Start = [i16; 2];
 
     #[inline(always)]
-    fn place(
-        self,
-        steps: &[i8; GROUP],
-        column: usize,
-        inputs: &mut [Self::Inputs; GROUP / 4],
-        start: &mut Self::Start,
-    ) {
+    fn inputs(self, steps: &[i8; GROUP]) -> ([Word; GROUP / 4], [i16; 2]) {
         let mut sums = [0_i32; 2];
-        for (place, &[a, b, c, d]) in inputs.iter_mut().zip(steps.as_chunks::<4>().0) {
-            place[4 * column..4 * column + 4].copy_from_slice(&[a, b, c, d]);
-            sums[0] += i32::from(a) + i32::from(b);
-            sums[1] += i32::from(c) + i32::from(d);
+        for [a, b, c, d] in steps.as_chunks::<4>().0.iter().map(|quad| quad.map(i32::from)) {
+            sums[0] += a + b;
+            sums[1] += c + d;
         }
-        let sums = sums.map(|sum| (-MIDDLE * sum) as i16);
-        start[2 * column..2 * column + 2].copy_from_slice(&sums);
+        (bytemuck::cast(*steps), sums.map(|sum| (-MIDDLE * sum) as i16))
     }
 
     #[inline(always)]
-    fn weights(self, row: Row<'_>, group: usize) -> ([[u8; 4]; GROUP / 4], u16) {
-        let mut quads = [[0; 4]; GROUP / 4];
-        let Row::Q4(quants, scales) = row else { return (quads, 0) };
-        let quants = unpacked(&quants.as_chunks::<{ GROUP / 2 }>().0[group]);
-        quads.copy_from_slice(quants.as_chunks::<4>().0);
-        (quads, scales[group])
+    fn weights(self, row: Row<'_>, group: usize) -> ([Word; GROUP / 4], u16) {
+        let (quants, scales) = row.q4();
+        (bytemuck::cast(unpacked(&quants.as_chunks::<{ GROUP / 2 }>().0[group])), scales[group])
     }
 
     #[inline(always)]
-    fn products<U: Units, const PART: usize>(
+    fn products<U: Units, const ROWS: usize>(
         self,
         units: U,
-        weights: &[[[u8; 4]; GROUP / 4]; PART],
-        inputs: &[Self::Inputs],
-        start: &Self::Start,
-    ) -> [U::Wide; PART] {
+        weights: &[[Word; COLUMNS]],
+        inputs: &[[Word; GROUP / 4]; ROWS],
+        start: &[[i16; 2]; ROWS],
+    ) -> [U::Wide; ROWS] {
         // Sixteen weights of 15 times 128, the start among them, fit into 16 bits, and so does each sum at the end.
-        let mut sums = [units.narrow(start); PART];
-        for (step, inputs) in inputs.iter().take(GROUP / 4).enumerate() {
-            for at in 0..PART {
-                sums[at] = units.add_quads(sums[at], weights[at][step], inputs);
+        let mut sums = [units.narrow(start[0]); ROWS];
+        for row in 1..ROWS {
+            sums[row] = units.narrow(start[row]);
+        }
+        for (step, weights) in weights.iter().take(GROUP / 4).enumerate() {
+            for row in 0..ROWS {
+                sums[row] = units.add_quads(sums[row], weights, inputs[row][step]);
             }
         }
-        sums.map(|sums| units.widened(sums))
+        let mut products = [units.wide(); ROWS];
+        for row in 0..ROWS {
+            products[row] = units.widened(sums[row]);
+        }
+        products
     }
 }
 
-/// A group of a panel: [`COLUMNS`] rows of activations as whole numbers.
+/// A group of a part's rows.
+#[derive(Clone, Copy)]
+struct PartGroup<K: Kind<STEPS>, const STEPS: usize> {
+    inputs: [[Word; STEPS]; PART],
+    start: [K::Start; PART],
+    scales: [f32; PART],
+}
+
+/// A group of a panel's weights.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct PanelGroup<K: Kind<STEPS>, const STEPS: usize> {
-    inputs: [K::Inputs; STEPS],
-    start: K::Start,
+struct PanelGroup<const STEPS: usize> {
+    weights: [[Word; COLUMNS]; STEPS],
     scales: [f32; COLUMNS],
 }
 
-/// A group of a tile's weights.
-#[derive(Clone, Copy)]
-struct TileGroup<K: Kind<STEPS>, const STEPS: usize> {
-    weights: [[K::Weights; STEPS]; TILE],
-    scales: [f32; TILE],
-}
-
-/// Activations as whole numbers, `[panels, groups]`, the last panel filled with zeros.
+/// Activations as whole numbers, `[parts, groups]`, the last part filled with zeros.
 pub(super) struct Whole<K: Kind<STEPS>, const STEPS: usize> {
     kind: K,
-    inputs: usize,
     rows: usize,
-    groups: Vec<PanelGroup<K, STEPS>>,
-    padded_rows: usize,
+    /// Groups of a row.
+    width: usize,
+    groups: Vec<PartGroup<K, STEPS>>,
 }
 
 impl<K: Kind<STEPS>, const STEPS: usize> Whole<K, STEPS> {
-    /// Rounds rows of `x` and takes them side by side.
+    /// Rounds rows of `x`.
     pub(super) fn new(inputs: usize, kind: K, x: &[f32]) -> Self {
-        let (rows, groups) = (x.len() / inputs, inputs / GROUP);
-        let padded_rows = rows.next_multiple_of(COLUMNS);
-        let (none, start) = kind.none();
-        let empty = PanelGroup { inputs: [none; STEPS], start, scales: [0.0; COLUMNS] };
-        let mut panels = vec![empty; padded_rows / COLUMNS * groups];
-        panels.par_chunks_mut(groups).zip(x.par_chunks(COLUMNS * inputs)).for_each(|(panel, rows)| {
-            for (column, row) in rows.chunks_exact(inputs).enumerate() {
-                let row = Activations::<K::Number>::new(row);
-                for (group, (steps, scale)) in panel.iter_mut().zip(row.steps().iter().zip(row.scales())) {
-                    kind.place(steps, column, &mut group.inputs, &mut group.start);
-                    group.scales[column] = *scale;
-                }
-            }
+        let (rows, width) = (x.len() / inputs, inputs / GROUP);
+        let empty =
+            PartGroup { inputs: [[0; STEPS]; PART], start: [K::Start::default(); PART], scales: [0.0; PART] };
+        let mut groups = vec![empty; rows.div_ceil(PART) * width];
+        groups.par_chunks_mut(width.max(1)).zip(x.par_chunks(PART * inputs)).for_each(|(part, x)| {
+            dot::with_vectors(Rounding { kind, x, part });
         });
-        Self { kind, inputs, rows, groups: panels, padded_rows }
+        Self { kind, rows, width, groups }
     }
 }
 
-impl<K: Kind<STEPS>, const STEPS: usize> Panels for Whole<K, STEPS> {
+/// Makes whole numbers of a part's rows.
+struct Rounding<'a, K: Kind<STEPS>, const STEPS: usize> {
+    kind: K,
+    x: &'a [f32],
+    part: &'a mut [PartGroup<K, STEPS>],
+}
+
+impl<K: Kind<STEPS>, const STEPS: usize> dot::Work for Rounding<'_, K, STEPS> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { kind, x, part } = self;
+        for (row, x) in x.chunks_exact((part.len() * GROUP).max(1)).enumerate() {
+            for (group, x) in part.iter_mut().zip(x.as_chunks::<GROUP>().0) {
+                let (steps, scale) = round(x);
+                (group.inputs[row], group.start[row]) = kind.inputs(&steps);
+                group.scales[row] = scale;
+            }
+        }
+    }
+}
+
+impl<K: Kind<STEPS>, const STEPS: usize> Parts for Whole<K, STEPS> {
     fn rows(&self) -> usize {
         self.rows
     }
 
-    fn dims(&self) -> [usize; 2] {
-        [self.padded_rows / COLUMNS, COLUMNS]
-    }
-
-    fn block(&self, packed: &Packed, first: usize, columns: &mut [f32]) {
-        assert_eq!(packed.inputs, self.inputs, "the layers have the same inputs");
-        with_units(Block { packed, panels: self, first, columns });
+    fn add_block(&self, packed: &Packed, first: usize, part: usize, sums: &mut [Sums]) {
+        assert_eq!(packed.inputs, self.width * GROUP, "the layers have the same inputs");
+        with_units(Block { packed, first, kind: self.kind, x: &self.groups[part * self.width..], sums });
     }
 }
 
-/// Outputs from `first` on, `[panels, outputs, columns]`.
+/// Outputs from `first` on.
 struct Block<'a, K: Kind<STEPS>, const STEPS: usize> {
     packed: &'a Packed,
-    panels: &'a Whole<K, STEPS>,
     first: usize,
-    columns: &'a mut [f32],
+    kind: K,
+    x: &'a [PartGroup<K, STEPS>],
+    sums: &'a mut [Sums],
 }
 
 impl<K: Kind<STEPS>, const STEPS: usize> UnitWork for Block<'_, K, STEPS> {
     #[inline(always)]
     fn run(self, units: impl Units) {
-        let Self { packed, panels, first, columns } = self;
-        let Whole { kind, groups: ref activations, padded_rows: padded, .. } = *panels;
-        let (outputs, groups) = (columns.len() / padded, packed.inputs / GROUP);
-        let columns = columns.as_chunks_mut::<COLUMNS>().0;
-        // Weights of a tile side by side, input by input; what no weight fills stays zero.
-        let empty = TileGroup { weights: [[K::Weights::default(); STEPS]; TILE], scales: [0.0; TILE] };
-        let mut tiles: Vec<TileGroup<K, STEPS>> = vec![empty; outputs.div_ceil(TILE) * GROUPS];
+        let Self { packed, first, kind, x, sums } = self;
+        let (outputs, groups) = (BLOCK.min(packed.outputs - first), packed.inputs / GROUP);
+        // Outputs side by side, input by input.
+        let empty = PanelGroup { weights: [[0; COLUMNS]; STEPS], scales: [0.0; COLUMNS] };
+        let mut panels: Vec<[PanelGroup<STEPS>; GROUPS]> = vec![[empty; GROUPS]; PANELS];
+        let panels = &mut panels[..outputs.div_ceil(COLUMNS)];
         for start in (0..groups).step_by(GROUPS) {
             let width = GROUPS.min(groups - start);
-            for at in 0..outputs {
-                let row = packed.row(first + at);
-                for (group, place) in (start..start + width).zip(&mut tiles[at / TILE * GROUPS..]) {
-                    let (weights, scale) = kind.weights(row, group);
-                    place.weights[at % TILE] = weights;
-                    place.scales[at % TILE] = f16_scale(scale);
-                }
+            for (at, panel) in panels.iter_mut().enumerate() {
+                let columns = COLUMNS.min(outputs - at * COLUMNS);
+                let row = |column: usize| packed.row(first + at * COLUMNS + column);
+                let rows: [_; COLUMNS] =
+                    std::array::from_fn(|column| (column < columns).then(|| row(column)));
+                unpack(units, kind, &rows, start, &mut panel[..width]);
             }
-            for (at, panel) in activations.chunks_exact(groups).enumerate() {
-                let panel = &panel[start..start + width];
-                let columns = &mut columns[at * outputs..(at + 1) * outputs];
-                for (columns, weights) in columns.chunks_mut(TILE).zip(tiles.chunks(GROUPS)) {
-                    tile(units, kind, &weights[..width], panel, columns);
+            for (x, sums) in x.chunks_exact(groups).zip(&mut *sums) {
+                for (at, panel) in panels.iter().enumerate() {
+                    let tile = Tile { units, kind, panel: &panel[..width], x: &x[start..start + width] };
+                    tile.add(sums, at * COLUMNS);
                 }
             }
         }
     }
 }
 
-/// Adds a tile's weights times the rows of a panel to rows of columns, as many at once as the units have room for.
+/// Unpacks groups of a panel's outputs from one on; an output that is not there has zeros.
 #[inline(always)]
-fn tile<U: Units, K: Kind<STEPS>, const STEPS: usize>(
-    units: U,
+fn unpack<K: Kind<STEPS>, const STEPS: usize>(
+    units: impl Units,
     kind: K,
-    weights: &[TileGroup<K, STEPS>],
-    panel: &[PanelGroup<K, STEPS>],
-    columns: &mut [[f32; COLUMNS]],
+    rows: &[Option<Row<'_>>; COLUMNS],
+    start: usize,
+    panel: &mut [PanelGroup<STEPS>],
 ) {
-    if U::MANY {
-        add_part::<U, K, STEPS, TILE>(units, kind, (weights, 0), panel, columns);
-    } else {
-        for (part, columns) in columns.chunks_mut(TILE / 2).enumerate() {
-            let weights = (weights, part * TILE / 2);
-            add_part::<U, K, STEPS, { TILE / 2 }>(units, kind, weights, panel, columns);
+    // As many groups as fill the words that are turned at once.
+    for (at, groups) in panel.chunks_mut(COLUMNS / STEPS).enumerate() {
+        let mut words = [[0; COLUMNS]; COLUMNS];
+        for (column, (row, words)) in rows.iter().zip(&mut words).enumerate() {
+            let Some(row) = *row else { continue };
+            let places = groups.iter_mut().zip(words.as_chunks_mut::<STEPS>().0);
+            for (group, (place, words)) in (start + at * (COLUMNS / STEPS)..).zip(places) {
+                let (weights, scale) = kind.weights(row, group);
+                *words = weights;
+                place.scales[column] = f16_scale(scale);
+            }
+        }
+        let words = units.turned(&words);
+        for (group, words) in groups.iter_mut().zip(words.as_chunks::<STEPS>().0) {
+            group.weights = *words;
         }
     }
 }
 
-/// Adds some weights of a tile, from one on, times the rows of a panel to rows of columns.
-#[inline(always)]
-fn add_part<U: Units, K: Kind<STEPS>, const STEPS: usize, const PART: usize>(
+/// Rows of a part and outputs of a panel.
+#[derive(Clone, Copy)]
+struct Tile<'a, U, K: Kind<STEPS>, const STEPS: usize> {
     units: U,
     kind: K,
-    (weights, first): (&[TileGroup<K, STEPS>], usize),
-    panel: &[PanelGroup<K, STEPS>],
-    columns: &mut [[f32; COLUMNS]],
-) {
-    let mut sums = [units.floats(); PART];
-    let steps = std::hint::black_box(STEPS);
-    for (tile, group) in weights.iter().zip(panel) {
-        let (Some(weights), Some(scales)) =
-            (tile.weights[first..].first_chunk::<PART>(), tile.scales[first..].first_chunk::<PART>())
-        else {
-            unreachable!("a part of a tile lies within it")
-        };
-        let products = kind.products(units, weights, &group.inputs[..steps], &group.start);
-        for at in 0..PART {
-            sums[at] = units.add_scaled(sums[at], products[at], scales[at], &group.scales);
+    panel: &'a [PanelGroup<STEPS>],
+    x: &'a [PartGroup<K, STEPS>],
+}
+
+impl<U: Units, K: Kind<STEPS>, const STEPS: usize> Tile<'_, U, K, STEPS> {
+    /// Adds its products, of as many rows at once as the units have room for.
+    #[inline(always)]
+    fn add(self, sums: &mut Sums, column: usize) {
+        if U::MANY {
+            self.add_rows::<PART>(0, sums, column);
+        } else {
+            for (at, sums) in sums.chunks_exact_mut(PART / 2).enumerate() {
+                self.add_rows::<{ PART / 2 }>(at, sums, column);
+            }
         }
     }
-    for (columns, sums) in columns.iter_mut().zip(sums) {
-        let sums = units.float_sums(sums);
-        for at in 0..COLUMNS {
-            columns[at] += sums[at];
+
+    /// Adds the products of the rows from `ROWS * at` on.
+    #[inline(always)]
+    fn add_rows<const ROWS: usize>(self, at: usize, sums: &mut [[f32; BLOCK]], column: usize) {
+        let Self { units, kind, panel, x } = self;
+        let mut added = [units.floats(); ROWS];
+        // What is not known is not unrolled.
+        let steps = std::hint::black_box(STEPS);
+        for (weights, x) in panel.iter().zip(x) {
+            let (inputs, start) = (&x.inputs.as_chunks::<ROWS>().0[at], &x.start.as_chunks::<ROWS>().0[at]);
+            let scales = &x.scales.as_chunks::<ROWS>().0[at];
+            let products = kind.products(units, &weights.weights[..steps], inputs, start);
+            for row in 0..ROWS {
+                added[row] = units.add_scaled(added[row], products[row], scales[row], &weights.scales);
+            }
+        }
+        for (sums, added) in sums.iter_mut().zip(added) {
+            let added = units.float_sums(added);
+            let sums = &mut sums[column..column + COLUMNS];
+            for at in 0..COLUMNS {
+                sums[at] += added[at];
+            }
         }
     }
 }

@@ -1,13 +1,12 @@
 //! Products of many rows of activations with packed weights.
 //!
 //! ```text
-//! x [rows, in] ─ panels ─► a few rows side by side, k by k ───────────────────┐
-//! weights ─ a block of rows, a stretch of k, a few rows side by side, k by k ─┴─ tiles ─► yᵀ [out, rows] ─► y
+//! x [rows, in] ─ parts: twelve rows ───────────────────────────────────────┐
+//! weights ─ a block of outputs, a stretch of k, outputs side by side ──────┴─ tiles ─► sums [rows, block] ─ + bias ─► y
 //! ```
 //!
-//! A panel's stretch stays in the first cache while a block of weights goes by, the block in the second while the panels
-//! do (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34, 2008, with the sides
-//! changed: weights are what is expanded block by block).
+//! A stretch of a part stays in the first cache while the block's weights go by, these and the sums in the second while
+//! the parts do (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34, 2008).
 
 mod floats;
 mod integers;
@@ -22,63 +21,73 @@ use super::{GROUP, Packed, Values};
 const STRETCH: usize = 8 * GROUP;
 /// Outputs of a block.
 const BLOCK: usize = 96;
+/// Rows of a part: their sums and what is multiplied fill the registers of AVX-512; units with fewer take halves of it.
+const PART: usize = 12;
+/// The most rows whose sums of a block are held at once.
+const SHARE: usize = 128 * PART;
 
-/// `x Wᵀ` for each of several layers of as many inputs, all weights read from memory once; layers of one format share
-/// what is made of `x`.
+/// `x Wᵀ + b` for each of several layers of as many inputs, all weights read from memory once for each [`SHARE`] of rows;
+/// layers of one format share what is made of `x`.
 ///
 /// # Shapes
 ///
 /// - `x`: `[rows, in]`
+/// - biases: `[out]`, where there is one
 /// - output: `[rows, out]` each
-pub(super) fn products<const N: usize>(layers: [&Packed; N], x: &[f32]) -> [Vec<f32>; N] {
-    let (mut pairs, mut quads, mut floats) = (None, None, None);
-    layers.map(|packed| {
+pub(super) fn products<const N: usize>(layers: [(&Packed, Option<&[f32]>); N], x: &[f32]) -> [Vec<f32>; N] {
+    let (mut pairs, mut quads) = (None, None);
+    layers.map(|(packed, bias)| {
         let inputs = packed.inputs;
         match &packed.values {
-            Values::Q8(_) => blocks(pairs.get_or_insert_with(|| Whole::new(inputs, Pairs, x)), packed),
-            Values::Q4(_) => blocks(quads.get_or_insert_with(|| Whole::new(inputs, Quads, x)), packed),
+            Values::Q8(_) => blocks(pairs.get_or_insert_with(|| Whole::new(inputs, Pairs, x)), packed, bias),
+            Values::Q4(_) => blocks(quads.get_or_insert_with(|| Whole::new(inputs, Quads, x)), packed, bias),
             Values::F32(_) | Values::Bf16(_) | Values::F16(_) => {
-                blocks(floats.get_or_insert_with(|| Floats::new(inputs, x)), packed)
+                blocks(&Floats::new(inputs, x), packed, bias)
             }
         }
     })
 }
 
 /// Rows of activations as a kind of tile wants them.
-trait Panels: Sync {
+trait Parts: Sync {
     /// Rows.
     fn rows(&self) -> usize;
 
-    /// Panels, and rows of each; the last one's are filled up.
-    fn dims(&self) -> [usize; 2];
-
-    /// Adds to the layer's outputs from `first` on, `[panels, outputs, rows of a panel]`.
-    fn block(&self, packed: &Packed, first: usize, columns: &mut [f32]);
+    /// Adds the products of the weights of outputs from `first` on with the rows from part `part` on.
+    fn add_block(&self, packed: &Packed, first: usize, part: usize, sums: &mut [Sums]);
 }
 
+/// Sums of a part's rows over a block's outputs.
+type Sums = [[f32; BLOCK]; PART];
+
 /// Block by block, on all threads.
-fn blocks(panels: &impl Panels, packed: &Packed) -> Vec<f32> {
-    let (rows, outputs, [count, width]) = (panels.rows(), packed.outputs, panels.dims());
-    let mut columns = vec![0.0; outputs * count * width];
-    columns.par_chunks_mut((BLOCK * count * width).max(1)).enumerate().for_each(|(at, columns)| {
-        panels.block(packed, at * BLOCK, columns);
-    });
+fn blocks(x: &impl Parts, packed: &Packed, bias: Option<&[f32]>) -> Vec<f32> {
+    let (rows, outputs) = (x.rows(), packed.outputs);
     let mut out = vec![0.0; rows * outputs];
-    out.par_chunks_mut((width * outputs).max(1)).enumerate().for_each(|(panel, out)| {
-        for (at, columns) in columns.chunks(BLOCK * count * width).enumerate() {
-            let outputs_here = columns.len() / (count * width);
-            let columns = &columns[panel * outputs_here * width..(panel + 1) * outputs_here * width];
-            turn(columns, width, out.chunks_exact_mut(outputs).map(|row| &mut row[at * BLOCK..]));
+    // As few shares as there can be, of about as many rows each.
+    let share = rows.div_ceil(rows.div_ceil(SHARE).max(1)).next_multiple_of(PART);
+    let mut tasks = Vec::new();
+    for (at, rows) in out.chunks_mut((share * outputs).max(1)).enumerate() {
+        let mut blocks: Vec<Vec<&mut [f32]>> = Vec::new();
+        blocks.resize_with(outputs.div_ceil(BLOCK), || Vec::with_capacity(share));
+        for row in rows.chunks_exact_mut(outputs) {
+            for (block, places) in blocks.iter_mut().zip(row.chunks_mut(BLOCK)) {
+                block.push(places);
+            }
+        }
+        let part = at * share / PART;
+        tasks.extend(blocks.into_iter().enumerate().map(|(block, places)| (part, block * BLOCK, places)));
+    }
+    tasks.into_par_iter().for_each(|(part, first, places)| {
+        let mut sums: Vec<Sums> = vec![[[0.0; BLOCK]; PART]; places.len().div_ceil(PART)];
+        x.add_block(packed, first, part, &mut sums);
+        let bias = bias.map(|bias| &bias[first..]);
+        for (places, sums) in places.into_iter().zip(sums.as_flattened()) {
+            places.copy_from_slice(&sums[..places.len()]);
+            for (place, bias) in places.iter_mut().zip(bias.unwrap_or_default()) {
+                *place += bias;
+            }
         }
     });
     out
-}
-
-/// Writes `[outputs, width]` as rows of outputs.
-fn turn<'a>(columns: &[f32], width: usize, rows: impl Iterator<Item = &'a mut [f32]>) {
-    for (at, row) in rows.enumerate() {
-        for (place, value) in row.iter_mut().zip(columns[at..].iter().step_by(width)) {
-            *place = *value;
-        }
-    }
 }

@@ -88,25 +88,25 @@ impl Units for V3 {
     }
 
     #[inline(always)]
-    fn add_pairs(self, sums: [i32x8; 2], w: [i16; 2], x: &[i16; 2 * COLUMNS]) -> [i32x8; 2] {
-        let (w, x): (_, [_; 2]) = (cast(self.splat_i32x8(cast(w))), cast(*x));
+    fn add_pairs(self, sums: [i32x8; 2], w: &[u32; COLUMNS], x: u32) -> [i32x8; 2] {
+        let (w, x): ([_; 2], _) = (cast(*w), cast(self.splat_u32x8(x)));
         let add = |half: usize| {
-            self.wrapping_add_i32x8(sums[half], self.multiply_wrapping_add_adjacent_i16x16(w, x[half]))
+            self.wrapping_add_i32x8(sums[half], self.multiply_wrapping_add_adjacent_i16x16(w[half], x))
         };
         [add(0), add(1)]
     }
 
     #[inline(always)]
-    fn narrow(self, start: &[i16; 2 * COLUMNS]) -> [i16x16; 2] {
-        cast(*start)
+    fn narrow(self, start: [i16; 2]) -> [i16x16; 2] {
+        [cast(self.splat_i32x8(cast(start))); 2]
     }
 
     #[inline(always)]
-    fn add_quads(self, sums: [i16x16; 2], w: [u8; 4], x: &[i8; 4 * COLUMNS]) -> [i16x16; 2] {
-        let (w, x): (_, [_; 2]) = (cast(self.splat_i32x8(cast(w))), cast(*x));
+    fn add_quads(self, sums: [i16x16; 2], w: &[u32; COLUMNS], x: u32) -> [i16x16; 2] {
+        let (w, x): ([_; 2], _) = (cast(*w), cast(self.splat_u32x8(x)));
         // At most 15 times 128 twice: nothing saturates.
         let add = |half: usize| {
-            self.wrapping_add_i16x16(sums[half], cast(self.avx2._mm256_maddubs_epi16(w, x[half])))
+            self.wrapping_add_i16x16(sums[half], cast(self.avx2._mm256_maddubs_epi16(w[half], x)))
         };
         [add(0), add(1)]
     }
@@ -122,16 +122,10 @@ impl Units for V3 {
     }
 
     #[inline(always)]
-    fn add_scaled(
-        self,
-        floats: [f32x8; 2],
-        products: [i32x8; 2],
-        weight: f32,
-        x: &[f32; COLUMNS],
-    ) -> [f32x8; 2] {
-        let x: [f32x8; 2] = cast(*x);
+    fn add_scaled(self, floats: [f32x8; 2], products: [i32x8; 2], x: f32, w: &[f32; COLUMNS]) -> [f32x8; 2] {
+        let w: [f32x8; 2] = cast(*w);
         let add = |half: usize| {
-            let scales = self.mul_f32x8(self.splat_f32x8(weight), x[half]);
+            let scales = self.mul_f32x8(w[half], self.splat_f32x8(x));
             let products = cast(self.avx._mm256_cvtepi32_ps(cast(products[half])));
             self.add_f32x8(floats[half], self.mul_f32x8(products, scales))
         };

@@ -5,9 +5,11 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
+use bytemuck::cast;
+
 use super::{BLOCK, GROUP, LANES, f16_scale};
 
-/// Rows of activations that tiles take side by side.
+/// Outputs that tiles take side by side.
 pub(super) const COLUMNS: usize = 2 * LANES;
 /// Whole numbers of 32 bits, side by side.
 pub(super) type Sums = [i32; LANES];
@@ -31,9 +33,9 @@ impl StepsBlock {
 
 /// Products of whole numbers; all units give the same bits.
 pub(super) trait Units: Copy {
-    /// Whether there is room for the sums of twelve rows of weights, not of six only.
+    /// Whether there is room for the sums of twelve rows of activations, not of six only.
     const MANY: bool;
-    /// A sum of 32 bits for each of the rows side by side.
+    /// A sum of 32 bits for each of the outputs side by side.
     type Wide: Copy;
     /// Two sums of 16 bits for each of them, or what stands for them.
     type Narrow: Copy;
@@ -67,15 +69,21 @@ pub(super) trait Units: Copy {
     /// Nothing added up yet.
     fn wide(self) -> Self::Wide;
 
-    /// Adds `w[0] x[2i] + w[1] x[2i + 1]` to sum `i`; no sum may leave 32 bits.
-    fn add_pairs(self, sums: Self::Wide, w: [i16; 2], x: &[i16; 2 * COLUMNS]) -> Self::Wide;
+    /// Words of rows as columns.
+    #[inline(always)]
+    fn turned(self, rows: &[[u32; COLUMNS]; COLUMNS]) -> [[u32; COLUMNS]; COLUMNS] {
+        std::array::from_fn(|column| std::array::from_fn(|row| rows[row][column]))
+    }
 
-    /// Sums that begin with something.
-    fn narrow(self, start: &[i16; 2 * COLUMNS]) -> Self::Narrow;
+    /// Adds `w[2i] x[0] + w[2i + 1] x[1]`, words of two numbers of 16 bits, to sum `i`; no sum may leave 32 bits.
+    fn add_pairs(self, sums: Self::Wide, w: &[u32; COLUMNS], x: u32) -> Self::Wide;
 
-    /// Adds `w[0] x[4i] + w[1] x[4i + 1]` to sum `2i`, the products of `w[2]` and `w[3]` to sum `2i + 1`; weights of 0 to
-    /// 15. Sums wrap around.
-    fn add_quads(self, sums: Self::Narrow, w: [u8; 4], x: &[i8; 4 * COLUMNS]) -> Self::Narrow;
+    /// Sums of which each two begin with these.
+    fn narrow(self, start: [i16; 2]) -> Self::Narrow;
+
+    /// Adds `w[4i] x[0] + w[4i + 1] x[1]`, words of four numbers of 8 bits, to sum `2i`, the products of `x[2]` and `x[3]` to
+    /// sum `2i + 1`; weights of 0 to 15. Sums wrap around.
+    fn add_quads(self, sums: Self::Narrow, w: &[u32; COLUMNS], x: u32) -> Self::Narrow;
 
     /// Sums `2i` and `2i + 1` added up.
     fn widened(self, sums: Self::Narrow) -> Self::Wide;
@@ -83,13 +91,13 @@ pub(super) trait Units: Copy {
     /// No floats added up yet.
     fn floats(self) -> Self::Floats;
 
-    /// Adds `products[i] (weight x[i])` to float `i`; each operation is rounded by itself.
+    /// Adds `products[i] (w[i] x)` to float `i`; each operation is rounded by itself.
     fn add_scaled(
         self,
         floats: Self::Floats,
         products: Self::Wide,
-        weight: f32,
-        x: &[f32; COLUMNS],
+        x: f32,
+        w: &[f32; COLUMNS],
     ) -> Self::Floats;
 
     /// The floats.
@@ -173,21 +181,23 @@ impl Units for Plain {
     }
 
     #[inline(always)]
-    fn add_pairs(self, sums: [i32; COLUMNS], w: [i16; 2], x: &[i16; 2 * COLUMNS]) -> [i32; COLUMNS] {
-        let [first, second] = w.map(i32::from);
-        std::array::from_fn(|at| sums[at] + first * i32::from(x[2 * at]) + second * i32::from(x[2 * at + 1]))
+    fn add_pairs(self, sums: [i32; COLUMNS], w: &[u32; COLUMNS], x: u32) -> [i32; COLUMNS] {
+        let (w, x): ([i16; 2 * COLUMNS], [i16; 2]) = (cast(*w), cast(x));
+        let [first, second] = x.map(i32::from);
+        std::array::from_fn(|at| sums[at] + i32::from(w[2 * at]) * first + i32::from(w[2 * at + 1]) * second)
     }
 
     #[inline(always)]
-    fn narrow(self, start: &[i16; 2 * COLUMNS]) -> [i16; 2 * COLUMNS] {
-        *start
+    fn narrow(self, start: [i16; 2]) -> [i16; 2 * COLUMNS] {
+        std::array::from_fn(|at| start[at % 2])
     }
 
     #[inline(always)]
-    fn add_quads(self, sums: [i16; 2 * COLUMNS], w: [u8; 4], x: &[i8; 4 * COLUMNS]) -> [i16; 2 * COLUMNS] {
-        let w = w.map(i16::from);
+    fn add_quads(self, sums: [i16; 2 * COLUMNS], w: &[u32; COLUMNS], x: u32) -> [i16; 2 * COLUMNS] {
+        let (w, x): ([u8; 4 * COLUMNS], [i8; 4]) = (cast(*w), cast(x));
+        let x = x.map(i16::from);
         std::array::from_fn(|at| {
-            let product = |k: usize| w[2 * (at % 2) + k] * i16::from(x[2 * at + k]);
+            let product = |k: usize| i16::from(w[2 * at + k]) * x[2 * (at % 2) + k];
             sums[at].wrapping_add(product(0) + product(1))
         })
     }
@@ -207,10 +217,10 @@ impl Units for Plain {
         self,
         floats: [f32; COLUMNS],
         products: [i32; COLUMNS],
-        weight: f32,
-        x: &[f32; COLUMNS],
+        x: f32,
+        w: &[f32; COLUMNS],
     ) -> [f32; COLUMNS] {
-        std::array::from_fn(|at| floats[at] + products[at] as f32 * (weight * x[at]))
+        std::array::from_fn(|at| floats[at] + products[at] as f32 * (w[at] * x))
     }
 
     #[inline(always)]

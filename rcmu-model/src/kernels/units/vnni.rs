@@ -115,18 +115,45 @@ impl Units for Vnni {
     }
 
     #[inline(always)]
-    fn add_pairs(self, sums: __m512i, w: [i16; 2], x: &[i16; 2 * COLUMNS]) -> __m512i {
-        dot_pairs(self, sums, self.0.avx512f._mm512_set1_epi32(cast(w)), cast(*x))
+    fn turned(self, rows: &[[u32; COLUMNS]; COLUMNS]) -> [[u32; COLUMNS]; COLUMNS] {
+        let units = self.0.avx512f;
+        let rows: [__m512i; COLUMNS] = cast(*rows);
+        let mut fours = [rows[0]; COLUMNS];
+        for at in (0..COLUMNS).step_by(4) {
+            let [a, b, c, d] = [rows[at], rows[at + 1], rows[at + 2], rows[at + 3]];
+            let low = [units._mm512_unpacklo_epi32(a, b), units._mm512_unpacklo_epi32(c, d)];
+            let high = [units._mm512_unpackhi_epi32(a, b), units._mm512_unpackhi_epi32(c, d)];
+            for (at, [first, second]) in [at, at + 2].into_iter().zip([low, high]) {
+                fours[at] = units._mm512_unpacklo_epi64(first, second);
+                fours[at + 1] = units._mm512_unpackhi_epi64(first, second);
+            }
+        }
+        // Of each four rows, the columns `k`, `4 + k`, `8 + k` and `12 + k` are now in the quarters of a vector.
+        let mut columns = [fours[0]; COLUMNS];
+        for k in 0..4 {
+            let even = |at: usize| units._mm512_shuffle_i32x4::<0x88>(fours[at + k], fours[at + 4 + k]);
+            let odd = |at: usize| units._mm512_shuffle_i32x4::<0xdd>(fours[at + k], fours[at + 4 + k]);
+            columns[k] = units._mm512_shuffle_i32x4::<0x88>(even(0), even(8));
+            columns[8 + k] = units._mm512_shuffle_i32x4::<0xdd>(even(0), even(8));
+            columns[4 + k] = units._mm512_shuffle_i32x4::<0x88>(odd(0), odd(8));
+            columns[12 + k] = units._mm512_shuffle_i32x4::<0xdd>(odd(0), odd(8));
+        }
+        cast(columns)
     }
 
     #[inline(always)]
-    fn narrow(self, start: &[i16; 2 * COLUMNS]) -> __m512i {
-        self.0.avx512bw._mm512_madd_epi16(cast(*start), cast([1_i16; 2 * COLUMNS]))
+    fn add_pairs(self, sums: __m512i, w: &[u32; COLUMNS], x: u32) -> __m512i {
+        dot_pairs(self, sums, cast(*w), self.0.avx512f._mm512_set1_epi32(x.cast_signed()))
     }
 
     #[inline(always)]
-    fn add_quads(self, sums: __m512i, w: [u8; 4], x: &[i8; 4 * COLUMNS]) -> __m512i {
-        dot_quads(self, sums, self.0.avx512f._mm512_set1_epi32(cast(w)), cast(*x))
+    fn narrow(self, [first, second]: [i16; 2]) -> __m512i {
+        self.0.avx512f._mm512_set1_epi32(i32::from(first) + i32::from(second))
+    }
+
+    #[inline(always)]
+    fn add_quads(self, sums: __m512i, w: &[u32; COLUMNS], x: u32) -> __m512i {
+        dot_quads(self, sums, cast(*w), self.0.avx512f._mm512_set1_epi32(x.cast_signed()))
     }
 
     #[inline(always)]
@@ -140,9 +167,9 @@ impl Units for Vnni {
     }
 
     #[inline(always)]
-    fn add_scaled(self, floats: __m512, products: __m512i, weight: f32, x: &[f32; COLUMNS]) -> __m512 {
+    fn add_scaled(self, floats: __m512, products: __m512i, x: f32, w: &[f32; COLUMNS]) -> __m512 {
         let units = self.0.avx512f;
-        let scales = units._mm512_mul_ps(units._mm512_set1_ps(weight), cast(*x));
+        let scales = units._mm512_mul_ps(cast(*w), units._mm512_set1_ps(x));
         let products = units._mm512_mul_ps(units._mm512_cvtepi32_ps(products), scales);
         units._mm512_add_ps(floats, products)
     }
