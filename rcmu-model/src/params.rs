@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
-    kernels::{Packed, WeightFormat, WeightFormats},
+    kernels::{ActivationBits, Packed, WeightFormat, WeightFormats},
     weights::{Checkpoint, Maps},
 };
 
@@ -135,11 +135,11 @@ impl<'a> Params<'a> {
             && let Some(mapped) = self.checkpoint.map(name, shape, maps)?
         {
             self.count(&shape, mapped.bytes());
-            return Ok(mapped);
+            return Ok(mapped.beside(ActivationBits::beside(name)));
         }
         let packed = self.checkpoint.pack(name, format, shape)?;
         self.count(&shape, packed.bytes());
-        Ok(packed)
+        Ok(packed.beside(ActivationBits::beside(name)))
     }
 
     /// Bytes of the weights that were loaded.

@@ -75,3 +75,21 @@ impl From<WeightFormat> for WeightFormats {
         }
     }
 }
+
+/// What activations beside weights of 8 bits are rounded to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ActivationBits {
+    /// 16 bits: far less is lost than the weights have lost.
+    #[default]
+    Sixteen,
+    /// 8 bits, which units of AVX-512 multiply twice as fast: about as much is lost as the weights have lost.
+    Eight,
+}
+
+impl ActivationBits {
+    /// Those beside the matrix of this name, in the layout of the hub: in the vision tower the arithmetic of many patches is
+    /// what takes time.
+    pub(crate) fn beside(name: &str) -> Self {
+        if name.starts_with("visual.") { Self::Eight } else { Self::Sixteen }
+    }
+}

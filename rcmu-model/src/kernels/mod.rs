@@ -8,7 +8,8 @@
 //!                                      └─ products ─► y, many rows: weights are unpacked block by block, then tiles
 //! ```
 //!
-//! Beside weights of 8 and 4 bits activations are whole numbers of 16 and 8 bits with a scale for 32 of them.
+//! Beside weights of 8 and 4 bits activations are whole numbers of 16 and 8 bits with a scale for 32 of them, in the vision
+//! tower of 8.
 //!
 //! The loops are written so that the compiler makes vector instructions of them, and `pulp` picks the copy for this machine
 //! at run time: plain, AVX2 or AVX-512. The one room for `unsafe` is `units/vnni.rs`, for instructions that `pulp` does not
@@ -30,6 +31,7 @@ mod pack;
 mod product;
 mod quantised;
 mod stored;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -37,15 +39,16 @@ mod units;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use activations::Activations;
 #[cfg(feature = "flex")]
 pub(crate) use attention::{FEW_QUERIES, attend_cached};
 #[cfg(feature = "flex")]
 pub(crate) use dot::{Work, with_vectors};
+pub(crate) use format::ActivationBits;
 pub use format::{WeightFormat, WeightFormats};
 pub(crate) use numbers::Mapped;
 use numbers::Numbers;
 pub(crate) use pack::{Packing, nearest_f16};
+use tasks::{Inputs, Task};
 
 /// Weights that share a scale.
 pub(crate) const GROUP: usize = 32;
@@ -62,6 +65,7 @@ pub(crate) struct Packed {
     outputs: usize,
     inputs: usize,
     values: Values,
+    activations: ActivationBits,
 }
 
 /// Rows one after another, as files have them: of 8 and 4 bits first a row's numbers, two and four to a word, then its
@@ -101,16 +105,6 @@ impl<'a> Row<'a> {
     }
 }
 
-impl Values {
-    const fn is_q8(&self) -> bool {
-        matches!(self, Self::Q8(_))
-    }
-
-    const fn is_q4(&self) -> bool {
-        matches!(self, Self::Q4(_))
-    }
-}
-
 impl Packed {
     /// Packs weights, `[out, in]`; see [`Packing`].
     #[cfg(test)]
@@ -118,6 +112,11 @@ impl Packed {
         let mut packing = Packing::new(format, dims).expect("room for the weights");
         packing.push(values);
         packing.finish()
+    }
+
+    /// The same weights beside activations of other bits.
+    pub(crate) fn beside(self, activations: ActivationBits) -> Self {
+        Self { activations, ..self }
     }
 
     /// `[out, in]`
@@ -165,13 +164,7 @@ impl Packed {
             let parts = columns.chunks_mut((block * rows).max(1)).enumerate();
             tasks.extend(parts.map(|(at, columns)| Task { packed, first: at * block, columns }));
         }
-        let rows_of_x = || x.chunks_exact(inputs);
-        let any = |is: fn(&Values) -> bool| layers.iter().any(|(layer, _)| is(&layer.values));
-        let x = Inputs {
-            floats: x,
-            fine: rows_of_x().filter(|_| any(Values::is_q8)).map(Activations::new).collect(),
-            coarse: rows_of_x().filter(|_| any(Values::is_q4)).map(quantised::Blocks::new).collect(),
-        };
+        let x = Inputs::new(x, layers.map(|(layer, _)| layer));
         tasks.into_par_iter().for_each(|task| task.run(&x));
         let mut biases = layers.iter().map(|(_, bias)| *bias);
         columns.map(|columns| {
@@ -246,134 +239,6 @@ const fn words_of_row(inputs: usize, bits: usize) -> usize {
 fn row_of_words(words: &[u16], at: usize, inputs: usize, bits: usize) -> (&[u16], &[u16]) {
     let length = words_of_row(inputs, bits);
     words[at * length..(at + 1) * length].split_at(inputs * bits / 16)
-}
-
-/// Rows of activations in the forms that layers want; those that none wants are empty.
-struct Inputs<'a> {
-    floats: &'a [f32],
-    fine: Vec<Activations<i16>>,
-    coarse: Vec<quantised::Blocks>,
-}
-
-/// Outputs from `first` on, `[outputs, rows]`.
-struct Task<'a> {
-    packed: &'a Packed,
-    first: usize,
-    columns: &'a mut [f32],
-}
-
-impl Task<'_> {
-    fn run(self, x: &Inputs<'_>) {
-        let Inputs { floats, fine, coarse } = x;
-        match &self.packed.values {
-            Values::Q8(_) => units::with_units(Quantised { task: self, x: fine }),
-            Values::Q4(_) => units::with_units(Quantised { task: self, x: coarse }),
-            _ if floats.len() == self.packed.inputs => dot::with_vectors(Single { task: self, x: floats }),
-            _ => {
-                let weights = &mut vec![0.0; self.packed.inputs];
-                dot::with_vectors(Several { task: self, x: floats, weights });
-            }
-        }
-    }
-}
-
-/// For one row of activations.
-struct Single<'a> {
-    task: Task<'a>,
-    x: &'a [f32],
-}
-
-impl dot::Work for Single<'_> {
-    #[inline(always)]
-    fn run(self) {
-        let Task { packed, first, columns } = self.task;
-        for (out, y) in (first..).zip(columns) {
-            *y = dot::dot(packed.row(out), self.x);
-        }
-    }
-}
-
-/// For several rows of activations.
-struct Several<'a> {
-    task: Task<'a>,
-    x: &'a [f32],
-    /// Room for one row of weights.
-    weights: &'a mut [f32],
-}
-
-impl dot::Work for Several<'_> {
-    #[inline(always)]
-    fn run(self) {
-        let Task { packed, first, columns } = self.task;
-        let rows = self.x.len() / packed.inputs;
-        for (out, column) in (first..).zip(columns.chunks_exact_mut(rows)) {
-            dot::expand(packed.row(out), self.weights);
-            for (y, x) in column.iter_mut().zip(self.x.chunks_exact(packed.inputs)) {
-                *y = dot::dot(Row::F32(self.weights), x);
-            }
-        }
-    }
-}
-
-/// For rows of activations that are whole numbers.
-struct Quantised<'a, X> {
-    task: Task<'a>,
-    x: &'a [X],
-}
-
-impl<'a, X> Quantised<'a, X> {
-    /// Rows from some places of the task are multiplied together, those that are left over one by one: memory gives more to
-    /// readers of several places that are far apart.
-    #[inline(always)]
-    fn run_with<const PLACES: usize>(
-        self,
-        together: impl Fn([Row<'a>; PLACES], &X) -> [f32; PLACES],
-        alone: impl Fn(Row<'a>, &X) -> f32,
-    ) {
-        let (Task { packed, first, columns }, xs) = (self.task, self.x);
-        let part = columns.len() / xs.len().max(1) / PLACES;
-        for start in 0..part {
-            let outputs: [usize; PLACES] = std::array::from_fn(|place| start + place * part);
-            let rows = outputs.map(|output| packed.row(first + output));
-            for (at, x) in xs.iter().enumerate() {
-                for (output, y) in outputs.into_iter().zip(together(rows, x)) {
-                    columns[output * xs.len() + at] = y;
-                }
-            }
-        }
-        let columns = columns.chunks_exact_mut(xs.len()).enumerate().skip(PLACES * part);
-        for (output, column) in columns {
-            for (y, x) in column.iter_mut().zip(xs) {
-                *y = alone(packed.row(first + output), x);
-            }
-        }
-    }
-}
-
-impl units::UnitWork for Quantised<'_, Activations<i16>> {
-    #[inline(always)]
-    fn run(self, units: impl units::Units) {
-        self.run_with::<2>(
-            |rows, x| quantised::dots_q8(units, rows.map(Row::q8), x),
-            |row, x| {
-                let [y] = quantised::dots_q8(units, [row.q8()], x);
-                y
-            },
-        );
-    }
-}
-
-impl units::UnitWork for Quantised<'_, quantised::Blocks> {
-    #[inline(always)]
-    fn run(self, units: impl units::Units) {
-        self.run_with::<4>(
-            |rows, x| quantised::dots_q4(units, rows.map(Row::q4), x),
-            |row, x| {
-                let [y] = quantised::dots_q4(units, [row.q4()], x);
-                y
-            },
-        );
-    }
 }
 
 /// The numbers of a block as an array: within it nothing is left to be checked.

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::{
-    GROUP, Packed, TASK_WEIGHTS, Values, WeightFormat,
+    ActivationBits, GROUP, Packed, TASK_WEIGHTS, Values, WeightFormat,
     dot::{Work, with_vectors},
     f16_scale, words_of_row,
 };
@@ -85,7 +85,7 @@ impl Packing {
             Rows::Q8(words) => Values::Q8(words.into()),
             Rows::Q4(words) => Values::Q4(words.into()),
         };
-        Packed { outputs, inputs, values }
+        Packed { outputs, inputs, values, activations: ActivationBits::default() }
     }
 }
 

@@ -1,6 +1,6 @@
 use rayon::prelude::*;
 
-use super::{GROUP, Mapped, Numbers, Packed, Values, WeightFormat, words_of_row};
+use super::{ActivationBits, GROUP, Mapped, Numbers, Packed, Values, WeightFormat, words_of_row};
 
 impl WeightFormat {
     /// Bytes of one row of `inputs` weights in a file; none for formats that files of floats have.
@@ -52,7 +52,7 @@ impl Packed {
             WeightFormat::Q4 => Values::Q4(words.into()),
             _ => Values::Q8(words.into()),
         };
-        Some(Self { outputs, inputs, values })
+        Some(Self { outputs, inputs, values, activations: ActivationBits::default() })
     }
 
     /// Weights that stay in a file; none where its bytes do not fill the shape, or cannot be read where they are.
@@ -72,7 +72,7 @@ impl Packed {
             WeightFormat::Q8 => Values::Q8(Numbers::mapped(bytes)?),
             WeightFormat::Q4 => Values::Q4(Numbers::mapped(bytes)?),
         };
-        Some(Self { outputs, inputs, values })
+        Some(Self { outputs, inputs, values, activations: ActivationBits::default() })
     }
 
     /// The first weight that is not finite, or whose scale is not.

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::{activations::Activations, *};
 
 const FORMATS: [WeightFormat; 5] =
     [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::F16, WeightFormat::Q8, WeightFormat::Q4];
@@ -15,6 +15,25 @@ fn numbers(count: usize, seed: u64) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
+/// Weights of all formats, those of 8 bits beside activations of 16 and of 8.
+fn of_all_formats(dims: [usize; 2], values: &[f32]) -> Vec<Packed> {
+    let mut all = Vec::from(FORMATS.map(|format| Packed::new(format, dims, values)));
+    all.push(Packed::new(WeightFormat::Q8, dims, values).beside(ActivationBits::Eight));
+    all
+}
+
+/// What a message calls weights.
+fn named(packed: &Packed) -> String {
+    let format = match packed.values {
+        Values::F32(_) => "f32",
+        Values::Bf16(_) => "bf16",
+        Values::F16(_) => "f16",
+        Values::Q8(_) => "8 bits",
+        Values::Q4(_) => "4 bits",
+    };
+    format!("{format} beside {:?}, {:?}", packed.activations, packed.dims())
+}
+
 /// All weights as f32 numbers.
 fn all(packed: &Packed) -> Vec<f32> {
     packed.rows(&(0..packed.dims()[0] as u32).collect::<Vec<_>>())
@@ -24,6 +43,7 @@ fn all(packed: &Packed) -> Vec<f32> {
 fn by_hand(packed: &Packed, x: &[f32]) -> Vec<f64> {
     let (weights, inputs) = (all(packed), packed.inputs);
     let taken = |x: &[f32]| match &packed.values {
+        Values::Q8(_) if packed.wants_bytes() => Activations::<i8>::new(x).values(),
         Values::Q8(_) => Activations::<i16>::new(x).values(),
         Values::Q4(_) => Activations::<i8>::new(x).values(),
         Values::F32(_) | Values::Bf16(_) | Values::F16(_) => x.iter().map(|&x| f64::from(x)).collect(),
@@ -58,16 +78,16 @@ fn product(packed: &Packed, x: &[f32]) -> Vec<f32> {
 
 #[test]
 fn layers_equal_the_formula_on_their_own_weights() {
-    for (format, rows, [outputs, inputs]) in FORMATS
+    for (rows, [outputs, inputs]) in [1, 2, 7, 16]
         .into_iter()
-        .flat_map(|format| [1, 2, 7, 16].map(|rows| (format, rows)))
-        .flat_map(|(format, rows)| [[1, 32], [5, 288], [700, 160], [33, 50]].map(|dims| (format, rows, dims)))
+        .flat_map(|rows| [[1, 32], [5, 288], [700, 160], [33, 50]].map(|dims| (rows, dims)))
     {
-        let packed = Packed::new(format, [outputs, inputs], &numbers(outputs * inputs, 1));
-        let x = numbers(rows * inputs, 2);
+        for packed in of_all_formats([outputs, inputs], &numbers(outputs * inputs, 1)) {
+            let x = numbers(rows * inputs, 2);
 
-        let expected = by_hand(&packed, &x);
-        assert_products(&format!("{format:?} {rows} × {:?}", packed.dims()), &linear(&packed, &x), &expected);
+            let expected = by_hand(&packed, &x);
+            assert_products(&format!("{rows} rows, {}", named(&packed)), &linear(&packed, &x), &expected);
+        }
     }
 }
 
@@ -89,20 +109,16 @@ fn layers_together_are_the_layers_one_by_one() {
 
 #[test]
 fn products_of_many_rows_equal_the_formula() {
-    for (format, rows, [outputs, inputs]) in
-        FORMATS.into_iter().flat_map(|format| [1, 17, 70].map(|rows| (format, rows))).flat_map(
-            |(format, rows)| [[1, 32], [100, 288], [205, 256], [33, 50]].map(|dims| (format, rows, dims)),
-        )
+    for (rows, [outputs, inputs]) in [1, 17, 70]
+        .into_iter()
+        .flat_map(|rows| [[1, 32], [100, 288], [205, 256], [33, 50]].map(|dims| (rows, dims)))
     {
-        let packed = Packed::new(format, [outputs, inputs], &numbers(outputs * inputs, 7));
-        let x = numbers(rows * inputs, 8);
+        for packed in of_all_formats([outputs, inputs], &numbers(outputs * inputs, 7)) {
+            let x = numbers(rows * inputs, 8);
 
-        let expected = by_hand(&packed, &x);
-        assert_products(
-            &format!("{format:?} {rows} × {:?}", packed.dims()),
-            &product(&packed, &x),
-            &expected,
-        );
+            let expected = by_hand(&packed, &x);
+            assert_products(&format!("{rows} rows, {}", named(&packed)), &product(&packed, &x), &expected);
+        }
     }
 }
 
@@ -110,35 +126,30 @@ fn products_of_many_rows_equal_the_formula() {
 fn rows_do_not_depend_on_how_many_there_are() {
     // More than are held at once, the last ones fewer than go together.
     let rows = 2 * 1536 + 5;
-    for format in FORMATS {
-        let packed = Packed::new(format, [100, 96], &numbers(100 * 96, 7));
-        let x = numbers(rows * 96, 8);
-
+    let x = numbers(rows * 96, 8);
+    for packed in of_all_formats([100, 96], &numbers(100 * 96, 7)) {
         let together = product(&packed, &x);
 
         for row in [0, 11, 12, 1023, 1024, 1535, 1536, 3071, rows - 1] {
             let alone = product(&packed, &x[row * 96..(row + 1) * 96]);
-            assert_eq!(together[row * 100..(row + 1) * 100], alone, "{format:?}, row {row}");
+            assert_eq!(together[row * 100..(row + 1) * 100], alone, "{}, row {row}", named(&packed));
         }
     }
 }
 
 #[test]
 fn a_bias_is_added_to_every_row() {
-    for format in FORMATS {
-        let packed = Packed::new(format, [100, 64], &numbers(100 * 64, 7));
-        let (x, bias) = (numbers(30 * 64, 8), numbers(100, 9));
-        let added = |y: Vec<f32>| {
-            y.chunks(100)
-                .flat_map(|y| y.iter().zip(&bias).map(|(y, b)| y + b).collect::<Vec<_>>())
-                .collect::<Vec<_>>()
-        };
-
+    let (x, bias) = (numbers(30 * 64, 8), numbers(100, 9));
+    let added = |mut y: Vec<f32>| {
+        y.chunks_mut(100).flat_map(|y| y.iter_mut().zip(&bias)).for_each(|(y, bias)| *y += bias);
+        y
+    };
+    for packed in of_all_formats([100, 64], &numbers(100 * 64, 7)) {
         let [few] = Packed::linear([(&packed, Some(&bias))], &x);
         let [many] = Packed::products([(&packed, Some(&bias))], &x);
 
-        assert_eq!(few, added(linear(&packed, &x)), "{format:?}");
-        assert_eq!(many, added(product(&packed, &x)), "{format:?}");
+        assert_eq!(few, added(linear(&packed, &x)), "{}", named(&packed));
+        assert_eq!(many, added(product(&packed, &x)), "{}", named(&packed));
     }
 }
 
@@ -160,16 +171,17 @@ fn with_best<T>(best: u8, run: impl FnOnce() -> T) -> T {
 #[test]
 fn all_units_give_the_same_bits() {
     let bits = |y: &[f32]| y.iter().map(|y| y.to_bits()).collect::<Vec<_>>();
-    for format in [WeightFormat::Q8, WeightFormat::Q4] {
-        let packed = Packed::new(format, [103, 320], &numbers(103 * 320, 3));
-        let x = numbers(21 * 320, 4);
-        let found = || [bits(&linear(&packed, &x[..3 * 320])), bits(&product(&packed, &x))];
+    let mut all = of_all_formats([103, 320], &numbers(103 * 320, 3));
+    all.retain(|packed| matches!(packed.values, Values::Q8(_) | Values::Q4(_)));
+    for packed in all {
+        let (packed, x) = (&packed, numbers(21 * 320, 4));
+        let found = || [bits(&linear(packed, &x[..3 * 320])), bits(&product(packed, &x))];
         let with = |best| with_best(best, found);
 
         let plain = with(0);
 
-        assert_eq!(plain, with(1), "{format:?} with AVX2, where there is any");
-        assert_eq!(plain, with(2), "{format:?} with AVX-512, where there is any");
+        assert_eq!(plain, with(1), "{} with AVX2, where there is any", named(packed));
+        assert_eq!(plain, with(2), "{} with AVX-512, where there is any", named(packed));
     }
 }
 
@@ -290,7 +302,12 @@ fn every_finite_half_number_is_read_as_it_is() {
 #[test]
 fn every_half_number_is_read_as_it_is() {
     let all: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
-    let packed = Packed { outputs: 1, inputs: all.len(), values: Values::F16(all.clone().into()) };
+    let packed = Packed {
+        outputs: 1,
+        inputs: all.len(),
+        values: Values::F16(all.clone().into()),
+        activations: ActivationBits::default(),
+    };
 
     for (found, half) in self::all(&packed).iter().zip(&all) {
         let expected = half.to_f32();

@@ -88,6 +88,51 @@ impl Kind<{ GROUP / 2 }> for Pairs {
     }
 }
 
+/// Weights of 8 bits, activations of 8, four inputs at a time.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes;
+
+impl Kind<{ GROUP / 4 }> for Bytes {
+    type Number = i8;
+    /// Their sum.
+    type Start = i32;
+
+    #[inline(always)]
+    fn inputs(self, steps: &[i8; GROUP]) -> ([Word; GROUP / 4], i32) {
+        (bytemuck::cast(*steps), steps.iter().map(|&step| i32::from(step)).sum())
+    }
+
+    #[inline(always)]
+    fn weights(self, row: Row<'_>, group: usize) -> ([Word; GROUP / 4], u16) {
+        let (quants, scales) = row.q8();
+        let (quants, mut lifted) = (&quants.as_chunks::<GROUP>().0[group], [0; GROUP]);
+        for at in 0..GROUP {
+            lifted[at] = quants[at].cast_unsigned() ^ 128;
+        }
+        (bytemuck::cast(lifted), scales[group])
+    }
+
+    #[inline(always)]
+    fn products<U: Units, const ROWS: usize>(
+        self,
+        units: U,
+        weights: &[[Word; COLUMNS]],
+        inputs: &[[Word; GROUP / 4]; ROWS],
+        start: &[i32; ROWS],
+    ) -> [U::Wide; ROWS] {
+        let mut sums = [units.wide(); ROWS];
+        for row in 0..ROWS {
+            sums[row] = units.bytes(start[row]);
+        }
+        for (step, weights) in weights.iter().take(GROUP / 4).enumerate() {
+            for row in 0..ROWS {
+                sums[row] = units.add_bytes(sums[row], weights, inputs[row][step]);
+            }
+        }
+        sums
+    }
+}
+
 /// Weights of 4 bits, activations of 8, four inputs at a time.
 #[derive(Clone, Copy)]
 pub(super) struct Quads;

@@ -12,10 +12,10 @@ mod floats;
 mod integers;
 
 use floats::Floats;
-use integers::{Pairs, Quads, Whole};
+use integers::{Bytes, Pairs, Quads, Whole};
 use rayon::prelude::*;
 
-use super::{GROUP, Packed, Values};
+use super::{ActivationBits, GROUP, Packed, Values};
 
 /// Inputs of a stretch.
 const STRETCH: usize = 8 * GROUP;
@@ -35,11 +35,18 @@ const SHARE: usize = 128 * PART;
 /// - biases: `[out]`, where there is one
 /// - output: `[rows, out]` each
 pub(super) fn products<const N: usize>(layers: [(&Packed, Option<&[f32]>); N], x: &[f32]) -> [Vec<f32>; N] {
-    let (mut pairs, mut quads) = (None, None);
+    let (mut pairs, mut bytes, mut quads) = (None, None, None);
     layers.map(|(packed, bias)| {
         let inputs = packed.inputs;
         match &packed.values {
-            Values::Q8(_) => blocks(pairs.get_or_insert_with(|| Whole::new(inputs, Pairs, x)), packed, bias),
+            Values::Q8(_) => match packed.activations {
+                ActivationBits::Sixteen => {
+                    blocks(pairs.get_or_insert_with(|| Whole::new(inputs, Pairs, x)), packed, bias)
+                }
+                ActivationBits::Eight => {
+                    blocks(bytes.get_or_insert_with(|| Whole::new(inputs, Bytes, x)), packed, bias)
+                }
+            },
             Values::Q4(_) => blocks(quads.get_or_insert_with(|| Whole::new(inputs, Quads, x)), packed, bias),
             Values::F32(_) | Values::Bf16(_) | Values::F16(_) => {
                 blocks(&Floats::new(inputs, x), packed, bias)

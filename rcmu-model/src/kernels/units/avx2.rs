@@ -97,6 +97,25 @@ impl Units for V3 {
     }
 
     #[inline(always)]
+    fn bytes(self, _: i32) -> [i32x8; 2] {
+        self.wide()
+    }
+
+    #[inline(always)]
+    fn add_bytes(self, sums: [i32x8; 2], w: &[u32; COLUMNS], x: u32) -> [i32x8; 2] {
+        let (w, x): ([_; 2], _) = (cast(*w), cast(self.splat_u32x8(x)));
+        let add = |half: usize| {
+            let w = self.avx2._mm256_xor_si256(w[half], cast([128_u8; GROUP]));
+            // At most 128 times 127 twice: nothing saturates.
+            let size = self.avx2._mm256_abs_epi8(w);
+            let pairs = self.avx2._mm256_maddubs_epi16(size, self.avx2._mm256_sign_epi8(x, w));
+            let products = self.multiply_wrapping_add_adjacent_i16x16(cast(pairs), self.splat_i16x16(1));
+            self.wrapping_add_i32x8(sums[half], products)
+        };
+        [add(0), add(1)]
+    }
+
+    #[inline(always)]
     fn narrow(self, start: [i16; 2]) -> [i16x16; 2] {
         [cast(self.splat_i32x8(cast(start))); 2]
     }

@@ -78,6 +78,13 @@ pub(super) trait Units: Copy {
     /// Adds `w[2i] x[0] + w[2i + 1] x[1]`, words of two numbers of 16 bits, to sum `i`; no sum may leave 32 bits.
     fn add_pairs(self, sums: Self::Wide, w: &[u32; COLUMNS], x: u32) -> Self::Wide;
 
+    /// What the sums of [`Units::add_bytes`] begin with, from the sum of all `x`.
+    fn bytes(self, sum: i32) -> Self::Wide;
+
+    /// Adds `(w[4i] - 128) x[0] + … + (w[4i + 3] - 128) x[3]`, words of four numbers of 8 bits, `w` without and `x`, at
+    /// least -127, with a sign, to sum `i`, which is right once all have been added.
+    fn add_bytes(self, sums: Self::Wide, w: &[u32; COLUMNS], x: u32) -> Self::Wide;
+
     /// Sums of which each two begin with these.
     fn narrow(self, start: [i16; 2]) -> Self::Narrow;
 
@@ -185,6 +192,20 @@ impl Units for Plain {
         let (w, x): ([i16; 2 * COLUMNS], [i16; 2]) = (cast(*w), cast(x));
         let [first, second] = x.map(i32::from);
         std::array::from_fn(|at| sums[at] + i32::from(w[2 * at]) * first + i32::from(w[2 * at + 1]) * second)
+    }
+
+    #[inline(always)]
+    fn bytes(self, _: i32) -> [i32; COLUMNS] {
+        self.wide()
+    }
+
+    #[inline(always)]
+    fn add_bytes(self, sums: [i32; COLUMNS], w: &[u32; COLUMNS], x: u32) -> [i32; COLUMNS] {
+        let (w, x): ([u8; 4 * COLUMNS], [i8; 4]) = (cast(*w), cast(x));
+        std::array::from_fn(|at| {
+            let product = |k: usize| (i32::from(w[4 * at + k]) - 128) * i32::from(x[k]);
+            sums[at] + (0..4).map(product).sum::<i32>()
+        })
     }
 
     #[inline(always)]

@@ -147,6 +147,16 @@ impl Units for Vnni {
     }
 
     #[inline(always)]
+    fn bytes(self, sum: i32) -> __m512i {
+        self.0.avx512f._mm512_set1_epi32(-128 * sum)
+    }
+
+    #[inline(always)]
+    fn add_bytes(self, sums: __m512i, w: &[u32; COLUMNS], x: u32) -> __m512i {
+        self.add_quads(sums, w, x)
+    }
+
+    #[inline(always)]
     fn narrow(self, [first, second]: [i16; 2]) -> __m512i {
         self.0.avx512f._mm512_set1_epi32(i32::from(first) + i32::from(second))
     }

@@ -1,0 +1,167 @@
+//! Inner products of some rows of a layer's weights with a few rows of activations.
+
+use super::{
+    Packed, Row, Values,
+    activations::Activations,
+    dot,
+    format::ActivationBits,
+    quantised::{self, Blocks},
+    units::{self, Units},
+};
+
+/// Rows of activations in the forms that layers want; those that none wants are empty.
+pub(super) struct Inputs<'a> {
+    floats: &'a [f32],
+    /// Of 16 bits, beside weights of 8.
+    fine: Vec<Activations<i16>>,
+    /// Of 8 bits, beside weights of 8.
+    bytes: Vec<Activations<i16>>,
+    /// Of 8 bits, beside weights of 4.
+    blocks: Vec<Blocks>,
+}
+
+impl<'a> Inputs<'a> {
+    /// Rows for layers of one width.
+    pub(super) fn new<const N: usize>(x: &'a [f32], layers: [&Packed; N]) -> Self {
+        let rows = x.chunks_exact(layers.first().map_or(1, |layer| layer.inputs));
+        let any = |wants: fn(&Packed) -> bool| layers.iter().any(|layer| wants(layer));
+        let (fine, bytes, blocks) =
+            (any(Packed::wants_fine), any(Packed::wants_bytes), any(Packed::wants_blocks));
+        Self {
+            floats: x,
+            fine: rows.clone().filter(|_| fine).map(Activations::new).collect(),
+            bytes: rows.clone().filter(|_| bytes).map(|x| Activations::<i8>::new(x).into()).collect(),
+            blocks: rows.filter(|_| blocks).map(Blocks::new).collect(),
+        }
+    }
+}
+
+impl Packed {
+    const fn wants_fine(&self) -> bool {
+        matches!((&self.values, self.activations), (Values::Q8(_), ActivationBits::Sixteen))
+    }
+
+    pub(super) const fn wants_bytes(&self) -> bool {
+        matches!((&self.values, self.activations), (Values::Q8(_), ActivationBits::Eight))
+    }
+
+    const fn wants_blocks(&self) -> bool {
+        matches!(self.values, Values::Q4(_))
+    }
+}
+
+/// Outputs from `first` on, `[outputs, rows]`.
+pub(super) struct Task<'a> {
+    pub(super) packed: &'a Packed,
+    pub(super) first: usize,
+    pub(super) columns: &'a mut [f32],
+}
+
+impl Task<'_> {
+    pub(super) fn run(self, x: &Inputs<'_>) {
+        let Inputs { floats, fine, bytes, blocks } = x;
+        match &self.packed.values {
+            Values::Q8(_) if self.packed.wants_bytes() => {
+                units::with_units(Quantised::<_, 2> { task: self, x: bytes });
+            }
+            Values::Q8(_) => units::with_units(Quantised::<_, 2> { task: self, x: fine }),
+            Values::Q4(_) => units::with_units(Quantised::<_, 4> { task: self, x: blocks }),
+            _ if floats.len() == self.packed.inputs => dot::with_vectors(Single { task: self, x: floats }),
+            _ => {
+                let weights = &mut vec![0.0; self.packed.inputs];
+                dot::with_vectors(Several { task: self, x: floats, weights });
+            }
+        }
+    }
+}
+
+/// For one row of activations.
+struct Single<'a> {
+    task: Task<'a>,
+    x: &'a [f32],
+}
+
+impl dot::Work for Single<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Task { packed, first, columns } = self.task;
+        for (out, y) in (first..).zip(columns) {
+            *y = dot::dot(packed.row(out), self.x);
+        }
+    }
+}
+
+/// For several rows of activations.
+struct Several<'a> {
+    task: Task<'a>,
+    x: &'a [f32],
+    /// Room for one row of weights.
+    weights: &'a mut [f32],
+}
+
+impl dot::Work for Several<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Task { packed, first, columns } = self.task;
+        let rows = self.x.len() / packed.inputs;
+        for (out, column) in (first..).zip(columns.chunks_exact_mut(rows)) {
+            dot::expand(packed.row(out), self.weights);
+            for (y, x) in column.iter_mut().zip(self.x.chunks_exact(packed.inputs)) {
+                *y = dot::dot(Row::F32(self.weights), x);
+            }
+        }
+    }
+}
+
+/// A row of activations that are whole numbers.
+trait Dots {
+    /// `Σ w x` over rows of weights.
+    fn dots<const ROWS: usize>(&self, units: impl Units, rows: [Row<'_>; ROWS]) -> [f32; ROWS];
+}
+
+impl Dots for Activations<i16> {
+    #[inline(always)]
+    fn dots<const ROWS: usize>(&self, units: impl Units, rows: [Row<'_>; ROWS]) -> [f32; ROWS] {
+        quantised::dots_q8(units, rows.map(Row::q8), self)
+    }
+}
+
+impl Dots for Blocks {
+    #[inline(always)]
+    fn dots<const ROWS: usize>(&self, units: impl Units, rows: [Row<'_>; ROWS]) -> [f32; ROWS] {
+        quantised::dots_q4(units, rows.map(Row::q4), self)
+    }
+}
+
+/// For rows of activations that are whole numbers.
+///
+/// Rows from some places of the task are multiplied together, those that are left over one by one: memory gives more to
+/// readers of several places that are far apart.
+struct Quantised<'a, X, const PLACES: usize> {
+    task: Task<'a>,
+    x: &'a [X],
+}
+
+impl<X: Dots, const PLACES: usize> units::UnitWork for Quantised<'_, X, PLACES> {
+    #[inline(always)]
+    fn run(self, units: impl Units) {
+        let (Task { packed, first, columns }, xs) = (self.task, self.x);
+        let part = columns.len() / xs.len().max(1) / PLACES;
+        for start in 0..part {
+            let outputs: [usize; PLACES] = std::array::from_fn(|place| start + place * part);
+            let rows = outputs.map(|output| packed.row(first + output));
+            for (at, x) in xs.iter().enumerate() {
+                for (output, y) in outputs.into_iter().zip(x.dots(units, rows)) {
+                    columns[output * xs.len() + at] = y;
+                }
+            }
+        }
+        let columns = columns.chunks_exact_mut(xs.len()).enumerate().skip(PLACES * part);
+        for (output, column) in columns {
+            for (y, x) in column.iter_mut().zip(xs) {
+                let [product] = x.dots(units, [packed.row(first + output)]);
+                *y = product;
+            }
+        }
+    }
+}
