@@ -13,6 +13,8 @@ use super::{
 
 /// Queries of a block: their scores over some hundred keys stay in the cache.
 const BLOCK: usize = 48;
+/// Keys side by side: two vectors of the widest unit.
+const PANEL: usize = 32;
 /// Numbers after which addresses meet in the same set of a cache, in common caches of the first level.
 const SET: usize = 256;
 
@@ -141,8 +143,26 @@ impl<'a> Inputs<'a> {
 
 /// Numbers from one column to the same place of the next, so far apart that they do not meet in one set of the cache.
 const fn spread(rows: usize) -> usize {
-    let stride = padded(rows);
+    let stride = rows.next_multiple_of(PANEL);
     if stride.is_multiple_of(SET) { stride + COLUMNS } else { stride }
+}
+
+/// Keys as columns, `[panels, width of a head, PANEL]`: what is multiplied together lies together.
+#[inline(always)]
+fn panels(rows: &Rows, head_dim: usize) -> Vec<f32> {
+    let count = rows.values.len() / rows.width;
+    let mut out = vec![0.0; count.div_ceil(PANEL) * PANEL * head_dim];
+    let panels = out.chunks_exact_mut(head_dim * PANEL);
+    for (panel, rows) in
+        panels.zip(rows.values.chunks(PANEL * rows.width).map(|part| part.chunks_exact(rows.width)))
+    {
+        for (at, row) in rows.enumerate() {
+            for (columns, &x) in panel.chunks_exact_mut(PANEL).zip(&row[..head_dim]) {
+                columns[at] = x;
+            }
+        }
+    }
+    out
 }
 
 /// Rows as columns, `[width of a head, spread(rows)]`.
@@ -172,14 +192,17 @@ impl WithSimd for Forward<'_> {
         let mut scores = vec![0.0; BLOCK * stride];
         let mut mixed = Rows::zeros(BLOCK, head_dim);
         let kv_place = [sequence, kv_heads, head * kv_heads / heads];
-        let keys = transposed(&inputs.head(inputs.key, kv_place, true, 1.0), seq, head_dim);
+        let keys = panels(&inputs.head(inputs.key, kv_place, true, 1.0), head_dim);
         let values = inputs.head(inputs.value, kv_place, false, 1.0);
         let queries = inputs.head(inputs.query, [sequence, heads, head], true, inputs.scale());
         for start in (0..seq).step_by(BLOCK) {
             let rows = BLOCK.min(seq - start);
             let seen = inputs.seen(start, rows);
-            let right = Right { values: &keys, stride, columns: padded(seen), k: head_dim };
-            product(simd, queries.left(start, rows), right, &mut scores, stride, Into::Place);
+            let left = queries.left(start, rows);
+            for (at, panel) in keys.chunks_exact(head_dim * PANEL).enumerate().take(seen.div_ceil(PANEL)) {
+                let right = Right { values: panel, stride: PANEL, columns: PANEL, k: head_dim };
+                product(simd, left, right, &mut scores[at * PANEL..], stride, Into::Place);
+            }
             for (at, scores) in scores.chunks_exact_mut(stride).take(rows).enumerate() {
                 let visible = inputs.seen_by(start + at);
                 let (scores, hidden) = scores[..seen].split_at_mut(visible);

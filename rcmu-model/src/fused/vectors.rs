@@ -2,10 +2,8 @@
 
 use pulp::Simd;
 
-/// Columns of a right-hand side are padded to a multiple of this, two vectors of the widest unit.
-pub(super) const COLUMNS: usize = 32;
-/// Rows of a tile: six times two vectors of sums, and the two that are multiplied, fill the registers of AVX2.
-const TILE_ROWS: usize = 6;
+/// Columns of a right-hand side are padded to a multiple of this, a vector of the widest unit.
+pub(super) const COLUMNS: usize = 16;
 
 /// The next multiple of [`COLUMNS`].
 pub(super) const fn padded(count: usize) -> usize {
@@ -49,25 +47,49 @@ pub(super) fn product<S: Simd>(
     into: Into,
 ) {
     let step = 2 * S::F32_LANES;
-    for column in (0..right.columns).step_by(step) {
-        let mut row = 0;
-        while row < left.rows {
-            let at = [row, column];
-            match left.rows - row {
-                1 => tile::<S, 1>(simd, left, right, out, stride, into, at),
-                2 => tile::<S, 2>(simd, left, right, out, stride, into, at),
-                3 => tile::<S, 3>(simd, left, right, out, stride, into, at),
-                4 => tile::<S, 4>(simd, left, right, out, stride, into, at),
-                5 => tile::<S, 5>(simd, left, right, out, stride, into, at),
-                _ => tile::<S, TILE_ROWS>(simd, left, right, out, stride, into, at),
-            }
-            row += TILE_ROWS;
-        }
+    let pairs = right.columns / step * step;
+    for column in (0..pairs).step_by(step) {
+        column_of_tiles::<S, 2>(simd, left, right, out, stride, into, column);
+    }
+    if pairs < right.columns {
+        column_of_tiles::<S, 1>(simd, left, right, out, stride, into, pairs);
     }
 }
 
+/// Tiles of some vectors one below another.
+///
+/// Six rows times two vectors of sums, and the two that are multiplied, fill the registers of AVX2, twelve those of
+/// AVX-512.
 #[inline(always)]
-fn tile<S: Simd, const ROWS: usize>(
+fn column_of_tiles<S: Simd, const VECTORS: usize>(
+    simd: S,
+    left: Left<'_>,
+    right: Right<'_>,
+    out: &mut [f32],
+    stride: usize,
+    into: Into,
+    column: usize,
+) {
+    let mut row = 0;
+    while row < left.rows {
+        let at = [row, column];
+        row += match left.rows - row {
+            12.. if S::REGISTER_COUNT >= 32 => {
+                tile::<S, 12, VECTORS>(simd, left, right, out, stride, into, at)
+            }
+            6.. => tile::<S, 6, VECTORS>(simd, left, right, out, stride, into, at),
+            5 => tile::<S, 5, VECTORS>(simd, left, right, out, stride, into, at),
+            4 => tile::<S, 4, VECTORS>(simd, left, right, out, stride, into, at),
+            3 => tile::<S, 3, VECTORS>(simd, left, right, out, stride, into, at),
+            2 => tile::<S, 2, VECTORS>(simd, left, right, out, stride, into, at),
+            _ => tile::<S, 1, VECTORS>(simd, left, right, out, stride, into, at),
+        };
+    }
+}
+
+/// Returns its rows.
+#[inline(always)]
+fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     left: Left<'_>,
     right: Right<'_>,
@@ -75,29 +97,30 @@ fn tile<S: Simd, const ROWS: usize>(
     stride: usize,
     into: Into,
     [row, column]: [usize; 2],
-) {
-    let step = 2 * S::F32_LANES;
-    let mut sums = [[simd.splat_f32s(0.0); 2]; ROWS];
+) -> usize {
+    let step = VECTORS * S::F32_LANES;
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
     let [across, along] = left.strides;
     let values = &left.values[row * across..];
     for k in 0..right.k {
         let start = k * right.stride + column;
-        let (pair, _) = S::as_simd_f32s(&right.values[start..start + step]);
-        let (first, second) = (pair[0], pair[1]);
+        let (vectors, _) = S::as_simd_f32s(&right.values[start..start + step]);
         let column = &values[k * along..];
         for (at, sums) in sums.iter_mut().enumerate() {
             let x = simd.splat_f32s(column[at * across]);
-            sums[0] = simd.mul_add_e_f32s(x, first, sums[0]);
-            sums[1] = simd.mul_add_e_f32s(x, second, sums[1]);
+            for vector in 0..VECTORS {
+                sums[vector] = simd.mul_add_e_f32s(x, vectors[vector], sums[vector]);
+            }
         }
     }
     for (at, sums) in sums.iter().enumerate() {
         let start = (row + at) * stride + column;
-        let (pair, _) = S::as_mut_simd_f32s(&mut out[start..start + step]);
-        for (place, &sum) in pair.iter_mut().zip(sums) {
+        let (vectors, _) = S::as_mut_simd_f32s(&mut out[start..start + step]);
+        for (place, &sum) in vectors.iter_mut().zip(sums) {
             *place = if into == Into::Sum { simd.add_f32s(*place, sum) } else { sum };
         }
     }
+    ROWS
 }
 
 /// `eˣ` within 2e-7 of it, for `x` up to 88; below -87 it stays at about 1e-38. What is not a number stays so.
