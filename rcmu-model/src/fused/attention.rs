@@ -13,20 +13,30 @@ use super::{
 
 /// Queries of a block: their scores over some hundred keys stay in the cache.
 const BLOCK: usize = 48;
+/// Tokens whose mixed values one thread puts together at least.
+const TOKENS: usize = 32;
 /// Keys side by side: two vectors of the widest unit.
 const PANEL: usize = 32;
 /// Numbers after which addresses meet in the same set of a cache, in common caches of the first level.
 const SET: usize = 256;
 
+/// Rows of tokens, where they lie.
+#[derive(Clone, Copy)]
+pub(super) struct Tokens<'a> {
+    pub(super) values: &'a [f32],
+    /// Numbers from the begin of one row to that of the next.
+    pub(super) stride: usize,
+}
+
 /// What attention works on, token by token.
 #[derive(Clone, Copy)]
 pub(super) struct Inputs<'a> {
     /// `[batch * seq, heads * head_dim]`
-    pub(super) query: &'a [f32],
+    pub(super) query: Tokens<'a>,
     /// `[batch * seq, kv_heads * head_dim]`
-    pub(super) key: &'a [f32],
+    pub(super) key: Tokens<'a>,
     /// `[batch * seq, kv_heads * head_dim]`
-    pub(super) value: &'a [f32],
+    pub(super) value: Tokens<'a>,
     /// `[batch * seq, head_dim]`
     pub(super) cos: &'a [f32],
     /// `[batch * seq, head_dim]`
@@ -51,11 +61,16 @@ pub(super) fn forward(inputs: Inputs<'_>, threads: Threads) -> Mixed {
         Threads::All => (0..batch * heads).into_par_iter().map(run).collect(),
     };
     let mut out = vec![0.0; batch * seq * heads * head_dim];
-    for (at, part) in parts.iter().enumerate() {
-        let (sequence, head) = (at / heads, at % heads);
-        for (token, row) in (sequence * seq..).zip(part.out.chunks_exact(head_dim)) {
-            out[(token * heads + head) * head_dim..][..head_dim].copy_from_slice(row);
+    let put = |(token, row): (usize, &mut [f32])| {
+        let parts = &parts[token / seq * heads..][..heads];
+        for (place, part) in row.chunks_exact_mut(head_dim).zip(parts) {
+            place.copy_from_slice(&part.out[token % seq * head_dim..][..head_dim]);
         }
+    };
+    let width = (heads * head_dim).max(1);
+    match threads {
+        Threads::One => out.chunks_exact_mut(width).enumerate().for_each(put),
+        Threads::All => out.par_chunks_exact_mut(width).with_min_len(TOKENS).enumerate().for_each(put),
     }
     Mixed { out, log_sums: parts.into_iter().flat_map(|part| part.log_sums).collect() }
 }
@@ -96,14 +111,14 @@ impl Rows {
 impl<'a> Inputs<'a> {
     /// The rows of one head of one sequence, turned by their positions where they are turned, times a scale.
     #[inline(always)]
-    fn head(&self, from: &[f32], [sequence, heads, head]: [usize; 3], turned: bool, scale: f32) -> Rows {
+    fn head(&self, from: Tokens<'_>, [sequence, head]: [usize; 2], turned: bool, scale: f32) -> Rows {
         let Heads { seq, head_dim, .. } = self.heads;
         let mut rows = Rows::zeros(seq, head_dim);
         let half = head_dim / 2;
         let places = rows.values.chunks_exact_mut(rows.width);
         for (at, place) in places.enumerate() {
             let token = sequence * seq + at;
-            let x = &from[(token * heads + head) * head_dim..][..head_dim];
+            let x = &from.values[token * from.stride + head * head_dim..][..head_dim];
             let place = &mut place[..head_dim];
             if turned {
                 let (cos, sin) = self.tables(token);
@@ -191,10 +206,10 @@ impl WithSimd for Forward<'_> {
         let mut log_sums = vec![0.0; seq];
         let mut scores = vec![0.0; BLOCK * stride];
         let mut mixed = Rows::zeros(BLOCK, head_dim);
-        let kv_place = [sequence, kv_heads, head * kv_heads / heads];
+        let kv_place = [sequence, head * kv_heads / heads];
         let keys = panels(&inputs.head(inputs.key, kv_place, true, 1.0), head_dim);
         let values = inputs.head(inputs.value, kv_place, false, 1.0);
-        let queries = inputs.head(inputs.query, [sequence, heads, head], true, inputs.scale());
+        let queries = inputs.head(inputs.query, [sequence, head], true, inputs.scale());
         for start in (0..seq).step_by(BLOCK) {
             let rows = BLOCK.min(seq - start);
             let seen = inputs.seen(start, rows);

@@ -11,7 +11,7 @@ use burn::{
 
 use super::{
     Heads, Threads,
-    attention::{self, Inputs, Mixed},
+    attention::{self, Inputs, Mixed, Tokens},
     rows,
 };
 
@@ -52,6 +52,18 @@ pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     &tensor.storage::<f32>()[start..end]
 }
 
+/// The tensor, or a copy where the numbers of a row do not stand one after another.
+fn with_whole_rows(tensor: FlexTensor) -> FlexTensor {
+    if matches!(tensor.layout().strides(), &[rows, 1] if rows > 0) { tensor } else { tensor.to_contiguous() }
+}
+
+/// The rows of such a tensor, `[tokens, width]`.
+fn tokens(tensor: &FlexTensor) -> Tokens<'_> {
+    let layout = tensor.layout();
+    let stride = usize::try_from(layout.strides()[0]).expect("rows stand in order");
+    Tokens { values: &tensor.storage::<f32>()[layout.start_offset()..], stride }
+}
+
 pub(super) fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
 }
@@ -70,11 +82,15 @@ pub(super) struct Attended {
 
 impl Attended {
     pub(super) fn new(inputs: [FlexTensor; 5], heads: Heads) -> Self {
-        Self { inputs: inputs.map(|tensor| tensor.to_contiguous()), heads }
+        let [query, key, value, cos, sin] = inputs;
+        let [query, key, value] = [query, key, value].map(with_whole_rows);
+        Self { inputs: [query, key, value, cos.to_contiguous(), sin.to_contiguous()], heads }
     }
 
     pub(super) fn inputs(&self) -> Inputs<'_> {
-        let [query, key, value, cos, sin] = self.inputs.each_ref().map(values);
+        let [query, key, value, cos, sin] = &self.inputs;
+        let [query, key, value] = [query, key, value].map(tokens);
+        let [cos, sin] = [cos, sin].map(values);
         Inputs { query, key, value, cos, sin, heads: self.heads }
     }
 

@@ -103,14 +103,18 @@ fn packed_products<const N: usize>(
     x: Tensor<2>,
 ) -> [Tensor<2>; N] {
     let ([rows, _], device) = (x.dims(), x.device());
-    let numbers = |data: TensorData| data.try_to_vec::<f32>().expect("what is next to packed weights is f32");
-    let x = numbers(x.into_data());
-    let layers = layers.map(|(packed, bias)| (packed, bias.map(|bias| numbers(bias.into_data()))));
-    let layers = layers.each_ref().map(|(packed, bias)| (*packed, bias.as_deref()));
+    let x = x.into_data();
+    let x = numbers(&x);
+    let layers = layers.map(|(packed, bias)| (packed, bias.map(Tensor::into_data)));
+    let layers = layers.each_ref().map(|(packed, bias)| (*packed, bias.as_ref().map(numbers)));
     let few = layers.iter().all(|(packed, _)| rows <= packed.few_rows());
-    let products = if few { Packed::linear(layers, &x) } else { Packed::products(layers, &x) };
+    let products = if few { Packed::linear(layers, x) } else { Packed::products(layers, x) };
     let mut outputs = layers.iter().map(|(packed, _)| packed.dims()[0]);
     products.map(|y| on_device(y, [rows, outputs.next().expect("one for each")], &device))
+}
+
+fn numbers(data: &TensorData) -> &[f32] {
+    data.as_slice().expect("what is next to packed weights is f32")
 }
 
 fn on_device(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {

@@ -9,7 +9,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::{
     super::vectors::{Into, Left, Right, exp_all, padded, product, sum},
-    BLOCK, Heads, Inputs, Rows, spread, transposed,
+    BLOCK, Heads, Inputs, Rows, Tokens, spread, transposed,
 };
 
 /// What came out, and the gradient of that.
@@ -79,18 +79,20 @@ impl WithSimd for Backward<'_> {
         let (mut weights, mut changes) = (vec![0.0; BLOCK * stride], vec![0.0; BLOCK * stride]);
         for (sequence, kv_head) in (0..batch).flat_map(|b| (0..kv_heads).map(move |h| (b, h))) {
             let kv_place = [sequence, kv_heads, kv_head];
-            let keys = inputs.head(inputs.key, kv_place, true, 1.0);
+            let kv_head_of_all = [sequence, kv_head];
+            let keys = inputs.head(inputs.key, kv_head_of_all, true, 1.0);
             let key_columns = transposed(&keys, seq, head_dim);
-            let values = inputs.head(inputs.value, kv_place, false, 1.0);
+            let values = inputs.head(inputs.value, kv_head_of_all, false, 1.0);
             let value_columns = transposed(&values, seq, head_dim);
             let (mut of_keys, mut of_values) = (Rows::zeros(seq, head_dim), Rows::zeros(seq, head_dim));
             let width = keys.width;
             let group = heads / kv_heads;
             for head in kv_head * group..(kv_head + 1) * group {
                 let place = [sequence, heads, head];
-                let queries = inputs.head(inputs.query, place, true, inputs.scale());
-                let gradients = inputs.head(gradient, place, false, 1.0);
-                let results = inputs.head(out, place, false, 1.0);
+                let queries = inputs.head(inputs.query, [sequence, head], true, inputs.scale());
+                let of_results = |values| Tokens { values, stride: heads * head_dim };
+                let gradients = inputs.head(of_results(gradient), [sequence, head], false, 1.0);
+                let results = inputs.head(of_results(out), [sequence, head], false, 1.0);
                 let mut of_queries = Rows::zeros(seq, head_dim);
                 for start in (0..seq).step_by(BLOCK) {
                     let rows = BLOCK.min(seq - start);
