@@ -97,6 +97,15 @@ impl<'a> Row<'a> {
         (quants, scales)
     }
 
+    /// The scales of a row of whole numbers.
+    #[inline(always)]
+    const fn scales(self) -> &'a [u16] {
+        match self {
+            Self::Q8(_, scales) | Self::Q4(_, scales) => scales,
+            Self::F32(_) | Self::Bf16(_) | Self::F16(_) => &[],
+        }
+    }
+
     /// The numbers and scales of a row of 4-bit weights.
     #[inline(always)]
     fn q4(self) -> (&'a [u8], &'a [u16]) {

@@ -7,17 +7,18 @@ use rayon::prelude::*;
 
 use super::{
     super::{
-        GROUP, Packed, Row,
+        GROUP, LANES, Packed, Row,
         activations::{Step, round},
-        dot, f16_scale,
+        dot,
         quantised::{MIDDLE, unpacked},
-        units::{COLUMNS, UnitWork, Units, with_units},
+        units::{COLUMNS, UnitWork, Units, ask_ahead, with_units},
     },
     BLOCK, PART, Parts, STRETCH, Sums,
 };
 
 /// Groups of a stretch.
 const GROUPS: usize = STRETCH / GROUP;
+const _: () = assert!(GROUPS == LANES, "a stretch's scales fill a vector");
 /// Panels of a block: [`COLUMNS`] outputs side by side.
 const PANELS: usize = BLOCK / COLUMNS;
 
@@ -34,8 +35,8 @@ pub(super) trait Kind<const STEPS: usize>: Copy + Send + Sync {
     /// A group of a row's activations.
     fn inputs(self, steps: &[Self::Number; GROUP]) -> ([Word; STEPS], Self::Start);
 
-    /// A group of an output's weights, and the bits of their scale.
-    fn weights(self, row: Row<'_>, group: usize) -> ([Word; STEPS], u16);
+    /// A group of an output's weights; asks memory for that of the next stretch.
+    fn weights(self, row: Row<'_>, group: usize) -> [Word; STEPS];
 
     /// The products of a group of some rows with the outputs of a panel.
     fn products<U: Units, const ROWS: usize>(
@@ -61,13 +62,13 @@ impl Kind<{ GROUP / 2 }> for Pairs {
     }
 
     #[inline(always)]
-    fn weights(self, row: Row<'_>, group: usize) -> ([Word; GROUP / 2], u16) {
-        let (quants, scales) = row.q8();
-        let (quants, mut wide) = (&quants.as_chunks::<GROUP>().0[group], [0; GROUP]);
+    fn weights(self, row: Row<'_>, group: usize) -> [Word; GROUP / 2] {
+        let (quants, mut wide) = (&row.q8().0.as_chunks::<GROUP>().0[group], [0; GROUP]);
+        ask_ahead(quants, STRETCH);
         for at in 0..GROUP {
             wide[at] = i16::from(quants[at]);
         }
-        (bytemuck::cast(wide), scales[group])
+        bytemuck::cast(wide)
     }
 
     #[inline(always)]
@@ -103,13 +104,13 @@ impl Kind<{ GROUP / 4 }> for Bytes {
     }
 
     #[inline(always)]
-    fn weights(self, row: Row<'_>, group: usize) -> ([Word; GROUP / 4], u16) {
-        let (quants, scales) = row.q8();
-        let (quants, mut lifted) = (&quants.as_chunks::<GROUP>().0[group], [0; GROUP]);
+    fn weights(self, row: Row<'_>, group: usize) -> [Word; GROUP / 4] {
+        let (quants, mut lifted) = (&row.q8().0.as_chunks::<GROUP>().0[group], [0; GROUP]);
+        ask_ahead(quants, STRETCH);
         for at in 0..GROUP {
             lifted[at] = quants[at].cast_unsigned() ^ 128;
         }
-        (bytemuck::cast(lifted), scales[group])
+        bytemuck::cast(lifted)
     }
 
     #[inline(always)]
@@ -153,9 +154,10 @@ impl Kind<{ GROUP / 4 }> for Quads {
     }
 
     #[inline(always)]
-    fn weights(self, row: Row<'_>, group: usize) -> ([Word; GROUP / 4], u16) {
-        let (quants, scales) = row.q4();
-        (bytemuck::cast(unpacked(&quants.as_chunks::<{ GROUP / 2 }>().0[group])), scales[group])
+    fn weights(self, row: Row<'_>, group: usize) -> [Word; GROUP / 4] {
+        let quants = &row.q4().0.as_chunks::<{ GROUP / 2 }>().0[group];
+        ask_ahead(quants, STRETCH / 2);
+        bytemuck::cast(unpacked(quants))
     }
 
     #[inline(always)]
@@ -301,16 +303,23 @@ fn unpack<K: Kind<STEPS>, const STEPS: usize>(
     start: usize,
     panel: &mut [PanelGroup<STEPS>],
 ) {
+    for (column, row) in rows.iter().enumerate() {
+        let Some(row) = row else { continue };
+        let mut scales = [0; LANES];
+        scales[..panel.len()].copy_from_slice(&row.scales()[start..start + panel.len()]);
+        for (group, scale) in panel.iter_mut().zip(units.scales(&scales, &[1.0; LANES])) {
+            group.scales[column] = scale;
+        }
+    }
     // As many groups as fill the words that are turned at once.
     for (at, groups) in panel.chunks_mut(COLUMNS / STEPS).enumerate() {
         let mut words = [[0; COLUMNS]; COLUMNS];
-        for (column, (row, words)) in rows.iter().zip(&mut words).enumerate() {
+        for (row, words) in rows.iter().zip(&mut words) {
             let Some(row) = *row else { continue };
-            let places = groups.iter_mut().zip(words.as_chunks_mut::<STEPS>().0);
-            for (group, (place, words)) in (start + at * (COLUMNS / STEPS)..).zip(places) {
-                let (weights, scale) = kind.weights(row, group);
-                *words = weights;
-                place.scales[column] = f16_scale(scale);
+            let first = start + at * (COLUMNS / STEPS);
+            let places = words.as_chunks_mut::<STEPS>().0.iter_mut().take(groups.len());
+            for (group, words) in (first..).zip(places) {
+                *words = kind.weights(row, group);
             }
         }
         let words = units.turned(&words);
