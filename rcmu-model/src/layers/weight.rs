@@ -5,7 +5,11 @@ use burn::{
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
 
-use crate::{Error, kernels::Packed, params::Params};
+use crate::{
+    Error,
+    kernels::{FEW_ROWS, Packed},
+    params::Params,
+};
 
 /// A matrix in the checkpoint's layout: on the device in what the model computes in, or packed in memory.
 #[derive(Module, Debug)]
@@ -107,8 +111,7 @@ fn packed_products<const N: usize>(
     let x = numbers(&x);
     let layers = layers.map(|(packed, bias)| (packed, bias.map(Tensor::into_data)));
     let layers = layers.each_ref().map(|(packed, bias)| (*packed, bias.as_ref().map(numbers)));
-    let few = layers.iter().all(|(packed, _)| rows <= packed.few_rows());
-    let products = if few { Packed::linear(layers, x) } else { Packed::products(layers, x) };
+    let products = if rows <= FEW_ROWS { Packed::linear(layers, x) } else { Packed::products(layers, x) };
     let mut outputs = layers.iter().map(|(packed, _)| packed.dims()[0]);
     products.map(|y| on_device(y, [rows, outputs.next().expect("one for each")], &device))
 }
