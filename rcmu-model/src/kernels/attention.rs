@@ -3,6 +3,11 @@
 //! A token of decoding looks at a cache of which burn's own operation would make a copy first, and repeat it for each of
 //! the heads that share keys. Here every key and every value is read once for all of them.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops of a fixed count over several arrays become vector instructions"
+)]
+
 use burn::{
     backend::{
         Dispatch, Flex, backend_extension,
@@ -11,13 +16,16 @@ use burn::{
     },
     tensor::{Bytes, DType, Tensor},
 };
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{Row, dot};
 use crate::fused::vectors::{self, exp, largest};
 
 /// Keys that are taken together; the parts of a long cache are shared out among threads.
 const PART: usize = 256;
+/// Queries that are taken together: as many heads share keys in the model of 2B; two vectors of sums of each, and what is
+/// multiplied, fill the registers of AVX2.
+const TOGETHER: usize = 6;
 /// The most queries that are taken one by one; more share their keys better in products of matrices.
 pub(crate) const FEW_QUERIES: usize = 8;
 
@@ -71,10 +79,27 @@ impl<'a> View<'a> {
         Self { values: &tensor.storage::<f32>()[layout.start_offset()..], dims: dims(tensor), strides }
     }
 
+    /// Rows from one on, of one head of one sequence.
+    fn rows(&self, [sequence, head]: [usize; 2], first: usize) -> Rows<'a> {
+        let [of_sequence, of_head, stride] = self.strides;
+        let start = sequence * of_sequence + head * of_head + first * stride;
+        Rows { values: &self.values[start..], stride, width: self.dims[3] }
+    }
+}
+
+/// Rows in order.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    values: &'a [f32],
+    /// Numbers from the begin of one row to that of the next.
+    stride: usize,
+    width: usize,
+}
+
+impl<'a> Rows<'a> {
     #[inline(always)]
-    fn row(&self, at: [usize; 3]) -> &'a [f32] {
-        let start: usize = at.iter().zip(self.strides).map(|(at, stride)| at * stride).sum();
-        &self.values[start..start + self.dims[3]]
+    fn row(self, at: usize) -> &'a [f32] {
+        &self.values[at * self.stride..][..self.width]
     }
 }
 
@@ -91,14 +116,15 @@ fn attend(query: &View<'_>, keys: &View<'_>, values: &View<'_>) -> Vec<f32> {
     let parts_of_all: Vec<Mixed> = places
         .map(|at| {
             let [sequence, head] = [at / parts / kv_heads, at / parts % kv_heads];
-            let row = |row: usize| query.row([sequence, head * group + row / queries, row % queries]);
+            let row = |row: usize| query.rows([sequence, head * group + row / queries], row % queries).row(0);
             let first = at % parts * PART;
             let mut out = Mixed::new(group * queries, width);
-            dot::with_vectors(Part {
+            Arch::new().dispatch(Part {
                 queries: &(0..group * queries).map(row).collect::<Vec<_>>(),
                 last: queries - 1,
-                keys: (first..len.min(first + PART)).map(|key| keys.row([sequence, head, key])).collect(),
-                values: (first..len.min(first + PART)).map(|key| values.row([sequence, head, key])).collect(),
+                keys: keys.rows([sequence, head], first),
+                values: values.rows([sequence, head], first),
+                len: PART.min(len - first),
                 left: len.saturating_sub(first + PART),
                 out: &mut out,
             });
@@ -145,26 +171,30 @@ struct Part<'a> {
     queries: &'a [&'a [f32]],
     /// The last query of a head.
     last: usize,
-    keys: Vec<&'a [f32]>,
-    values: Vec<&'a [f32]>,
+    keys: Rows<'a>,
+    values: Rows<'a>,
+    /// Keys.
+    len: usize,
     /// Keys after these.
     left: usize,
     out: &'a mut Mixed,
 }
 
-impl dot::Work for Part<'_> {
+impl WithSimd for Part<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn run(self) {
-        let Self { queries, last, keys, values, left, out } = self;
-        let Some(width) = values.first().map(|value| value.len()) else { return };
-        let (len, scale) = (keys.len(), (width as f32).sqrt().recip());
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { queries, last, keys, values, len, left, out } = self;
         let mut weights = vec![0.0_f32; queries.len() * len];
-        for (at, key) in keys.iter().enumerate() {
-            for (query, weights) in queries.iter().zip(weights.chunks_exact_mut(len)) {
-                weights[at] = dot::dot(Row::F32(key), query) * scale;
-            }
-        }
-        let places = out.scores.iter_mut().zip(weights.chunks_exact_mut(len)).enumerate();
+        let (together, rest) = queries.as_chunks::<TOGETHER>();
+        let (weights_together, weights_of_rest) = weights.split_at_mut(TOGETHER * together.len() * len);
+        let places = weights_together.chunks_exact_mut((TOGETHER * len).max(1));
+        together.iter().zip(places).for_each(|(queries, weights)| compare(simd, queries, keys, weights));
+        let places = weights_of_rest.chunks_exact_mut(len.max(1));
+        rest.iter().zip(places).for_each(|(query, weights)| compare(simd, &[*query], keys, weights));
+
+        let places = out.scores.iter_mut().zip(weights.chunks_exact_mut(len.max(1))).enumerate();
         for (query, ([most, sum], weights)) in places {
             // The last query sees all keys, the one before it all but the last.
             let hidden = (last - query % (last + 1)).saturating_sub(left);
@@ -176,17 +206,73 @@ impl dot::Work for Part<'_> {
             *sum = vectors::sum(seen, seen, |weight, _| weight);
             hidden.fill(0.0);
         }
-        let (fours, rest) = values.as_chunks::<4>();
-        for (out, weights) in out.values.chunks_exact_mut(width).zip(weights.chunks_exact(len)) {
-            let (weights, weights_of_rest) = weights.as_chunks::<4>();
-            for ([a, b, c, d], weights) in fours.iter().zip(weights) {
-                let values = a[..width].iter().zip(&b[..width]).zip(c[..width].iter().zip(&d[..width]));
-                for (out, ((a, b), (c, d))) in out.iter_mut().zip(values) {
-                    *out = *out + weights[0] * a + weights[1] * b + weights[2] * c + weights[3] * d;
-                }
+
+        let (weights_together, weights_of_rest) = weights.split_at(TOGETHER * together.len() * len);
+        let (mixed, rest) = out.values.split_at_mut(TOGETHER * together.len() * values.width);
+        let places = mixed.chunks_exact_mut((TOGETHER * values.width).max(1));
+        let weights = weights_together.chunks_exact((TOGETHER * len).max(1));
+        weights.zip(places).for_each(|(weights, out)| mix::<S, TOGETHER>(simd, weights, values, out));
+        let weights = weights_of_rest.chunks_exact(len.max(1));
+        let places = rest.chunks_exact_mut(values.width.max(1));
+        weights.zip(places).for_each(|(weights, out)| mix::<S, 1>(simd, weights, values, out));
+    }
+}
+
+/// Writes how well each key fits some queries, one query after another.
+#[inline(always)]
+fn compare<S: Simd, const QUERIES: usize>(
+    simd: S,
+    queries: &[&[f32]; QUERIES],
+    keys: Rows<'_>,
+    out: &mut [f32],
+) {
+    let (len, scale) = (out.len() / QUERIES, (keys.width as f32).sqrt().recip());
+    let mut vectors = [S::as_simd_f32s(queries[0]); QUERIES];
+    for query in 0..QUERIES {
+        vectors[query] = S::as_simd_f32s(queries[query]);
+    }
+    for at in 0..len {
+        let (key, key_rest) = S::as_simd_f32s(keys.row(at));
+        let mut sums = [simd.splat_f32s(0.0); QUERIES];
+        for (place, key) in key.iter().enumerate() {
+            for query in 0..QUERIES {
+                sums[query] = simd.mul_add_e_f32s(*key, vectors[query].0[place], sums[query]);
             }
-            for (value, weight) in rest.iter().zip(weights_of_rest) {
-                out.iter_mut().zip(*value).for_each(|(out, value)| *out += weight * value);
+        }
+        for query in 0..QUERIES {
+            let rest: f32 = key_rest.iter().zip(vectors[query].1).map(|(key, query)| key * query).sum();
+            out[query * len + at] = (simd.reduce_sum_f32s(sums[query]) + rest) * scale;
+        }
+    }
+}
+
+/// Writes values times the weights of some queries, two vectors of each at a time, so that sums stay in registers.
+#[inline(always)]
+fn mix<S: Simd, const QUERIES: usize>(simd: S, weights: &[f32], values: Rows<'_>, out: &mut [f32]) {
+    let (len, width, step) = (weights.len() / QUERIES, values.width, 2 * S::F32_LANES);
+    let whole = width / step * step;
+    for start in (0..whole).step_by(step) {
+        let mut sums = [[simd.splat_f32s(0.0); 2]; QUERIES];
+        for at in 0..len {
+            let (value, _) = S::as_simd_f32s(&values.row(at)[start..start + step]);
+            for query in 0..QUERIES {
+                let weight = simd.splat_f32s(weights[query * len + at]);
+                sums[query][0] = simd.mul_add_e_f32s(weight, value[0], sums[query][0]);
+                sums[query][1] = simd.mul_add_e_f32s(weight, value[1], sums[query][1]);
+            }
+        }
+        for query in 0..QUERIES {
+            let place = query * width + start;
+            let (place, _) = S::as_mut_simd_f32s(&mut out[place..place + step]);
+            place.copy_from_slice(&sums[query]);
+        }
+    }
+    for query in 0..QUERIES {
+        for at in 0..len {
+            let weight = weights[query * len + at];
+            let out = &mut out[query * width + whole..(query + 1) * width];
+            for (out, value) in out.iter_mut().zip(&values.row(at)[whole..]) {
+                *out += weight * value;
             }
         }
     }
