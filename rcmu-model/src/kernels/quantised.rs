@@ -51,7 +51,11 @@ pub(super) fn dots_q8<const ROWS: usize>(
             add(sums, eighths(units, &groups[at], &steps[at]), scale);
         }
     }
-    sums.map(total)
+    let mut products = [0.0; ROWS];
+    for row in 0..ROWS {
+        products[row] = total(sums[row]);
+    }
+    products
 }
 
 /// The products of a group in eight sums.
@@ -128,14 +132,11 @@ pub(super) fn dots_q4<U: Units, const ROWS: usize>(
             sums[row] = units.add_block(sums[row], &padded(quants[row].1), steps, &scales);
         }
     }
-    sums.map(|sums| {
-        let sums = units.all_sums(sums);
-        let lanes = std::array::from_fn(|lane| {
-            let at = |quarter: usize| sums[quarter * LANES + lane];
-            (at(0) + at(1)) + (at(2) + at(3))
-        });
-        total(lanes)
-    })
+    let mut products = [0.0; ROWS];
+    for row in 0..ROWS {
+        products[row] = total(units.lanes(sums[row]));
+    }
+    products
 }
 
 /// Adds scaled sums to lanes.

@@ -67,8 +67,8 @@ impl Units for V3 {
     }
 
     #[inline(always)]
-    fn all_sums(self, sums: [f32x8; 4]) -> [f32; 4 * BLOCK] {
-        cast(sums)
+    fn lanes(self, [a, b, c, d]: [f32x8; 4]) -> [f32; LANES] {
+        cast(self.add_f32x8(self.add_f32x8(a, b), self.add_f32x8(c, d)))
     }
 
     #[inline(always)]

@@ -60,8 +60,8 @@ pub(super) trait Units: Copy {
         scales: &[f32; BLOCK],
     ) -> Self::BlockSums;
 
-    /// The sums.
-    fn all_sums(self, sums: Self::BlockSums) -> [f32; 4 * BLOCK];
+    /// Sums `i`, `8 + i`, `16 + i` and `24 + i`, the first two and the last two added up first.
+    fn lanes(self, sums: Self::BlockSums) -> [f32; LANES];
 
     /// Products of scales, of weights as the bits of finite f16 numbers.
     fn scales(self, weights: &[u16; LANES], x: &[f32; LANES]) -> [f32; LANES];
@@ -173,8 +173,9 @@ impl Units for Plain {
     }
 
     #[inline(always)]
-    fn all_sums(self, sums: [f32; 4 * BLOCK]) -> [f32; 4 * BLOCK] {
-        sums
+    fn lanes(self, sums: [f32; 4 * BLOCK]) -> [f32; LANES] {
+        let at = |quarter: usize, lane: usize| sums[quarter * LANES + lane];
+        std::array::from_fn(|lane| (at(0, lane) + at(1, lane)) + (at(2, lane) + at(3, lane)))
     }
 
     #[inline(always)]

@@ -99,8 +99,9 @@ impl Units for Vnni {
     }
 
     #[inline(always)]
-    fn all_sums(self, sums: [__m512; 2]) -> [f32; 4 * BLOCK] {
-        cast(sums)
+    fn lanes(self, [first, second]: [__m512; 2]) -> [f32; LANES] {
+        let [[a, b], [c, d]]: [[_; 2]; 2] = [cast(first), cast(second)];
+        self.0.lanes([a, b, c, d])
     }
 
     #[inline(always)]
