@@ -5,9 +5,10 @@
                      [--new 128] [--transformers]
 
 `--bin` has `llama-bench` and `llama-mtmd-cli`; `--gguf` is the model in llama.cpp's form, `{}` standing for `q8_0`, `q4_0`
-or `bf16` (`convert_hf_to_gguf.py`, then `llama-quantize --pure`). llama.cpp's decoding is measured behind as many tokens as
-the prompt has, its picture by what `llama-mtmd-cli` says about encoding it. rcmu runs its bench `whole`, which also
-measures what the machine reads per second. transformers runs in f32 (`compare_transformers.py`).
+or `bf16` (`convert_hf_to_gguf.py`, then `llama-quantize --pure`). `q4+q4` has the table and the head in 4 bits, too, as
+`q4_0` has. llama.cpp's decoding is measured behind as many tokens as the prompt has, its picture by what `llama-mtmd-cli`
+says about encoding it. rcmu runs its bench `whole`, which also measures what the machine reads per second. transformers
+runs in f32 (`compare_transformers.py`).
 """
 import argparse
 import json
@@ -19,7 +20,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parent.parent
-NAMES = {"q8": "q8_0", "q4": "q4_0", "bf16": "bf16"}
+NAMES = {"q8": "q8_0", "q4": "q4_0", "q4+q4": "q4_0", "bf16": "bf16"}
 
 
 def run(command, **more):

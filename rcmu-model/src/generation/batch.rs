@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Error,
+    device::among_threads,
     layers::{AttentionMask, Observer},
     model::{Model, to_host},
     position::Positions,
@@ -122,7 +123,7 @@ impl Session {
                 if rows.iter().all(|row| row.finish().is_some()) {
                     break;
                 }
-                logits = batch.decode(&ids)?;
+                logits = among_threads(model.device(), || batch.decode(&ids))?;
             }
             let decode_time = started.elapsed();
             for row in &mut stats {

@@ -1,5 +1,10 @@
 //! Inner products of some rows of a layer's weights with a few rows of activations.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops of a fixed count over several arrays become vector instructions"
+)]
+
 use super::{
     Packed, Row, Values,
     activations::Activations,
@@ -122,14 +127,22 @@ trait Dots {
 impl Dots for Activations<i16> {
     #[inline(always)]
     fn dots<const ROWS: usize>(&self, units: impl Units, rows: [Row<'_>; ROWS]) -> [f32; ROWS] {
-        quantised::dots_q8(units, rows.map(Row::q8), self)
+        let mut numbers = [rows[0].q8(); ROWS];
+        for at in 1..ROWS {
+            numbers[at] = rows[at].q8();
+        }
+        quantised::dots_q8(units, numbers, self)
     }
 }
 
 impl Dots for Blocks {
     #[inline(always)]
     fn dots<const ROWS: usize>(&self, units: impl Units, rows: [Row<'_>; ROWS]) -> [f32; ROWS] {
-        quantised::dots_q4(units, rows.map(Row::q4), self)
+        let mut numbers = [rows[0].q4(); ROWS];
+        for at in 1..ROWS {
+            numbers[at] = rows[at].q4();
+        }
+        quantised::dots_q4(units, numbers, self)
     }
 }
 
@@ -148,11 +161,14 @@ impl<X: Dots, const PLACES: usize> units::UnitWork for Quantised<'_, X, PLACES> 
         let (Task { packed, first, columns }, xs) = (self.task, self.x);
         let part = columns.len() / xs.len().max(1) / PLACES;
         for start in 0..part {
-            let outputs: [usize; PLACES] = std::array::from_fn(|place| start + place * part);
-            let rows = outputs.map(|output| packed.row(first + output));
+            // Calls in closures of arrays would not be inlined.
+            let mut rows = [packed.row(first + start); PLACES];
+            for place in 1..PLACES {
+                rows[place] = packed.row(first + start + place * part);
+            }
             for (at, x) in xs.iter().enumerate() {
-                for (output, y) in outputs.into_iter().zip(x.dots(units, rows)) {
-                    columns[output * xs.len() + at] = y;
+                for (place, y) in x.dots(units, rows).into_iter().enumerate() {
+                    columns[(start + place * part) * xs.len() + at] = y;
                 }
             }
         }
