@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Error, Prompt, Visual};
+use crate::{Error, Grammar, Prompt, Visual};
 
 /// Settings of one generation. `None` means: as the checkpoint's `generation_config.json` says, and greedy where
 /// that says nothing.
@@ -31,6 +31,9 @@ pub struct GenerateOptions {
     pub seed: u64,
     /// The text ends before the first of these.
     pub stop: Vec<String>,
+    /// What the text may consist of; anything, if there is none. A text that is cut, by `max_new_tokens`, a stop string or
+    /// from outside, is the beginning of one that follows the grammar. A generator that cannot obey refuses the request.
+    pub grammar: Option<Grammar>,
 }
 
 impl Default for GenerateOptions {
@@ -45,6 +48,7 @@ impl Default for GenerateOptions {
             repetition_penalty: None,
             seed: 0,
             stop: Vec::new(),
+            grammar: None,
         }
     }
 }
@@ -271,6 +275,12 @@ pub enum GenerateError {
     BackendFailed {
         /// What the backend said.
         message: String,
+    },
+    /// The generator cannot do what an option asks for, and does not pretend to.
+    #[error("this generator cannot obey the option `{option}`")]
+    Unsupported {
+        /// The field of [`GenerateOptions`].
+        option: &'static str,
     },
     /// A scripted generator has no answer left.
     #[error("no scripted answer is left")]

@@ -16,6 +16,7 @@ mod bbox;
 mod error;
 mod generator;
 mod geometry;
+mod grammar;
 mod image_size;
 pub mod import;
 mod picture;
@@ -36,6 +37,7 @@ pub use generator::{
     Request, Stats,
 };
 pub use geometry::{Geometry, Orientation};
+pub use grammar::Grammar;
 pub use image_size::ImageSize;
 pub use picture::{Picture, PictureKey, Visual};
 pub use pixel_box::PixelBox;

@@ -8,7 +8,7 @@ use crate::{Control, Event, FinishReason, GenerateError, Generation, Generator, 
 /// A generator that gives prepared answers in order, for tests without a model.
 ///
 /// Each answer is streamed word by word. Cancellation, deadline, `max_new_tokens` (counted in words) and stop strings
-/// are honoured, so that code built on a [`Generator`] can be tested in full.
+/// are honoured, so that code built on a [`Generator`] can be tested in full. A grammar is refused: the answers are as they are.
 #[derive(Debug)]
 pub struct ScriptedGenerator {
     answers: Mutex<VecDeque<String>>,
@@ -33,6 +33,9 @@ impl Generator for ScriptedGenerator {
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Generation, GenerateError> {
         request.options.check().map_err(|error| GenerateError::Request(Box::new(error)))?;
+        if request.options.grammar.is_some() {
+            return Err(GenerateError::Unsupported { option: "grammar" });
+        }
         let next = self.answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let answer = next.ok_or(GenerateError::ScriptEnded)?;
         on_event(Event::Started { prompt_tokens: 0, image_tokens: 0 });
@@ -63,7 +66,7 @@ impl Generator for ScriptedGenerator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::GenerateOptions;
+    use crate::{GenerateOptions, Grammar};
 
     fn run(options: GenerateOptions, control: &Control) -> Result<Generation, GenerateError> {
         let request = Request { options, ..Request::default() };
@@ -84,6 +87,17 @@ mod tests {
         control.cancel.cancel();
         let cancelled = run(GenerateOptions::default(), &control)?;
         assert_eq!((cancelled.text.as_str(), cancelled.finish), ("", FinishReason::Cancelled));
+        Ok(())
+    }
+
+    #[test]
+    fn a_grammar_is_refused() -> Result<(), crate::Error> {
+        let options =
+            GenerateOptions { grammar: Some(Grammar::new("start: \"a\"")?), ..GenerateOptions::default() };
+
+        let result = run(options, &Control::default());
+
+        assert!(matches!(result, Err(GenerateError::Unsupported { option: "grammar" })));
         Ok(())
     }
 
