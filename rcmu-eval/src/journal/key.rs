@@ -120,7 +120,7 @@ impl TryFrom<String> for RecordKey {
 mod tests {
     use std::collections::HashSet;
 
-    use rcmu_core::{GenerateOptions, Prompt, SpecialToken};
+    use rcmu_core::{GenerateOptions, Grammar, Prompt, SpecialToken};
 
     use super::*;
 
@@ -153,11 +153,30 @@ mod tests {
                 &request("Who?", 1, GenerateOptions { top_p: Some(0.5), ..options() }),
                 0,
             ),
+            RecordKey::new(
+                "m",
+                "d",
+                "i",
+                &request(
+                    "Who?",
+                    1,
+                    GenerateOptions { grammar: Grammar::new("start: \"a\"").ok(), ..options() },
+                ),
+                0,
+            ),
             RecordKey::new("m", "d", "i", &Request { prompt: trusted, ..plain.clone() }, 0),
         ];
 
         assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
         assert_eq!(keys[0], RecordKey::new("m", "d", "i", &plain.clone(), 0));
+    }
+
+    #[test]
+    fn options_without_a_grammar_are_written_as_before_there_were_any() {
+        let written =
+            serde_json::to_string(&Settings::from(&GenerateOptions::greedy(9))).expect("plain values");
+
+        assert!(!written.contains("grammar"), "{written}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, fmt};
 
-use rcmu_core::GenerateOptions;
+use rcmu_core::{GenerateOptions, Grammar};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -61,6 +61,9 @@ pub struct Settings {
     pub seed: u64,
     /// The text ends before the first of these.
     pub stop: Vec<String>,
+    /// What the text may consist of; left out where there is none, so that journals from before stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grammar: Option<Grammar>,
 }
 
 impl From<&GenerateOptions> for Settings {
@@ -75,6 +78,7 @@ impl From<&GenerateOptions> for Settings {
             repetition_penalty: options.repetition_penalty,
             seed: options.seed,
             stop: options.stop.clone(),
+            grammar: options.grammar.clone(),
         }
     }
 }

@@ -121,6 +121,9 @@ impl Generator for RemoteGenerator {
 
 /// The settings that an endpoint knows; one that it does not is an error, because it would change nothing.
 fn chat_options(options: &GenerateOptions) -> Result<ChatOptions, GenerateError> {
+    if options.grammar.is_some() {
+        return Err(GenerateError::Unsupported { option: "grammar" });
+    }
     let greedy = options.sample == Some(false);
     let unknown = [
         ("top_k", options.top_k.is_some() && !greedy),
@@ -157,7 +160,7 @@ mod tests {
         net::TcpListener,
     };
 
-    use rcmu_core::{CancelToken, Prompt};
+    use rcmu_core::{CancelToken, Grammar, Prompt};
     use rcmu_data::remote::Secret;
     use serde_json::{Value, json};
 
@@ -288,6 +291,11 @@ mod tests {
             chat_options(&GenerateOptions { sample: Some(false), ..options.clone() }).is_ok(),
             "no effect"
         );
+        let grammar = Some(Grammar::new("start: \"a\"").unwrap());
+        assert!(matches!(
+            chat_options(&GenerateOptions { grammar, ..GenerateOptions::greedy(1) }),
+            Err(GenerateError::Unsupported { option: "grammar" })
+        ));
         let penalty = GenerateOptions { repetition_penalty: Some(1.1), ..GenerateOptions::greedy(1) };
         assert!(chat_options(&penalty).is_err());
     }
