@@ -5,6 +5,7 @@
 //! Question ┴─ PromptBuilder ─ text policy ─ render ─► Prompt ──► Generator ──► text ─ parse ─► Answer
 //!                                              │                                  └ StreamParser ─► events
 //!                                              └────── parse_user_turn reads it back
+//! Scene ── grammar ─► Grammar: answers in which `parse` finds nothing wrong
 //! ```
 //!
 //! A prompt is typed pieces, not a string: control tokens are put in by this crate alone, and whatever a label, a
@@ -16,11 +17,13 @@ mod error;
 mod text_policy;
 
 mod builder;
+mod grammar;
 pub mod parse;
 mod render;
 
 pub use builder::{AnsweredPrompt, BuiltPrompt, PromptBuilder};
 pub use error::Error;
+pub use grammar::{answer_grammar, box_grammar, choice_grammar, grammar_of};
 pub use parse::{
     ContextLine, ParseEvent, StreamParser, Targets, UserTurn, is_refusal, parse, parse_bbox, parse_user_turn,
 };

@@ -51,6 +51,11 @@ impl Targets {
         self.size
     }
 
+    /// How many things there are to cite: `[1]` up to this number.
+    pub const fn citable(self) -> u32 {
+        self.regions.saturating_add(self.references)
+    }
+
     /// What `[number]` points at: regions come first, then reference pictures.
     pub fn resolve(self, number: u64) -> CitationTarget {
         let small = u32::try_from(number).ok();
