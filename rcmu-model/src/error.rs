@@ -307,6 +307,23 @@ pub enum Error {
     /// An option of generation is out of its range.
     #[error("the options of the request are not valid")]
     Options(#[from] rcmu_core::Error),
+    /// A grammar was asked for, and this build cannot follow one.
+    #[error("a grammar needs the feature `grammar`")]
+    GrammarFeature,
+    /// A grammar cannot be compiled for the model's tokenizer, or no answer follows it.
+    #[error("the grammar cannot be used: {problem}")]
+    Grammar {
+        /// What llguidance said.
+        problem: String,
+    },
+    /// A grammar allows no further token, or costs more than it may.
+    #[error("the grammar ends after {tokens} tokens of the answer: {problem}")]
+    GrammarStep {
+        /// Tokens made before.
+        tokens: usize,
+        /// What llguidance said.
+        problem: String,
+    },
     /// Prompt and answer together are longer than the model can hold.
     #[error("{prompt} prompt tokens and {new} new tokens do not fit into the context window of {available}")]
     ContextWindow {

@@ -21,6 +21,11 @@ pub mod weights;
 
 mod device;
 mod generation;
+#[cfg(feature = "grammar")]
+mod grammar;
+#[cfg(not(feature = "grammar"))]
+#[path = "grammar/absent.rs"]
+mod grammar;
 mod json;
 mod kernels;
 mod layers;
@@ -39,6 +44,8 @@ pub use burn::tensor::Device;
 pub use device::{backends, device};
 pub use error::Error;
 pub use generation::{Candidate, EncodedRequest, Hint, Plan, SamplerSettings, Session, VisualPlan};
+#[cfg(feature = "grammar")]
+pub use grammar::{Constraint, GrammarCompiler};
 pub use kernels::{WeightFormat, WeightFormats};
 pub use model::{LoadOptions, Model};
 pub use params::{ComputeDtype, LoadProgress};

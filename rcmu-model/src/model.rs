@@ -10,13 +10,14 @@ use std::{
 };
 
 use burn::tensor::{DType, Device, Tensor};
-use rcmu_core::{Control, Event, GenerateError, Generation, Generator, Request};
+use rcmu_core::{Control, Event, GenerateError, GenerateOptions, Generation, Generator, Request};
 use sha2::{Digest, Sha256};
 
 use crate::{
     Error,
     config::{GenerationConfig, ModelConfig},
     generation::{Plan, Session},
+    grammar::{Constraint, Grammars},
     kernels::WeightFormats,
     params::{ComputeDtype, LoadProgress, Params},
     probe::check_products,
@@ -66,6 +67,7 @@ struct Shared {
     config: ModelConfig,
     generation_config: GenerationConfig,
     tokenizer: Tokenizer,
+    grammars: Grammars,
     processor: Processor,
     device: Device,
     dtype: ComputeDtype,
@@ -119,6 +121,7 @@ impl Model {
             network,
             generation_config: checkpoint.generation_config().clone(),
             tokenizer,
+            grammars: Grammars::default(),
             processor,
             device: device.clone(),
             dtype,
@@ -214,6 +217,7 @@ impl Model {
             config: shared.config.clone(),
             generation_config: shared.generation_config.clone(),
             tokenizer: shared.tokenizer.clone(),
+            grammars: shared.grammars.clone(),
             processor: shared.processor.clone(),
             device: shared.device.clone(),
             dtype: shared.dtype,
@@ -226,6 +230,13 @@ impl Model {
             broken: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Compiles the grammar of the options, if there is one.
+    pub(crate) fn constraint(&self, options: &GenerateOptions) -> Result<Option<Constraint>, Error> {
+        let shared = &self.shared;
+        let ends = &shared.generation_config.eos_token_ids;
+        options.grammar.as_ref().map(|it| shared.grammars.compile(it, &shared.tokenizer, ends)).transpose()
     }
 
     pub(crate) fn network(&self) -> &Qwen2Vl {

@@ -61,9 +61,11 @@ impl Session {
     fn run_batch(&mut self, requests: &[Request], control: &Control) -> Result<Vec<Generation>, Error> {
         let (model, started) = (self.model().clone(), Instant::now());
         let mut outlines = Vec::with_capacity(requests.len());
+        let mut constraints = Vec::with_capacity(requests.len());
         let (mut needed, mut kept, mut new) = (model.weight_bytes(), 0, 0);
         for request in requests {
             request.options.check()?;
+            constraints.push(model.constraint(&request.options)?);
             let outline = model.outline(&request.prompt, &request.visuals)?;
             let plan = model.plan_outline(&outline, &request.options)?;
             plan.check(model.memory_budget())?;
@@ -88,8 +90,10 @@ impl Session {
         let mut rows: Vec<Row<'_>> = requests
             .iter()
             .zip(&encoded)
-            .map(|(request, encoded)| {
-                Row::new(&encoded.input_ids, &request.options, model.generation_config(), model.tokenizer())
+            .zip(constraints)
+            .map(|((request, encoded), constraint)| {
+                let (config, tokenizer) = (model.generation_config(), model.tokenizer());
+                Row::new(&encoded.input_ids, &request.options, config, tokenizer, constraint)
             })
             .collect();
         let mut stats: Vec<Stats> = encoded

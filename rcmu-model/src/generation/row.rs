@@ -7,12 +7,14 @@ use super::{
 use crate::{
     Error,
     config::GenerationConfig,
+    grammar::Constraint,
     tokenizer::{Specials, StreamDecoder, Tokenizer},
 };
 
 /// One answer while it is made: chooses tokens, turns them into text, knows when to stop.
 pub(crate) struct Row<'a> {
     sampler: Sampler,
+    constraint: Option<Constraint>,
     decoder: StreamDecoder,
     stop: StopMatcher,
     eos: &'a [u32],
@@ -25,15 +27,17 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Starts an answer to the prompt `ids`.
+    /// Starts an answer to the prompt `ids`, which follows the constraint if there is one.
     pub(crate) fn new(
         ids: &[u32],
         options: &GenerateOptions,
         config: &'a GenerationConfig,
         tokenizer: &Tokenizer,
+        constraint: Option<Constraint>,
     ) -> Self {
         Self {
             sampler: Sampler::new(SamplerSettings::resolve(options, config), options.seed),
+            constraint,
             decoder: tokenizer.stream(Specials::Keep),
             stop: StopMatcher::new(&options.stop),
             eos: &config.eos_token_ids,
@@ -59,9 +63,12 @@ impl<'a> Row<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::NonFiniteLogits`].
+    /// [`Error::NonFiniteLogits`], [`Error::GrammarStep`].
     pub(crate) fn step(&mut self, logits: Vec<f32>, on_event: &mut dyn FnMut(Event)) -> Result<u32, Error> {
-        let id = self.sampler.choose(logits, &self.seen)?;
+        let id = self.sampler.choose(logits, &self.seen, self.constraint.as_mut())?;
+        if let Some(constraint) = &mut self.constraint {
+            constraint.advance(id)?;
+        }
         self.seen.push(id);
         if self.eos.contains(&id) {
             self.end(FinishReason::EndOfText, on_event);

@@ -6,7 +6,7 @@ use rand_chacha::{
 };
 use rcmu_core::GenerateOptions;
 
-use crate::{Error, config::GenerationConfig};
+use crate::{Error, config::GenerationConfig, grammar::Constraint};
 
 /// How a token is chosen from logits, with the checkpoint's defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,17 +164,26 @@ impl Sampler {
         Self { settings, rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    /// Chooses the next token from the logits of the whole vocabulary.
+    /// Chooses the next token from the logits of the whole vocabulary, of those that the constraint allows.
     ///
     /// # Errors
     ///
     /// [`Error::NonFiniteLogits`] when a logit is NaN or infinite: the weights or the backend are broken, and a
-    /// largest value would mean nothing.
-    pub(crate) fn choose(&mut self, mut logits: Vec<f32>, seen: &[u32]) -> Result<u32, Error> {
+    /// largest value would mean nothing; [`Error::GrammarStep`] when the constraint allows nothing.
+    pub(crate) fn choose(
+        &mut self,
+        mut logits: Vec<f32>,
+        seen: &[u32],
+        constraint: Option<&mut Constraint>,
+    ) -> Result<u32, Error> {
         if let Some(token) = logits.iter().position(|logit| !logit.is_finite()) {
             return Err(Error::NonFiniteLogits { token: token as u32 });
         }
         self.settings.penalize(&mut logits, seen);
+        if let Some(constraint) = constraint {
+            // Minus infinity: never the largest, and of probability 0 in every filter.
+            constraint.mask(&mut logits)?;
+        }
         if self.settings.greedy {
             return Ok(argmax(&logits));
         }
@@ -210,7 +219,7 @@ mod tests {
     fn greedy_takes_the_first_of_equals() -> Result<(), Error> {
         let mut sampler = Sampler::new(SamplerSettings::greedy(), 0);
 
-        assert_eq!(sampler.choose(vec![1.0, 3.0, 3.0], &[])?, 1);
+        assert_eq!(sampler.choose(vec![1.0, 3.0, 3.0], &[], None)?, 1);
         Ok(())
     }
 
@@ -218,7 +227,7 @@ mod tests {
     fn broken_logits_are_an_error() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut sampler = Sampler::new(SamplerSettings::greedy(), 0);
-            let result = sampler.choose(vec![0.0, bad], &[]);
+            let result = sampler.choose(vec![0.0, bad], &[], None);
             assert!(matches!(result, Err(Error::NonFiniteLogits { token: 1 })), "{bad}");
         }
     }
@@ -240,7 +249,7 @@ mod tests {
         let settings = SamplerSettings::sampling(1.0, None, None, 1.0);
         let draw = |seed| -> Result<Vec<u32>, Error> {
             let mut sampler = Sampler::new(settings.clone(), seed);
-            (0..4000).map(|_| sampler.choose(vec![3.0_f32.ln(), 0.0], &[])).collect()
+            (0..4000).map(|_| sampler.choose(vec![3.0_f32.ln(), 0.0], &[], None)).collect()
         };
 
         let (first, again, other) = (draw(1)?, draw(1)?, draw(2)?);

@@ -101,6 +101,7 @@ impl Session {
         let model = self.model.clone();
         let started = Instant::now();
         request.options.check()?;
+        let constraint = model.constraint(&request.options)?;
         let outline = model.outline(&request.prompt, &request.visuals)?;
         model.plan_outline(&outline, &request.options)?.check(model.memory_budget())?;
         let encoded = model.encode_outline(outline, &request.visuals)?;
@@ -111,8 +112,8 @@ impl Session {
             ..Stats::default()
         };
         on_event(Event::Started { prompt_tokens: stats.prompt_tokens, image_tokens: stats.image_tokens });
-        let mut row =
-            Row::new(&encoded.input_ids, &request.options, model.generation_config(), model.tokenizer());
+        let (config, tokenizer) = (model.generation_config(), model.tokenizer());
+        let mut row = Row::new(&encoded.input_ids, &request.options, config, tokenizer, constraint);
         let Some(mut logits) = self.prefill(&encoded, &request.options, control, &mut stats)? else {
             row.end(control.stop_reason().unwrap_or(FinishReason::Cancelled), on_event);
             return Ok(finished(row, stats, on_event));

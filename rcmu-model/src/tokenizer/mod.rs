@@ -130,6 +130,11 @@ impl Tokenizer {
         self.vocabulary.controls.iter()
     }
 
+    /// The bytes that a token of the vocabulary stands for; none for a control token, and for an id without a token.
+    pub fn token_bytes(&self, id: u32) -> &[u8] {
+        if self.is_control(id) { &[] } else { self.vocabulary.bytes(id, Specials::Skip) }
+    }
+
     /// Encodes text; a control token written in it stays text.
     ///
     /// # Errors
