@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use rcmu_core::{Answer, Control, GenerateOptions, Generator, Question, Request, Scene};
 use rcmu_model::{Device, LoadProgress, Model, Plan, WeightFormats};
-use rcmu_prompt::{BuiltPrompt, PromptBuilder, parse};
+use rcmu_prompt::{BuiltPrompt, PromptBuilder, grammar_of, parse};
 
 use crate::{AnswerStream, Chat, Error, default_device, source::checkpoint_dir};
 
@@ -90,6 +90,16 @@ impl Rcmu {
         self.ask_with(scene, question, greedy(), &Control::default())
     }
 
+    /// As [`Rcmu::ask`], but the model can write only citations of what is there and whole boxes, or only the letter of an
+    /// option: the answer follows [`grammar_of`] the question. Needs the feature `grammar`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rcmu::ask`]; [`Error::Generate`] without the feature, too.
+    pub fn ask_strict(&self, scene: &Scene, question: &Question) -> Result<Answer, Error> {
+        self.ask_with(scene, question, strict(scene, question), &Control::default())
+    }
+
     /// Answers a question with the given settings, until it is done, cancelled or too late.
     ///
     /// # Errors
@@ -174,6 +184,11 @@ impl Rcmu {
 /// Greedy decoding with the default length.
 pub(crate) fn greedy() -> GenerateOptions {
     GenerateOptions { sample: Some(false), ..GenerateOptions::default() }
+}
+
+/// Greedy decoding within the grammar of the question.
+pub(crate) fn strict(scene: &Scene, question: &Question) -> GenerateOptions {
+    GenerateOptions { grammar: Some(grammar_of(scene, question)), ..greedy() }
 }
 
 fn build(scene: &Scene, question: &Question) -> Result<BuiltPrompt, Error> {

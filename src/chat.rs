@@ -2,7 +2,10 @@ use rcmu_core::{Answer, Control, Event, GenerateOptions, Question, Scene, Stats}
 use rcmu_model::Session;
 use rcmu_prompt::{PromptBuilder, parse};
 
-use crate::{Error, assistant::greedy};
+use crate::{
+    Error,
+    assistant::{greedy, strict},
+};
 
 /// A conversation about one scene.
 ///
@@ -28,6 +31,17 @@ impl Chat {
     /// [`Error::Prompt`], [`Error::Generate`]; the conversation stays as it was.
     pub fn ask(&mut self, question: &Question) -> Result<Answer, Error> {
         self.ask_with(question, greedy(), &Control::default(), &mut |_| {})
+    }
+
+    /// As [`Chat::ask`], but the model can write only citations of what is there and whole boxes, or only the letter of an
+    /// option. Needs the feature `grammar`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Chat::ask`]; [`Error::Generate`] without the feature, too.
+    pub fn ask_strict(&mut self, question: &Question) -> Result<Answer, Error> {
+        let options = strict(&self.scene, question);
+        self.ask_with(question, options, &Control::default(), &mut |_| {})
     }
 
     /// Answers the next question with the given settings, telling what happens.
