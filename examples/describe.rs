@@ -3,7 +3,8 @@
 //! `cargo run --release --example describe -- --model DIR --image FILE --regions regions.json --question "…" --out marked.png`
 //!
 //! Every option has a bundled stand-in: a small model that knows the figurine world, and a picture from there that it has
-//! not seen before. `--weights bf16|f16|q8|q4` keeps the weights packed on the CPU.
+//! not seen before. `--weights bf16|f16|q8|q4` keeps the weights packed on the CPU. With the feature
+//! `grammar`, `--strict yes` lets the model write only citations of what is there and whole boxes.
 
 use std::error::Error;
 use std::io::{Write, stdout};
@@ -11,12 +12,13 @@ use std::path::Path;
 
 use rcmu::core::{Control, GenerateOptions};
 use rcmu::prelude::*;
+use rcmu::prompt::grammar_of;
 
 mod support;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let options =
-        support::options(&["model", "image", "regions", "question", "out", "max-tokens", "weights"])?;
+    let names = ["model", "image", "regions", "question", "out", "max-tokens", "weights", "strict"];
+    let options = support::options(&names)?;
     let question = match options.get("question") {
         Some(text) => Question::new(text)?,
         None => Question::describe(),
@@ -28,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Rcmu::load(&support::model(&options), &load)?;
     let mut settings = GenerateOptions::greedy(options.get("max-tokens").map_or(Ok(128), |n| n.parse())?);
     settings.stop = vec!["<|endoftext|>".into()];
+    settings.grammar = options.contains_key("strict").then(|| grammar_of(&scene, &question));
     let mut finished = None;
     for event in model.stream_with(&scene, &question.with_citations(), settings, Control::default())? {
         match event? {
