@@ -66,8 +66,9 @@ impl RemoteMaker {
 impl Maker for RemoteMaker {
     fn identity(&self) -> String {
         let ChatOptions { temperature, max_tokens, seed, stop } = &self.options;
+        // In the order of their names, so that it is the same text whether or not `serde_json` keeps the order of keys.
         let options = serde_json::json!({
-            "temperature": temperature, "max_tokens": max_tokens, "seed": seed, "stop": stop,
+            "max_tokens": max_tokens, "seed": seed, "stop": stop, "temperature": temperature,
         });
         format!("{} {options}", self.client.endpoint().model)
     }

@@ -11,8 +11,8 @@ use rcmu_core::BBox;
 use serde_json::{Value, json};
 
 use super::{
-    AnnotatedObject, AnnotatedPicture, Drafts, Failure, Pipeline, PipelineOptions, PoolRequest, ProfilePool,
-    RemoteMaker, Report, Templates,
+    AnnotatedObject, AnnotatedPicture, Drafts, Failure, Maker, Pipeline, PipelineOptions, PoolRequest,
+    ProfilePool, RemoteMaker, Report, Templates,
 };
 use crate::{
     PictureSource, Sample,
@@ -44,6 +44,13 @@ fn maker(address: &str) -> RemoteMaker {
     endpoint.retries = 0;
     endpoint.deadline = Duration::from_secs(20);
     RemoteMaker::new(ChatClient::new(endpoint).unwrap(), ChatOptions::default())
+}
+
+#[test]
+fn an_identity_is_the_same_text_in_every_build() {
+    let options = r#"{"max_tokens":null,"seed":null,"stop":[],"temperature":null}"#;
+
+    assert_eq!(maker("http://127.0.0.1:1/v1").identity(), format!("scripted {options}"));
 }
 
 fn pictures() -> Vec<AnnotatedPicture> {

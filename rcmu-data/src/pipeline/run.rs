@@ -154,12 +154,13 @@ impl<M: Maker> Pipeline<M> {
 
     /// Everything that the samples depend on beside the pictures.
     fn configuration(&self, prompts: &Prompts) -> Map<String, Value> {
+        // In the order of their names, so that it is the same text whether or not `serde_json` keeps the order of keys.
         [
-            ("pipeline", json!(VERSION)),
             ("maker", json!(self.maker.identity())),
-            ("seed", json!(self.options.seed)),
+            ("pipeline", json!(VERSION)),
             ("profiles_per_noun", json!(self.options.profiles_per_noun)),
             ("prompts", json!(prompts.all().map(|prompt| prompt.to_string()))),
+            ("seed", json!(self.options.seed)),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
