@@ -24,6 +24,7 @@ features:
     cargo check --no-default-features --features metal
     DOCS_RS=1 cargo check --no-default-features --features cuda
     cargo check --features hub
+    cargo check --features grammar
 
 # Parity with the reference on a directory of golden data, on any backend that is compiled in.
 verify golden device="flex":
