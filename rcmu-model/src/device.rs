@@ -14,12 +14,6 @@ pub(crate) fn is_flex(_: &Device) -> bool {
     false
 }
 
-/// Runs work of many short operations: on the CPU on one of the threads that share them, so that none of them has to be
-/// handed over first.
-pub(crate) fn among_threads<T: Send>(device: &Device, run: impl FnOnce() -> T + Send) -> T {
-    if is_flex(device) { rayon::scope(|_| run()) } else { run() }
-}
-
 /// Whether the device is an NVIDIA GPU driven through CUDA.
 #[cfg(feature = "cuda")]
 pub(crate) fn is_cuda(device: &Device) -> bool {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::{
     Heads, Threads,
-    vectors::{COLUMNS, Into, Left, Right, exp_all, largest, padded, product},
+    vectors::{COLUMNS, Into, Left, Out, Right, exp_all, largest, padded, product},
 };
 
 /// Queries of a block: their scores over some hundred keys stay in the cache.
@@ -216,7 +216,12 @@ impl WithSimd for Forward<'_> {
             let left = queries.left(start, rows);
             for (at, panel) in keys.chunks_exact(head_dim * PANEL).enumerate().take(seen.div_ceil(PANEL)) {
                 let right = Right { values: panel, stride: PANEL, columns: PANEL, k: head_dim };
-                product(simd, left, right, &mut scores[at * PANEL..], stride, Into::Place);
+                product(
+                    simd,
+                    left,
+                    right,
+                    Out { values: &mut scores[at * PANEL..], stride, into: Into::Place },
+                );
             }
             for (at, scores) in scores.chunks_exact_mut(stride).take(rows).enumerate() {
                 let visible = inputs.seen_by(start + at);
@@ -232,7 +237,12 @@ impl WithSimd for Forward<'_> {
             }
             let left = Left { values: &scores, strides: [stride, 1], rows };
             let width = mixed.width;
-            product(simd, left, values.right(seen), &mut mixed.values, width, Into::Place);
+            product(
+                simd,
+                left,
+                values.right(seen),
+                Out { values: &mut mixed.values, stride: width, into: Into::Place },
+            );
             for at in 0..rows {
                 out[(start + at) * head_dim..][..head_dim].copy_from_slice(&mixed.row(at)[..head_dim]);
             }

@@ -100,6 +100,8 @@ fn attention_and_its_gradients_equal_the_composed_ones() {
         (113, 2, 1, 16, true),
         (36, 4, 4, 12, false),
         (256, 2, 1, 4, true),
+        // A head of several vectors and one more.
+        (61, 2, 2, 80, false),
     ] {
         let shape = Heads { batch: 2, seq, heads, kv_heads, head_dim, causal };
         let rows = |heads: usize| tracked([2 * seq, heads * head_dim]);
@@ -116,6 +118,27 @@ fn attention_and_its_gradients_equal_the_composed_ones() {
         let asked = if seq == 1 { vec![value.clone()] } else { vec![query, key, value.clone()] };
         assert_same(&format!("{shape:?}"), &asked, [found, expected]);
     }
+}
+
+#[test]
+fn attention_reads_parts_of_rows_where_they_lie() {
+    let shape = Heads { batch: 2, seq: 20, heads: 3, kv_heads: 3, head_dim: 16, causal: false };
+    let [tokens, width] = [40, 48];
+    let rows = tracked([tokens, 3 * width]);
+    let angles = random([2, 1, 20, 8]) * 3.0;
+    let angles = Tensor::cat(vec![angles.clone(), angles], 3);
+    let tables = [angles.clone().cos(), angles.sin()];
+    let parts = || [0, 1, 2].map(|at| rows.clone().slice([0..tokens, at * width..(at + 1) * width]));
+
+    let found = attend(parts().each_ref(), tables.clone(), shape).expect("the device has it");
+
+    let expected = composed(parts().each_ref(), tables.clone(), shape);
+    assert_same("parts of rows", std::slice::from_ref(&rows), [found, expected]);
+    // Rows that are columns of something else.
+    let turned = [0, 1, 2].map(|_| random([width, tokens]).transpose());
+    let found = attend(turned.each_ref(), tables.clone(), shape).expect("the device has it");
+    let expected = composed(turned.each_ref(), tables, shape);
+    assert_close(found.inner(), expected.inner());
 }
 
 #[test]

@@ -36,23 +36,24 @@ pub(super) enum Into {
     Sum,
 }
 
-/// The product of two matrices into rows that are `stride` apart.
+/// Where a product goes: rows that are `stride` apart.
+pub(super) struct Out<'a> {
+    pub(super) values: &'a mut [f32],
+    pub(super) stride: usize,
+    pub(super) into: Into,
+}
+
+/// The product of two matrices.
 #[inline(always)]
-pub(super) fn product<S: Simd>(
-    simd: S,
-    left: Left<'_>,
-    right: Right<'_>,
-    out: &mut [f32],
-    stride: usize,
-    into: Into,
-) {
+pub(super) fn product<S: Simd>(simd: S, left: Left<'_>, right: Right<'_>, mut out: Out<'_>) {
     let step = 2 * S::F32_LANES;
     let pairs = right.columns / step * step;
     for column in (0..pairs).step_by(step) {
-        column_of_tiles::<S, 2>(simd, left, right, out, stride, into, column);
+        column_of_tiles::<S, 2>(simd, left, right, &mut out, column);
     }
+    // One vector at most, since there are whole ones of the widest unit.
     if pairs < right.columns {
-        column_of_tiles::<S, 1>(simd, left, right, out, stride, into, pairs);
+        column_of_tiles::<S, 1>(simd, left, right, &mut out, pairs);
     }
 }
 
@@ -65,24 +66,20 @@ fn column_of_tiles<S: Simd, const VECTORS: usize>(
     simd: S,
     left: Left<'_>,
     right: Right<'_>,
-    out: &mut [f32],
-    stride: usize,
-    into: Into,
+    out: &mut Out<'_>,
     column: usize,
 ) {
     let mut row = 0;
     while row < left.rows {
         let at = [row, column];
         row += match left.rows - row {
-            12.. if S::REGISTER_COUNT >= 32 => {
-                tile::<S, 12, VECTORS>(simd, left, right, out, stride, into, at)
-            }
-            6.. => tile::<S, 6, VECTORS>(simd, left, right, out, stride, into, at),
-            5 => tile::<S, 5, VECTORS>(simd, left, right, out, stride, into, at),
-            4 => tile::<S, 4, VECTORS>(simd, left, right, out, stride, into, at),
-            3 => tile::<S, 3, VECTORS>(simd, left, right, out, stride, into, at),
-            2 => tile::<S, 2, VECTORS>(simd, left, right, out, stride, into, at),
-            _ => tile::<S, 1, VECTORS>(simd, left, right, out, stride, into, at),
+            12.. if S::REGISTER_COUNT >= 32 => tile::<S, 12, VECTORS>(simd, left, right, out, at),
+            6.. => tile::<S, 6, VECTORS>(simd, left, right, out, at),
+            5 => tile::<S, 5, VECTORS>(simd, left, right, out, at),
+            4 => tile::<S, 4, VECTORS>(simd, left, right, out, at),
+            3 => tile::<S, 3, VECTORS>(simd, left, right, out, at),
+            2 => tile::<S, 2, VECTORS>(simd, left, right, out, at),
+            _ => tile::<S, 1, VECTORS>(simd, left, right, out, at),
         };
     }
 }
@@ -93,9 +90,7 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     left: Left<'_>,
     right: Right<'_>,
-    out: &mut [f32],
-    stride: usize,
-    into: Into,
+    out: &mut Out<'_>,
     [row, column]: [usize; 2],
 ) -> usize {
     let step = VECTORS * S::F32_LANES;
@@ -114,10 +109,10 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
         }
     }
     for (at, sums) in sums.iter().enumerate() {
-        let start = (row + at) * stride + column;
-        let (vectors, _) = S::as_mut_simd_f32s(&mut out[start..start + step]);
+        let start = (row + at) * out.stride + column;
+        let (vectors, _) = S::as_mut_simd_f32s(&mut out.values[start..start + step]);
         for (place, &sum) in vectors.iter_mut().zip(sums) {
-            *place = if into == Into::Sum { simd.add_f32s(*place, sum) } else { sum };
+            *place = if out.into == Into::Sum { simd.add_f32s(*place, sum) } else { sum };
         }
     }
     ROWS

@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     Error,
-    device::among_threads,
     layers::{AttentionMask, Observer},
     model::{Model, to_host},
     position::Positions,
@@ -127,7 +126,7 @@ impl Session {
                 if rows.iter().all(|row| row.finish().is_some()) {
                     break;
                 }
-                logits = among_threads(model.device(), || batch.decode(&ids))?;
+                logits = batch.decode(&ids)?;
             }
             let decode_time = started.elapsed();
             for row in &mut stats {

@@ -9,7 +9,6 @@ use rcmu_core::{Control, Event, FinishReason, GenerateError, Generation, Request
 use super::{EncodedRequest, Row, features::FeatureStore};
 use crate::{
     Error,
-    device::among_threads,
     layers::{AttentionMask, Observer, Step},
     model::{Model, to_host},
     position::Positions,
@@ -129,7 +128,7 @@ impl Session {
                 row.end(reason, on_event);
                 break;
             }
-            let Some(next) = among_threads(model.device(), || self.decode(id, control))? else {
+            let Some(next) = self.decode(id, control)? else {
                 row.end(control.stop_reason().unwrap_or(FinishReason::Cancelled), on_event);
                 break;
             };

@@ -2,7 +2,7 @@
 //!
 //! Weights of 8 bits are multiplied by activations of 16, weights of 4 bits by activations of 8: what the rounding of
 //! activations adds is small beside what the rounding of weights has done already. In the vision tower, where the arithmetic
-//! of many patches is what takes time, activations beside weights of 8 bits have 8, too.
+//! of many patches is what takes time, activations beside weights of 8 bits have 8, too, and are rounded about as much.
 
 use super::{GROUP, dot};
 
@@ -112,7 +112,7 @@ pub(super) fn round<T: Step>(x: &[f32; GROUP]) -> ([T; GROUP], f32) {
     for at in 0..GROUP {
         steps[at] = T::from_i32(nearest(x[at] * inverse));
     }
-    // Integers have no way to say it, so the scale does.
+    // Integers have no way to say it, so the scale does; whatever steps then come out do not matter.
     (steps, if largest.is_finite() { largest / T::LARGEST } else { f32::NAN })
 }
 

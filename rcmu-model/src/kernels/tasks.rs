@@ -14,6 +14,10 @@ use super::{
     units::{self, Units},
 };
 
+/// Inputs from which on the activations beside 8-bit weights do not stay in the first cache, so that more weights should be
+/// multiplied with each that is read.
+const LONG: usize = 4096;
+
 /// Rows of activations in the forms that layers want; those that none wants are empty.
 pub(super) struct Inputs<'a> {
     floats: &'a [f32],
@@ -66,10 +70,14 @@ impl Task<'_> {
     pub(super) fn run(self, x: &Inputs<'_>) {
         let Inputs { floats, fine, bytes, blocks } = x;
         match &self.packed.values {
-            Values::Q8(_) if self.packed.wants_bytes() => {
-                units::with_units(Quantised::<_, 2> { task: self, x: bytes });
+            Values::Q8(_) => {
+                let x = if self.packed.wants_bytes() { bytes } else { fine };
+                if self.packed.inputs < LONG {
+                    units::with_units(Quantised::<_, 2> { task: self, x });
+                } else {
+                    units::with_units(Quantised::<_, 4> { task: self, x });
+                }
             }
-            Values::Q8(_) => units::with_units(Quantised::<_, 2> { task: self, x: fine }),
             Values::Q4(_) => units::with_units(Quantised::<_, 4> { task: self, x: blocks }),
             _ if floats.len() == self.packed.inputs => dot::with_vectors(Single { task: self, x: floats }),
             _ => {

@@ -73,7 +73,7 @@ impl Attender {
 fn is_decoding(query: &Tensor<4>, mask: &AttentionMask) -> bool {
     let queries = query.dims()[2];
     let seen = match mask {
-        AttentionMask::Causal => queries <= crate::kernels::FEW_QUERIES,
+        AttentionMask::Causal => (1..=crate::kernels::FEW_QUERIES).contains(&queries),
         // One query looks at all keys either way.
         AttentionMask::Full => queries == 1,
         AttentionMask::Marked(_) => false,
@@ -191,10 +191,10 @@ mod tests {
         2.0 * (score + 4.0 + keys as f64) * f64::from(f32::EPSILON) / 2.0
     }
 
-    /// Compares both ways with the formula, under the causal mask.
+    /// Compares both ways with the formula for two sequences, under the causal mask.
     fn both_ways_equal_the_formula([heads, kv_heads, queries, keys, dim]: [usize; 5]) {
         let device = Device::flex();
-        let shapes = [[1, heads, queries, dim], [1, kv_heads, keys, dim], [1, kv_heads, keys, dim]];
+        let shapes = [[2, heads, queries, dim], [2, kv_heads, keys, dim], [2, kv_heads, keys, dim]];
         let [qs, ks, vs] = [0, 1, 2].map(|i| numbers(1000 * i, shapes[i]));
         let [q, k, v] = [(&qs, 0), (&ks, 1), (&vs, 2)]
             .map(|(numbers, i)| Tensor::<4>::from_data(TensorData::new(numbers.clone(), shapes[i]), &device));
@@ -206,7 +206,8 @@ mod tests {
                 .into_data()
                 .try_to_vec::<f32>()
                 .expect("f32");
-            for head in 0..heads {
+            // The heads of the second sequence after those of the first, and so with those of keys and values.
+            for head in 0..2 * heads {
                 let kv = head / (heads / kv_heads) * keys * dim;
                 for query in 0..queries {
                     let at = (head * queries + query) * dim;
@@ -228,6 +229,7 @@ mod tests {
         for queries in [1, 3, 9, 20] {
             both_ways_equal_the_formula([4, 2, queries, queries + 2, 8]);
             both_ways_equal_the_formula([6, 1, queries, queries + 300, 40]);
+            both_ways_equal_the_formula([14, 2, queries, queries + 5, 16]);
         }
         // A cache is taken in parts of 256 keys: of the last one some queries see all, some a few, and some nothing.
         for [queries, keys] in [[1, 256], [1, 257], [3, 258], [8, 260], [2, 1025]] {
@@ -239,12 +241,13 @@ mod tests {
     fn a_cache_is_read_where_it_lies() {
         let device = Device::flex();
         let tensor = |shape| Tensor::<4>::from_data(TensorData::new(numbers(5, shape), shape), &device);
-        let (query, room) = (tensor([2, 4, 2, 8]), tensor([2, 2, 50, 8]));
-        let part = |room: &Tensor<4>| room.clone().slice([0..2, 0..2, 0..21, 0..8]);
+        let (query, rooms) = (tensor([2, 12, 2, 8]), [tensor([2, 2, 50, 8]), tensor([2, 2, 50, 8]) * -3.0]);
+        let parts = || rooms.clone().map(|room| room.slice([0..2, 0..2, 0..21, 0..8]));
         let copied = |part: Tensor<4>| Tensor::<4>::from_data(part.into_data(), &device);
 
-        let found = Attender::Fused.forward(query.clone(), part(&room), part(&room), &AttentionMask::Causal);
-        let [keys, values] = [copied(part(&room)), copied(part(&room))];
+        let [keys, values] = parts();
+        let found = Attender::Fused.forward(query.clone(), keys, values, &AttentionMask::Causal);
+        let [keys, values] = parts().map(copied);
         let expected = Attender::Fused.forward(query, keys, values, &AttentionMask::Causal);
 
         assert_eq!(found.into_data(), expected.into_data());

@@ -8,7 +8,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{
-    super::vectors::{Into, Left, Right, exp_all, padded, product, sum},
+    super::vectors::{Into, Left, Out, Right, exp_all, padded, product, sum},
     BLOCK, Heads, Inputs, Rows, Tokens, spread, transposed,
 };
 
@@ -36,20 +36,13 @@ struct Backward<'a> {
 impl Inputs<'_> {
     /// Puts gradients of the turned rows of one head back where the rows came from.
     #[inline(always)]
-    fn put_back(
-        &self,
-        rows: &Rows,
-        to: &mut [f32],
-        [sequence, heads, head]: [usize; 3],
-        turned: bool,
-        scale: f32,
-    ) {
-        let Heads { seq, head_dim, .. } = self.heads;
-        let half = head_dim / 2;
+    fn put_back(&self, rows: &Rows, to: &mut [f32], [sequence, head]: [usize; 2], turned: bool, scale: f32) {
+        let Heads { batch, seq, head_dim, .. } = self.heads;
+        let (half, width) = (head_dim / 2, to.len() / (batch * seq).max(1));
         for at in 0..seq {
             let token = sequence * seq + at;
             let g = &rows.row(at)[..head_dim];
-            let place = &mut to[(token * heads + head) * head_dim..][..head_dim];
+            let place = &mut to[token * width + head * head_dim..][..head_dim];
             if turned {
                 let (cos, sin) = self.tables(token);
                 let (low, high) = g.split_at(half);
@@ -78,30 +71,39 @@ impl WithSimd for Backward<'_> {
         let mut to_value = to_key.clone();
         let (mut weights, mut changes) = (vec![0.0; BLOCK * stride], vec![0.0; BLOCK * stride]);
         for (sequence, kv_head) in (0..batch).flat_map(|b| (0..kv_heads).map(move |h| (b, h))) {
-            let kv_place = [sequence, kv_heads, kv_head];
-            let kv_head_of_all = [sequence, kv_head];
-            let keys = inputs.head(inputs.key, kv_head_of_all, true, 1.0);
+            let kv_place = [sequence, kv_head];
+            let keys = inputs.head(inputs.key, kv_place, true, 1.0);
             let key_columns = transposed(&keys, seq, head_dim);
-            let values = inputs.head(inputs.value, kv_head_of_all, false, 1.0);
+            let values = inputs.head(inputs.value, kv_place, false, 1.0);
             let value_columns = transposed(&values, seq, head_dim);
             let (mut of_keys, mut of_values) = (Rows::zeros(seq, head_dim), Rows::zeros(seq, head_dim));
             let width = keys.width;
             let group = heads / kv_heads;
             for head in kv_head * group..(kv_head + 1) * group {
-                let place = [sequence, heads, head];
-                let queries = inputs.head(inputs.query, [sequence, head], true, inputs.scale());
+                let place = [sequence, head];
+                let queries = inputs.head(inputs.query, place, true, inputs.scale());
                 let of_results = |values| Tokens { values, stride: heads * head_dim };
-                let gradients = inputs.head(of_results(gradient), [sequence, head], false, 1.0);
-                let results = inputs.head(of_results(out), [sequence, head], false, 1.0);
+                let gradients = inputs.head(of_results(gradient), place, false, 1.0);
+                let results = inputs.head(of_results(out), place, false, 1.0);
                 let mut of_queries = Rows::zeros(seq, head_dim);
                 for start in (0..seq).step_by(BLOCK) {
                     let rows = BLOCK.min(seq - start);
                     let seen = inputs.seen(start, rows);
                     let columns = padded(seen);
                     let right = Right { values: &key_columns, stride, columns, k: head_dim };
-                    product(simd, queries.left(start, rows), right, &mut weights, stride, Into::Place);
+                    product(
+                        simd,
+                        queries.left(start, rows),
+                        right,
+                        Out { values: &mut weights, stride, into: Into::Place },
+                    );
                     let right = Right { values: &value_columns, stride, columns, k: head_dim };
-                    product(simd, gradients.left(start, rows), right, &mut changes, stride, Into::Place);
+                    product(
+                        simd,
+                        gradients.left(start, rows),
+                        right,
+                        Out { values: &mut changes, stride, into: Into::Place },
+                    );
                     let pairs = weights.chunks_exact_mut(stride).zip(changes.chunks_exact_mut(stride));
                     for (at, (weights, changes)) in pairs.take(rows).enumerate() {
                         let query = start + at;
@@ -118,14 +120,29 @@ impl WithSimd for Backward<'_> {
                     }
                     let left = |values| Left { values, strides: [stride, 1], rows };
                     let part = &mut of_queries.values[start * width..];
-                    product(simd, left(&changes), keys.right(seen), part, width, Into::Place);
+                    product(
+                        simd,
+                        left(&changes),
+                        keys.right(seen),
+                        Out { values: part, stride: width, into: Into::Place },
+                    );
                     let turned = |values| Left { values, strides: [1, stride], rows: seen };
                     let from = start * width;
                     let right =
                         Right { values: &queries.values[from..], stride: width, columns: width, k: rows };
-                    product(simd, turned(&changes), right, &mut of_keys.values, width, Into::Sum);
+                    product(
+                        simd,
+                        turned(&changes),
+                        right,
+                        Out { values: &mut of_keys.values, stride: width, into: Into::Sum },
+                    );
                     let right = Right { values: &gradients.values[from..], ..right };
-                    product(simd, turned(&weights), right, &mut of_values.values, width, Into::Sum);
+                    product(
+                        simd,
+                        turned(&weights),
+                        right,
+                        Out { values: &mut of_values.values, stride: width, into: Into::Sum },
+                    );
                 }
                 inputs.put_back(&of_queries, &mut to_query, place, true, inputs.scale());
             }

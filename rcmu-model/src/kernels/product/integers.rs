@@ -168,7 +168,7 @@ impl Kind<{ GROUP / 4 }> for Quads {
         inputs: &[[Word; GROUP / 4]; ROWS],
         start: &[[i16; 2]; ROWS],
     ) -> [U::Wide; ROWS] {
-        // Sixteen weights of 15 times 128, the start among them, fit into 16 bits, and so does each sum at the end.
+        // Each input takes a sum by at most 8 times 128 from zero, sixteen of them by half of what 16 bits have room for.
         let mut sums = [units.narrow(start[0]); ROWS];
         for row in 1..ROWS {
             sums[row] = units.narrow(start[row]);
@@ -294,7 +294,7 @@ impl<K: Kind<STEPS>, const STEPS: usize> UnitWork for Block<'_, K, STEPS> {
     }
 }
 
-/// Unpacks groups of a panel's outputs from one on; an output that is not there has zeros.
+/// Unpacks groups of a panel's outputs from one on; an output that is not there has scales of zero.
 #[inline(always)]
 fn unpack<K: Kind<STEPS>, const STEPS: usize>(
     units: impl Units,
