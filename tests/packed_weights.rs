@@ -4,13 +4,17 @@ use std::{
     error::Error,
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use half::f16;
 use rcmu::{
     ComputeDtype, WeightFormat, WeightFormats,
-    core::{Control, GenerateOptions, Generator, Prompt, Request},
-    model::{self, Device, LoadOptions, Model, trace::TraceInput},
+    core::{Control, GenerateOptions, Generator, Prompt, Request, SpecialToken},
+    model::{
+        self, Device, LoadOptions, Model,
+        trace::{TraceInput, TracePicture},
+    },
 };
 use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
 
@@ -73,7 +77,9 @@ fn rounded(group: &[f32], format: WeightFormat) -> Vec<f32> {
 
 /// A copy of the fixture whose matrices hold numbers that the format has.
 fn rounded_copy(format: WeightFormat) -> Result<PathBuf, Box<dyn Error>> {
-    let dir = std::env::temp_dir().join(format!("rcmu-packed-{}-{format:?}", std::process::id()));
+    static COPIES: AtomicUsize = AtomicUsize::new(0);
+    let copy = COPIES.fetch_add(1, Ordering::Relaxed);
+    let dir = std::env::temp_dir().join(format!("rcmu-packed-{}-{copy}", std::process::id()));
     fs::create_dir_all(&dir)?;
     for entry in fs::read_dir(fixture())? {
         let entry = entry?;
@@ -122,6 +128,40 @@ fn activations_are_rounded_far_finer_than_weights() -> Result<(), Box<dyn Error>
         }
     }
     Ok(())
+}
+
+#[test]
+fn activations_of_the_tower_are_rounded_about_as_finely_as_8_bit_weights() -> Result<(), Box<dyn Error>> {
+    let dir = rounded_copy(WeightFormat::Q8)?;
+    let (plain, packed) = (load(&dir, None, None)?, load(&fixture(), None, Some(WeightFormat::Q8.into()))?);
+    fs::remove_dir_all(dir)?;
+    let exact = load(&fixture(), None, None)?;
+
+    let (found, expected) = (features(&packed)?, features(&plain)?);
+
+    let size = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
+    let (activations, weights) = (size(&found, &expected), size(&expected, &features(&exact)?));
+    let what = format!("{activations} of {weights}");
+    // Both are rounded to 1/127 of the largest of 32: neither error is a multiple of the other.
+    assert!(activations < 2.0 * weights, "activations move features too far: {what}");
+    assert!(activations > 0.1 * weights, "activations are not rounded to 8 bits: {what}");
+    Ok(())
+}
+
+/// What the tower makes of a picture of 8×8 patches with numbers in -2..2.
+fn features(model: &Model) -> Result<Vec<f32>, Box<dyn Error>> {
+    let (config, [height, width]) = (model.config(), [8, 8]);
+    let numbers = height * width * config.vision.patch_dim();
+    let pixel_values = (0..numbers).map(|at| (at * 37 % 101) as f32 / 25.0 - 2.0).collect();
+    let merged = height * width / config.vision.spatial_merge_size.pow(2);
+    let control = |token| model.tokenizer().id(token);
+    let mut row = vec![control(SpecialToken::VisionStart)];
+    row.extend(std::iter::repeat_n(config.image_token_id, merged));
+    row.push(control(SpecialToken::VisionEnd));
+    let images = vec![TracePicture { pixel_values, grid_thw: [1, height, width] }];
+    let trace = model.trace(&TraceInput { rows: vec![row], images, ..TraceInput::default() }, 0)?;
+    let features = trace.tensors.into_iter().find(|tensor| tensor.name == "vision.merged");
+    Ok(features.ok_or("the tower has run")?.values)
 }
 
 #[test]

@@ -28,7 +28,10 @@ pub(crate) fn model() -> &'static Rcmu {
 /// The formats in `RCMU_BENCH_WEIGHTS`, if it is set: `q4`, or `q4+q4` with that of the table and the head after it.
 pub(crate) fn formats() -> Option<WeightFormats> {
     let names = std::env::var("RCMU_BENCH_WEIGHTS").ok()?;
-    let format = |name| WeightFormat::named(name).expect("`RCMU_BENCH_WEIGHTS` is f32, bf16, f16, q8 or q4");
+    let format = |name| {
+        WeightFormat::named(name)
+            .expect("`RCMU_BENCH_WEIGHTS` is f32, bf16, f16, q8 or q4, or two of them with a + between")
+    };
     let (name, table) = names.split_once('+').map_or((&*names, None), |(name, table)| (name, Some(table)));
     let formats = WeightFormats::from(format(name));
     Some(WeightFormats { table: table.map_or(formats.table, format), ..formats })
