@@ -210,7 +210,7 @@ impl Packed {
 
     /// Outputs of one task.
     fn block(&self) -> usize {
-        let shared = self.outputs.div_ceil(4 * rayon::current_num_threads());
+        let shared = self.outputs.div_ceil(16 * rayon::current_num_threads());
         shared.max(TASK_WEIGHTS.div_ceil(self.inputs.max(1))).max(1)
     }
 
