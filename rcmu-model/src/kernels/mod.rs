@@ -28,6 +28,8 @@ mod dot;
 mod format;
 mod numbers;
 mod pack;
+#[cfg(test)]
+mod pack_tests;
 mod product;
 mod quantised;
 mod stored;

@@ -1,12 +1,10 @@
-use proptest::prelude::*;
-
 use super::{activations::Activations, *};
 
-const FORMATS: [WeightFormat; 5] =
+pub(super) const FORMATS: [WeightFormat; 5] =
     [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::F16, WeightFormat::Q8, WeightFormat::Q4];
 
 /// Numbers in -1..1 from a linear congruential generator (Knuth's MMIX constants).
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
+pub(super) fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -35,7 +33,7 @@ fn named(packed: &Packed) -> String {
 }
 
 /// All weights as f32 numbers.
-fn all(packed: &Packed) -> Vec<f32> {
+pub(super) fn all(packed: &Packed) -> Vec<f32> {
     packed.rows(&(0..packed.dims()[0] as u32).collect::<Vec<_>>())
 }
 
@@ -266,81 +264,6 @@ fn the_largest_numbers_do_not_overflow() {
 }
 
 #[test]
-fn packing_by_hand() {
-    // The largest magnitude is 127 * 0.5, so the scale is 0.5: 3.2 / 0.5 = 6.4 rounds to 6 and comes back as 3.
-    let mut values = [0.0; GROUP];
-    (values[0], values[1], values[2]) = (-63.5, 3.2, 0.2);
-
-    let q8 = all(&Packed::new(WeightFormat::Q8, [1, GROUP], &values));
-    assert_eq!(q8[..4], [-63.5, 3.0, 0.0, 0.0]);
-
-    // The scale is -63.5 / -8 = 7.9375: 3.2 / 7.9375 = 0.40 rounds to 0, 5 / 7.9375 = 0.63 to 1.
-    values[2] = 5.0;
-    let q4 = all(&Packed::new(WeightFormat::Q4, [1, GROUP], &values));
-    assert_eq!(q4[..4], [-63.5, 0.0, 7.9375, 0.0]);
-}
-
-#[test]
-fn formats_cost_what_they_say() {
-    for format in FORMATS {
-        let packed = Packed::new(format, [4, 64], &numbers(256, 5));
-
-        assert_eq!(packed.bytes(), format.bytes(256), "{format:?}");
-        assert_eq!(packed.dims(), [4, 64]);
-    }
-}
-
-#[test]
-fn rows_packed_part_by_part_are_rows_packed_at_once() {
-    for (format, inputs) in FORMATS.into_iter().flat_map(|format| [(format, 64), (format, 33)]) {
-        let values = numbers(70 * inputs, 8);
-        let mut packing = Packing::new(format, [70, inputs]).expect("room");
-        for part in values.chunks(9 * inputs) {
-            packing.push(part);
-        }
-
-        let (parts, whole) = (packing.finish(), Packed::new(format, [70, inputs], &values));
-
-        assert_eq!(parts.bytes(), whole.bytes(), "{format:?} {inputs}");
-        assert_eq!(all(&parts), all(&whole), "{format:?} {inputs}");
-    }
-}
-
-#[test]
-fn odd_widths_are_kept_as_bf16() {
-    let packed = Packed::new(WeightFormat::Q4, [2, 33], &numbers(66, 6));
-
-    assert_eq!(packed.bytes(), 2 * 66);
-    assert_eq!(packed.rows(&[1, 0])[..33], all(&packed)[33..]);
-}
-
-#[test]
-fn every_finite_half_number_is_read_as_it_is() {
-    for bits in (0..=u16::MAX).filter(|&bits| f16::from_bits(bits).is_finite()) {
-        assert_eq!(f16_scale(bits).to_bits(), f16::from_bits(bits).to_f32().to_bits(), "{bits:#06x}");
-    }
-}
-
-#[test]
-fn every_half_number_is_read_as_it_is() {
-    let all: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
-    let packed = Packed {
-        outputs: 1,
-        inputs: all.len(),
-        values: Values::F16(all.clone().into()),
-        activations: ActivationBits::default(),
-    };
-
-    for (found, half) in self::all(&packed).iter().zip(&all) {
-        let expected = half.to_f32();
-        assert!(
-            found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(),
-            "{half:?}: {found}"
-        );
-    }
-}
-
-#[test]
 fn numbers_that_are_not_finite_do_not_get_lost() {
     for packed in of_all_formats([9, 96], &numbers(9 * 96, 9)) {
         for (broken, rows) in
@@ -354,51 +277,6 @@ fn numbers_that_are_not_finite_do_not_get_lost() {
                 assert!(found[..9].iter().all(|y| !y.is_finite()), "{what}");
                 assert!(found[9..].iter().all(|y| y.is_finite()), "{what}");
             }
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn packing_moves_a_weight_by_half_a_step_at_most(
-        values in proptest::collection::vec(-1000.0_f32..1000.0, GROUP),
-    ) {
-        let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        // A step is largest / 127, largest / 8; f16 moves it by 2^-11, and so its 127th or 8th multiple;
-        // in 4 bits the largest of the other sign may lie a whole step outside.
-        for (format, steps, reach) in [(WeightFormat::Q8, 127.0, 0.5), (WeightFormat::Q4, 8.0, 1.0)] {
-            let bound = largest / steps * reach + largest / 2048.0 + 1e-6;
-            let back = all(&Packed::new(format, [1, GROUP], &values));
-            for (value, back) in values.iter().zip(back) {
-                prop_assert!((value - back).abs() <= bound, "{:?}: {} and {}", format, value, back);
-            }
-        }
-    }
-
-    #[test]
-    fn activations_move_by_half_a_step_at_most(x in proptest::collection::vec(-1000.0_f32..1000.0, 2 * GROUP)) {
-        let both = [
-            (Activations::<i16>::new(&x).values(), 32_767.0),
-            (Activations::<i8>::new(&x).values(), 127.0),
-        ];
-        for (values, steps) in both {
-            for (x, values) in x.chunks(GROUP).zip(values.chunks(GROUP)) {
-                let largest = x.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-                for (x, value) in x.iter().zip(values) {
-                    // Half a step, and what f32 rounds in scale, inverse and product.
-                    let bound = f64::from(largest) / steps / 2.0 + 4.0 * f64::from(f32::EPSILON * x.abs());
-                    prop_assert!((f64::from(*x) - value).abs() <= bound, "{} and {}", x, value);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn packing_twice_changes_nothing(values in proptest::collection::vec(-4.0_f32..4.0, GROUP)) {
-        for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::F16] {
-            let once = all(&Packed::new(format, [1, GROUP], &values));
-            let twice = all(&Packed::new(format, [1, GROUP], &once));
-            prop_assert_eq!(once, twice);
         }
     }
 }
