@@ -23,14 +23,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(text) => Question::new(text)?,
         None => Question::describe(),
     };
-    let scene = support::scene(&options)?;
+    let (scene, strict) = (support::scene(&options)?, support::strict(&options)?);
 
     let mut load = LoadOptions::default();
     load.model = support::load_options(&options)?;
     let model = Rcmu::load(&support::model(&options), &load)?;
     let mut settings = GenerateOptions::greedy(options.get("max-tokens").map_or(Ok(128), |n| n.parse())?);
     settings.stop = vec!["<|endoftext|>".into()];
-    settings.grammar = options.contains_key("strict").then(|| grammar_of(&scene, &question));
+    settings.grammar = strict.then(|| grammar_of(&scene, &question));
     let mut finished = None;
     for event in model.stream_with(&scene, &question.with_citations(), settings, Control::default())? {
         match event? {

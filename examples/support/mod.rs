@@ -52,6 +52,16 @@ pub(crate) fn load_options(options: &HashMap<String, String>) -> Result<LoadOpti
     Ok(load)
 }
 
+/// Whether `--strict` asks for answers within a grammar.
+pub(crate) fn strict(options: &HashMap<String, String>) -> Result<bool, &'static str> {
+    match options.get("strict").map(String::as_str) {
+        None | Some("no") => Ok(false),
+        Some("yes") if cfg!(feature = "grammar") => Ok(true),
+        Some("yes") => Err("--strict yes needs the feature grammar: cargo run --features grammar …"),
+        Some(_) => Err("--strict is yes or no"),
+    }
+}
+
 /// The picture and the regions asked for, or the bundled ones.
 pub(crate) fn scene(options: &HashMap<String, String>) -> Result<Scene, rcmu::Error> {
     let bundled = format!("{BUNDLED}/scene.png");

@@ -175,12 +175,8 @@ impl Packed {
         let mut biases = layers.iter().map(|(_, bias)| *bias);
         columns.map(|columns| {
             let outputs = columns.len() / rows.max(1);
-            let mut out = columns;
-            if rows > 1 {
-                let columns = std::mem::take(&mut out);
-                let transposed = |row: usize| columns.iter().skip(row).step_by(rows).copied();
-                out = (0..rows).flat_map(transposed).collect();
-            }
+            let transposed = |row: usize| columns.iter().skip(row).step_by(rows).copied();
+            let mut out = if rows > 1 { (0..rows).flat_map(transposed).collect() } else { columns };
             if let Some(Some(bias)) = biases.next() {
                 for out in out.chunks_exact_mut(outputs.max(1)) {
                     out.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
