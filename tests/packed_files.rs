@@ -19,7 +19,7 @@ use rcmu::{
 use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
 
 /// A matrix of the tiny checkpoint, `[64, 64]`, and its row in 8 bits: 64 numbers and two scales.
-const NAME: &str = "model.layers.0.self_attn.q_proj.weight.q8";
+const NAME: &str = "model.layers.0.self_attn.q_proj.weight.q8x8";
 const ROW: usize = 64 + 2 * 2;
 
 /// A folder that is removed at the end.
@@ -104,7 +104,7 @@ fn packed_files_can_be_expanded() -> Result<(), Box<dyn Error>> {
     let weight = f32::from(row[0] as i8) * f16::from_le_bytes([row[64], row[65]]).to_f32();
     let original = fs::read(fixture().join("model.safetensors"))?;
     let original = SafeTensors::deserialize(&original)?;
-    let original = original.tensor(NAME.strip_suffix(".q8").expect("it ends so"))?;
+    let original = original.tensor(NAME.strip_suffix(".q8x8").expect("it ends so"))?;
     let original = f32::from_le_bytes(*original.data().first_chunk().expect("it has weights"));
     let step = f16::from_le_bytes([row[64], row[65]]).to_f32();
     assert!((weight - original).abs() <= step * 0.51, "{weight} and {original}");

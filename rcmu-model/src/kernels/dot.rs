@@ -12,8 +12,9 @@ use half::{bf16, f16};
 use pulp::{Arch, WithSimd};
 
 use super::{
-    GROUP, LANES, Row, f16_scale,
+    GROUP, LANES, f16_scale,
     quantised::{MIDDLE, unpacked},
+    rows::Row,
 };
 
 /// Accumulators of [`LANES`] numbers, so that one addition need not wait for the one before.
@@ -58,14 +59,14 @@ pub(super) fn expand(row: Row<'_>, out: &mut [f32]) {
         Row::F32(w) => out.copy_from_slice(w),
         Row::Bf16(w) => out.iter_mut().zip(w).for_each(|(out, w)| *out = wide(w)),
         Row::F16(w) => out.iter_mut().zip(w).for_each(|(out, w)| *out = half(w)),
-        Row::Q8(quants, scales) => {
-            let groups = quants.as_chunks::<GROUP>().0.iter().zip(scales);
+        Row::Q8(row) => {
+            let groups = row.blocks().flat_map(|(groups, scales)| groups.iter().zip(scales));
             for (out, (quants, &scale)) in out.as_chunks_mut::<GROUP>().0.iter_mut().zip(groups) {
                 *out = scaled(&quants.map(i32::from), f16_scale(scale));
             }
         }
-        Row::Q4(quants, scales) => {
-            let groups = quants.as_chunks::<{ GROUP / 2 }>().0.iter().zip(scales);
+        Row::Q4(row) => {
+            let groups = row.blocks().flat_map(|(groups, scales)| groups.iter().zip(scales));
             for (out, (quants, &scale)) in out.as_chunks_mut::<GROUP>().0.iter_mut().zip(groups) {
                 let numbers = unpacked(quants).map(|number| i32::from(number) - MIDDLE);
                 *out = scaled(&numbers, f16_scale(scale));

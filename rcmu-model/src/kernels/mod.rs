@@ -32,6 +32,7 @@ mod pack;
 mod pack_tests;
 mod product;
 mod quantised;
+mod rows;
 mod stored;
 mod tasks;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use format::{WeightFormat, WeightFormats};
 pub(crate) use numbers::Mapped;
 use numbers::Numbers;
 pub(crate) use pack::{Packing, nearest_f16};
+use rows::{Q4Row, Q8Row, Row};
 use tasks::{Inputs, Task};
 
 /// Weights that share a scale.
@@ -74,8 +76,7 @@ pub(crate) struct Packed {
     activations: ActivationBits,
 }
 
-/// Rows one after another, as files have them: of 8 and 4 bits first a row's numbers, two and four to a word, then its
-/// scales, the bits of f16 numbers.
+/// Rows one after another, as files have them; of 8 and 4 bits see [`rows`].
 #[derive(Debug)]
 enum Values {
     F32(Numbers<f32>),
@@ -83,41 +84,6 @@ enum Values {
     F16(Numbers<f16>),
     Q8(Numbers<u16>),
     Q4(Numbers<u16>),
-}
-
-/// One row of weights.
-#[derive(Clone, Copy)]
-enum Row<'a> {
-    F32(&'a [f32]),
-    Bf16(&'a [bf16]),
-    F16(&'a [f16]),
-    Q8(&'a [i8], &'a [u16]),
-    Q4(&'a [u8], &'a [u16]),
-}
-
-impl<'a> Row<'a> {
-    /// The numbers and scales of a row of 8-bit weights.
-    #[inline(always)]
-    fn q8(self) -> (&'a [i8], &'a [u16]) {
-        let Self::Q8(quants, scales) = self else { unreachable!("the task has 8-bit weights") };
-        (quants, scales)
-    }
-
-    /// The scales of a row of whole numbers.
-    #[inline(always)]
-    const fn scales(self) -> &'a [u16] {
-        match self {
-            Self::Q8(_, scales) | Self::Q4(_, scales) => scales,
-            Self::F32(_) | Self::Bf16(_) | Self::F16(_) => &[],
-        }
-    }
-
-    /// The numbers and scales of a row of 4-bit weights.
-    #[inline(always)]
-    fn q4(self) -> (&'a [u8], &'a [u16]) {
-        let Self::Q4(quants, scales) = self else { unreachable!("the task has 4-bit weights") };
-        (quants, scales)
-    }
 }
 
 impl Packed {
@@ -219,34 +185,10 @@ impl Packed {
             Values::F32(values) => Row::F32(&values[at * width..(at + 1) * width]),
             Values::Bf16(values) => Row::Bf16(&values[at * width..(at + 1) * width]),
             Values::F16(values) => Row::F16(&values[at * width..(at + 1) * width]),
-            Values::Q8(values) => {
-                let (quants, scales) = row_of_words(values, at, width, 8);
-                Row::Q8(bytemuck::cast_slice(quants), scales)
-            }
-            Values::Q4(values) => {
-                let (quants, scales) = row_of_words(values, at, width, 4);
-                Row::Q4(bytemuck::cast_slice(quants), scales)
-            }
+            Values::Q8(words) => Row::Q8(Q8Row::new(words, at, width)),
+            Values::Q4(words) => Row::Q4(Q4Row::new(words, at, width)),
         }
     }
-}
-
-/// Words of a row of `inputs` weights of some bits, and their scales.
-const fn words_of_row(inputs: usize, bits: usize) -> usize {
-    inputs * bits / 16 + inputs / GROUP
-}
-
-/// The words of a row's numbers, and its scales.
-#[inline(always)]
-fn row_of_words(words: &[u16], at: usize, inputs: usize, bits: usize) -> (&[u16], &[u16]) {
-    let length = words_of_row(inputs, bits);
-    words[at * length..(at + 1) * length].split_at(inputs * bits / 16)
-}
-
-/// The numbers of a block as an array: within it nothing is left to be checked.
-#[inline(always)]
-fn block<T>(values: &[T], start: usize) -> &[T; BLOCK] {
-    values[start..].first_chunk().expect("whole blocks only")
 }
 
 const TWO_TO_112: f32 = f32::from_bits((112 + 127) << 23);

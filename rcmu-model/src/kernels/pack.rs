@@ -1,12 +1,15 @@
 //! From rows of floats to packed ones.
 
+use std::marker::PhantomData;
+
 use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::{
-    ActivationBits, GROUP, Packed, TASK_WEIGHTS, Values, WeightFormat,
+    ActivationBits, BLOCK, GROUP, Packed, TASK_WEIGHTS, Values, WeightFormat,
     dot::{Work, with_vectors},
-    f16_scale, words_of_row,
+    f16_scale,
+    rows::{split_mut, words_of_row},
 };
 
 /// Weights, `[out, in]`, that are packed as their rows come.
@@ -113,27 +116,30 @@ fn extend_packed<T: bytemuck::Pod>(
     words.resize(start + values.len() / inputs * width, 0);
     let rows = words[start..].par_chunks_mut(width).zip(values.par_chunks_exact(inputs));
     rows.with_min_len(TASK_WEIGHTS.div_ceil(inputs)).for_each(|(words, values)| {
-        let (numbers, scales) = words.split_at_mut(inputs * bits / 16);
-        with_vectors(PackRow { values, numbers: bytemuck::cast_slice_mut(numbers), scales, pack });
+        with_vectors(PackRow { values, words, bits, pack, numbers: PhantomData });
     });
 }
 
 /// A row that is to be packed.
 struct PackRow<'a, T, F> {
     values: &'a [f32],
-    numbers: &'a mut [T],
-    scales: &'a mut [u16],
+    words: &'a mut [u16],
+    bits: usize,
     pack: F,
+    numbers: PhantomData<T>,
 }
 
-impl<T, F: Fn(&[f32; GROUP], &mut [T]) -> u16> Work for PackRow<'_, T, F> {
+impl<T: bytemuck::Pod, F: Fn(&[f32; GROUP], &mut [T]) -> u16> Work for PackRow<'_, T, F> {
     #[inline(always)]
     fn run(self) {
-        let Self { values, numbers, scales, pack } = self;
-        let size = numbers.len() / scales.len().max(1);
-        let places = numbers.chunks_exact_mut(size.max(1)).zip(scales);
-        for ((numbers, scale), values) in places.zip(values.as_chunks().0) {
-            *scale = pack(values, numbers);
+        let Self { values, words, bits, pack, .. } = self;
+        let blocks = words.chunks_mut(words_of_row(BLOCK * GROUP, bits));
+        for (block, values) in blocks.zip(values.chunks(BLOCK * GROUP)) {
+            let (numbers, scales) = split_mut(block, bits);
+            let places = numbers.chunks_exact_mut(GROUP * bits / 16).zip(scales);
+            for ((numbers, scale), values) in places.zip(values.as_chunks().0) {
+                *scale = pack(values, bytemuck::cast_slice_mut(numbers));
+            }
         }
     }
 }

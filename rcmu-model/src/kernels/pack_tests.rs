@@ -22,6 +22,38 @@ fn packing_by_hand() {
 }
 
 #[test]
+fn rows_are_blocks_of_eight_groups() {
+    // Ten groups: all weights of group `g` are `g + 1`, but for the first one, which is the largest.
+    let values: Vec<f32> = (0..10 * GROUP)
+        .map(|at| (1 + at / GROUP) as f32 * if at % GROUP == 0 { -8.0 } else { 1.0 })
+        .collect();
+
+    for (format, numbers, first, second) in
+        [(WeightFormat::Q8, GROUP, -127, 16), (WeightFormat::Q4, GROUP / 2, -112, 9)]
+    {
+        let bytes = Packed::new(format, [1, values.len()], &values).to_bytes();
+
+        let (block, rest) = bytes.split_at(8 * (numbers + 2));
+        assert_eq!(rest.len(), 2 * (numbers + 2));
+        for (block, start, groups) in [(block, 0, 8), (rest, 8, 2)] {
+            let scales = &block[groups * numbers..];
+            for group in 0..groups {
+                let largest = 8.0 * (1 + start + group) as f32;
+                let scale = f16::from_le_bytes([scales[2 * group], scales[2 * group + 1]]).to_f32();
+                let steps = if format == WeightFormat::Q8 { 127.0 } else { 8.0 };
+                assert!((scale * steps / largest - 1.0).abs() < 1e-3, "{format:?} {group} {scale}");
+                let quants = &block[group * numbers..][..numbers];
+                assert_eq!(quants[0].cast_signed(), first, "{format:?} {group}");
+                let lower = if format == WeightFormat::Q8 { quants[1] } else { quants[1] & 15 };
+                assert_eq!(lower, second, "{format:?} {group}");
+            }
+        }
+        let packed = Packed::from_bytes(format, [1, values.len()], &bytes).expect("a row");
+        assert_eq!(packed.to_bytes(), bytes, "{format:?}");
+    }
+}
+
+#[test]
 fn formats_cost_what_they_say() {
     for format in FORMATS {
         let packed = Packed::new(format, [4, 64], &numbers(256, 5));

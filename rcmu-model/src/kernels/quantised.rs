@@ -10,45 +10,44 @@
 use super::{
     BLOCK, GROUP, LANES,
     activations::Activations,
-    block,
     dot::total,
     f16_scale,
+    rows::{Q4Row, Q8Row},
     units::{StepsBlock, Sums, Units, ask_ahead},
 };
 
 /// What is taken from a stored weight of 0 to 15.
 pub(super) const MIDDLE: i32 = 8;
 
-/// Bytes that memory is asked for ahead of what is multiplied.
-const AHEAD: usize = 2048;
+/// Bytes that memory is asked for ahead of what is multiplied: few, since machines ask for more of each row themselves.
+const AHEAD: usize = 256;
 
 /// `Σ w x` over rows of 8-bit weights of one length.
 #[inline(always)]
 pub(super) fn dots_q8<const ROWS: usize>(
     units: impl Units,
-    rows: [(&[i8], &[u16]); ROWS],
+    rows: [Q8Row<'_>; ROWS],
     x: &Activations<i16>,
 ) -> [f32; ROWS] {
-    let count = x.scales().len();
-    let rows = rows.map(|(quants, scales)| (&quants.as_chunks::<GROUP>().0[..count], &scales[..count]));
-    let (steps, x_scales) = (&x.steps()[..count], &x.scales()[..count]);
     let mut sums = [[0.0; LANES]; ROWS];
-    let whole = count / BLOCK * BLOCK;
-    for start in (0..whole).step_by(BLOCK) {
-        let (steps, x_scales) = (block(steps, start), block(x_scales, start));
-        for ((groups, scales), sums) in rows.iter().zip(&mut sums) {
-            let (groups, scales) = (block(groups, start), block(scales, start));
+    let ((steps, steps_rest), (x_scales, x_scales_rest)) =
+        (x.steps().as_chunks::<BLOCK>(), x.scales().as_chunks::<BLOCK>());
+    let mut blocks = rows.map(Q8Row::whole);
+    for (steps, x_scales) in steps.iter().zip(x_scales) {
+        for row in 0..ROWS {
+            let (groups, scales) = blocks[row].next().expect("rows of one length");
             ask_ahead(groups, AHEAD);
             let both = units.scales(scales, x_scales);
             for at in 0..BLOCK {
-                add(sums, eighths(units, &groups[at], &steps[at]), both[at]);
+                add(&mut sums[row], eighths(units, &groups[at], &steps[at]), both[at]);
             }
         }
     }
-    for ((groups, scales), sums) in rows.iter().zip(&mut sums) {
-        for at in whole..count {
-            let scale = f16_scale(scales[at]) * x_scales[at];
-            add(sums, eighths(units, &groups[at], &steps[at]), scale);
+    for (row, sums) in rows.iter().zip(&mut sums) {
+        let (groups, scales) = row.rest();
+        let x = steps_rest.iter().zip(x_scales_rest);
+        for ((group, &scale), (steps, x_scale)) in groups.iter().zip(scales).zip(x) {
+            add(sums, eighths(units, group, steps), f16_scale(scale) * x_scale);
         }
     }
     let mut products = [0.0; ROWS];
@@ -111,25 +110,26 @@ fn padded<T: Copy + Default, const N: usize>(values: &[T]) -> [T; N] {
 #[inline(always)]
 pub(super) fn dots_q4<U: Units, const ROWS: usize>(
     units: U,
-    rows: [(&[u8], &[u16]); ROWS],
+    rows: [Q4Row<'_>; ROWS],
     x: &Blocks,
 ) -> [f32; ROWS] {
     let mut sums = [units.block_sums(); ROWS];
-    let quants = rows.map(|(quants, _)| quants.as_chunks());
-    let scales = rows.map(|(_, scales)| scales.as_chunks());
-    let count = scales[0].0.len().min(x.steps.len()).min(x.scales.len());
-    let whole = (quants.map(|(blocks, _)| &blocks[..count]), scales.map(|(blocks, _)| &blocks[..count]));
-    for at in 0..count {
+    let mut blocks = rows.map(Q4Row::whole);
+    let count = blocks[0].len();
+    for (steps, x_scales) in x.steps.iter().zip(&x.scales).take(count) {
         for row in 0..ROWS {
-            ask_ahead(&whole.0[row][at], AHEAD);
-            let scales = units.scales(&whole.1[row][at], &x.scales[at]);
-            sums[row] = units.add_block(sums[row], &whole.0[row][at], &x.steps[at], &scales);
+            let (groups, scales) = blocks[row].next().expect("rows of one length");
+            ask_ahead(groups, AHEAD);
+            let scales = units.scales(scales, x_scales);
+            sums[row] = units.add_block(sums[row], bytemuck::cast_ref(groups), steps, &scales);
         }
     }
     if let (Some(steps), Some(x_scales)) = (x.steps.get(count), x.scales.get(count)) {
         for row in 0..ROWS {
-            let scales = units.scales(&padded(scales[row].1), x_scales);
-            sums[row] = units.add_block(sums[row], &padded(quants[row].1), steps, &scales);
+            let (groups, scales) = rows[row].rest();
+            let groups: [_; BLOCK] = padded(groups);
+            let scales = units.scales(&padded(scales), x_scales);
+            sums[row] = units.add_block(sums[row], bytemuck::cast_ref(&groups), steps, &scales);
         }
     }
     let mut products = [0.0; ROWS];

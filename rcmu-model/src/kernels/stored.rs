@@ -1,6 +1,14 @@
 use rayon::prelude::*;
 
-use super::{ActivationBits, GROUP, Mapped, Numbers, Packed, Values, WeightFormat, words_of_row};
+use super::{
+    ActivationBits, BLOCK, GROUP, Mapped, Numbers, Packed, Values, WeightFormat,
+    rows::{split, split_mut, words_of_row},
+};
+
+/// The words of each block of a row.
+fn blocks(row: &[u16], bits: usize) -> impl Iterator<Item = &[u16]> {
+    row.chunks(words_of_row(BLOCK * GROUP, bits))
+}
 
 impl WeightFormat {
     /// Bytes of one row of `inputs` weights in a file; none for formats that files of floats have.
@@ -17,15 +25,19 @@ impl WeightFormat {
 }
 
 impl Packed {
-    /// The weights as files hold them: of each row first the numbers, then the scales, little-endian. Empty for formats
-    /// that files of floats have.
+    /// The weights as files hold them, scales little-endian. Empty for formats that files of floats have.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let (Values::Q8(words) | Values::Q4(words)) = &self.values else { return Vec::new() };
+        let (words, bits) = match &self.values {
+            Values::Q8(words) => (words, 8),
+            Values::Q4(words) => (words, 4),
+            Values::F32(_) | Values::Bf16(_) | Values::F16(_) => return Vec::new(),
+        };
         let mut bytes = Vec::with_capacity(size_of_val(&**words));
-        for row in words.chunks_exact((words.len() / self.outputs.max(1)).max(1)) {
-            let (numbers, scales) = row.split_at(row.len() - self.inputs / GROUP);
-            bytes.extend_from_slice(bytemuck::cast_slice(numbers));
-            bytes.extend(scales.iter().flat_map(|scale| scale.to_le_bytes()));
+        for row in words.chunks_exact(words_of_row(self.inputs, bits).max(1)) {
+            for (numbers, scales) in blocks(row, bits).map(|block| split(block, bits)) {
+                bytes.extend_from_slice(bytemuck::cast_slice(numbers));
+                bytes.extend(scales.iter().flat_map(|scale| scale.to_le_bytes()));
+            }
         }
         bytes
     }
@@ -43,15 +55,15 @@ impl Packed {
         words.resize(bytes.len() / 2, 0);
         bytemuck::cast_slice_mut(&mut words).copy_from_slice(bytes);
         // Scales are little-endian in files.
+        let bits = if format == WeightFormat::Q4 { 4 } else { 8 };
         for row in words.chunks_exact_mut((width / 2).max(1)) {
-            for scale in &mut row[width / 2 - inputs / GROUP..] {
-                *scale = u16::from_le(*scale);
+            for block in row.chunks_mut(words_of_row(BLOCK * GROUP, bits)) {
+                for scale in split_mut(block, bits).1 {
+                    *scale = u16::from_le(*scale);
+                }
             }
         }
-        let values = match format {
-            WeightFormat::Q4 => Values::Q4(words.into()),
-            _ => Values::Q8(words.into()),
-        };
+        let values = if bits == 4 { Values::Q4(words.into()) } else { Values::Q8(words.into()) };
         Some(Self { outputs, inputs, values, activations: ActivationBits::default() })
     }
 
@@ -81,10 +93,10 @@ impl Packed {
         const fn is_broken(half: u16) -> bool {
             half & 0x7c00 == 0x7c00
         }
-        let row_of_scales =
-            |words: usize| move |row: &[u16]| row[words..].iter().position(|&scale| is_broken(scale));
         let first = |words: &[u16], bits: usize| {
-            let broken = row_of_scales(self.inputs * bits / 16);
+            let broken = |row: &[u16]| {
+                blocks(row, bits).flat_map(|block| split(block, bits).1).position(|&scale| is_broken(scale))
+            };
             let rows = words.par_chunks(words_of_row(self.inputs, bits).max(1)).enumerate();
             let found = rows.find_map_first(|(at, row)| Some((at, broken(row)?)));
             found.map(|(at, group)| at * self.inputs + group * GROUP)

@@ -22,8 +22,9 @@ use crate::{
 /// Writes a checkpoint with packed weights, which loads without the work of packing and from fewer bytes.
 ///
 /// `to` is made if it is not there, and must have no weights yet. It gets the settings, the files of the tokenizer, and
-/// one `model.safetensors`; matrices in 8 and 4 bits are stored as `X.weight.q8` and `X.weight.q4`, U8 of
-/// `[out, bytes of a row]`: the row's numbers, then one f16 scale for 32 of them. What is asked to be f32, bf16 or f16 is written so,
+/// one `model.safetensors`; matrices in 8 and 4 bits are stored as `X.weight.q8x8` and `X.weight.q4x8`,
+/// U8 of `[out, bytes of a row]`: of each 256 weights, at the end of a row of what is left, the numbers, then one f16 scale
+/// for 32 of them. What is asked to be f32, bf16 or f16 is written so,
 /// and what is never packed (norms, biases, the patch embedding) as bf16 or f32, whichever loses nothing. The layout is
 /// ours. Matrices are packed one at a time while they are written.
 ///

@@ -1,12 +1,15 @@
 //! Matrices that a file holds packed.
 //!
 //! ```text
-//! X.weight      F32, F16 or BF16   [out, in]
-//! X.weight.q8   U8                 [out, in + in / 16]      a row: in numbers of 8 bits, in / 32 scales of f16
-//! X.weight.q4   U8                 [out, in / 2 + in / 16]  a row: in numbers of 4 bits, in / 32 scales of f16
+//! X.weight        F32, F16 or BF16   [out, in]
+//! X.weight.q8x8   U8                 [out, in + in / 16]
+//! X.weight.q4x8   U8                 [out, in / 2 + in / 16]
 //! ```
 //!
-//! One of the three stands for `X.weight`. The layout is ours; what numbers and scales mean is told at [`WeightFormat`].
+//! One of the three stands for `X.weight`. A row of 8 or 4 bits is blocks of 256 weights, at its end of what is left: first
+//! the numbers, of 32 weights in 32 or 16 bytes, then a scale of f16, little-endian, for each 32 of them. Of 4 bits, weight
+//! `i` of 32 is in the lower half of byte `i`, weight `16 + i` in the upper one, each 8 more than it means. The layout is
+//! ours; see [`WeightFormat`].
 
 use std::collections::BTreeMap;
 
@@ -14,7 +17,7 @@ use super::{ExpectedTensor, TensorDtype, index::Located};
 use crate::kernels::WeightFormat;
 
 /// Packed formats and how their tensors' names end.
-const FORMATS: [(WeightFormat, &str); 2] = [(WeightFormat::Q8, ".q8"), (WeightFormat::Q4, ".q4")];
+const FORMATS: [(WeightFormat, &str); 2] = [(WeightFormat::Q8, ".q8x8"), (WeightFormat::Q4, ".q4x8")];
 
 /// The name of a matrix in a packed format; none for formats that files of floats have.
 pub(super) fn stored_name(name: &str, format: WeightFormat) -> Option<String> {

@@ -7,10 +7,11 @@ use rayon::prelude::*;
 
 use super::{
     super::{
-        GROUP, LANES, Packed, Row,
+        GROUP, LANES, Packed,
         activations::{Step, round},
         dot,
         quantised::{MIDDLE, unpacked},
+        rows::{Q4Row, Q8Row, Row},
         units::{COLUMNS, UnitWork, Units, ask_ahead, with_units},
     },
     BLOCK, PART, Parts, STRETCH, Sums,
@@ -18,7 +19,7 @@ use super::{
 
 /// Groups of a stretch.
 const GROUPS: usize = STRETCH / GROUP;
-const _: () = assert!(GROUPS == LANES, "a stretch's scales fill a vector");
+const _: () = assert!(GROUPS == super::super::BLOCK, "a stretch is a block of a row's groups");
 /// Panels of a block: [`COLUMNS`] outputs side by side.
 const PANELS: usize = BLOCK / COLUMNS;
 
@@ -63,8 +64,8 @@ impl Kind<{ GROUP / 2 }> for Pairs {
 
     #[inline(always)]
     fn weights(self, row: Row<'_>, group: usize) -> [Word; GROUP / 2] {
-        let (quants, mut wide) = (&row.q8().0.as_chunks::<GROUP>().0[group], [0; GROUP]);
-        ask_ahead(quants, STRETCH);
+        let (quants, mut wide) = (row.q8().numbers(group), [0; GROUP]);
+        ask_ahead(quants, Q8Row::BYTES);
         for at in 0..GROUP {
             wide[at] = i16::from(quants[at]);
         }
@@ -105,8 +106,8 @@ impl Kind<{ GROUP / 4 }> for Bytes {
 
     #[inline(always)]
     fn weights(self, row: Row<'_>, group: usize) -> [Word; GROUP / 4] {
-        let (quants, mut lifted) = (&row.q8().0.as_chunks::<GROUP>().0[group], [0; GROUP]);
-        ask_ahead(quants, STRETCH);
+        let (quants, mut lifted) = (row.q8().numbers(group), [0; GROUP]);
+        ask_ahead(quants, Q8Row::BYTES);
         for at in 0..GROUP {
             lifted[at] = quants[at].cast_unsigned() ^ 128;
         }
@@ -155,8 +156,8 @@ impl Kind<{ GROUP / 4 }> for Quads {
 
     #[inline(always)]
     fn weights(self, row: Row<'_>, group: usize) -> [Word; GROUP / 4] {
-        let quants = &row.q4().0.as_chunks::<{ GROUP / 2 }>().0[group];
-        ask_ahead(quants, STRETCH / 2);
+        let quants = row.q4().numbers(group);
+        ask_ahead(quants, Q4Row::BYTES);
         bytemuck::cast(unpacked(quants))
     }
 
@@ -306,7 +307,7 @@ fn unpack<K: Kind<STEPS>, const STEPS: usize>(
     for (column, row) in rows.iter().enumerate() {
         let Some(row) = row else { continue };
         let mut scales = [0; LANES];
-        scales[..panel.len()].copy_from_slice(&row.scales()[start..start + panel.len()]);
+        scales[..panel.len()].copy_from_slice(row.scales(start / GROUPS));
         for (group, scale) in panel.iter_mut().zip(units.scales(&scales, &[1.0; LANES])) {
             group.scales[column] = scale;
         }
