@@ -31,6 +31,7 @@ mod kernels;
 mod layers;
 mod model;
 mod params;
+mod pool;
 pub mod position;
 mod probe;
 mod qwen2_vl;

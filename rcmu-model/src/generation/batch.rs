@@ -11,6 +11,7 @@ use crate::{
     Error,
     layers::{AttentionMask, Observer},
     model::{Model, to_host},
+    pool::awake,
     position::Positions,
     qwen2_vl::{TokenBatch, axes},
     text::KvCache,
@@ -106,7 +107,8 @@ impl Session {
             .collect();
 
         let started = Instant::now();
-        if let Some((mut batch, mut logits)) = self.prefill_batch(&encoded, new, control, &mut stats)? {
+        let first = || self.prefill_batch(&encoded, new, control, &mut stats);
+        if let Some((mut batch, mut logits)) = awake(model.device(), first)? {
             let prefill_time =
                 started.elapsed().saturating_sub(stats.iter().map(|row| row.vision_time).sum());
             for row in &mut stats {
@@ -126,7 +128,7 @@ impl Session {
                 if rows.iter().all(|row| row.finish().is_some()) {
                     break;
                 }
-                logits = batch.decode(&ids)?;
+                logits = awake(model.device(), || batch.decode(&ids))?;
             }
             let decode_time = started.elapsed();
             for row in &mut stats {

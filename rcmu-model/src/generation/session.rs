@@ -11,6 +11,7 @@ use crate::{
     Error,
     layers::{AttentionMask, Observer, Step},
     model::{Model, to_host},
+    pool::awake,
     position::Positions,
     qwen2_vl::{TokenBatch, axes},
     text::KvCache,
@@ -113,7 +114,8 @@ impl Session {
         on_event(Event::Started { prompt_tokens: stats.prompt_tokens, image_tokens: stats.image_tokens });
         let (config, tokenizer) = (model.generation_config(), model.tokenizer());
         let mut row = Row::new(&encoded.input_ids, &request.options, config, tokenizer, constraint);
-        let Some(mut logits) = self.prefill(&encoded, &request.options, control, &mut stats)? else {
+        let first = || self.prefill(&encoded, &request.options, control, &mut stats);
+        let Some(mut logits) = awake(model.device(), first)? else {
             row.end(control.stop_reason().unwrap_or(FinishReason::Cancelled), on_event);
             return Ok(finished(row, stats, on_event));
         };
@@ -128,7 +130,7 @@ impl Session {
                 row.end(reason, on_event);
                 break;
             }
-            let Some(next) = self.decode(id, control)? else {
+            let Some(next) = awake(model.device(), || self.decode(id, control))? else {
                 row.end(control.stop_reason().unwrap_or(FinishReason::Cancelled), on_event);
                 break;
             };
