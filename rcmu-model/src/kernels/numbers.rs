@@ -1,9 +1,15 @@
 //! Where the numbers of weights are: in memory of our own, or in a file that the system has mapped.
+//!
+//! Many numbers of our own are in pages of 2 MiB where the system (Linux) gives them when it is asked to: of small ones each
+//! core has to look up thousands for every token.
 
 use std::{ops::Deref, sync::Arc};
 
-use bytemuck::{AnyBitPattern, try_cast_slice};
-use memmap2::Mmap;
+use bytemuck::{AnyBitPattern, NoUninit, try_cast_slice};
+use memmap2::{Mmap, MmapMut};
+
+/// Bytes from which on numbers have pages of their own.
+const PAGES_FROM: usize = 2 << 20;
 
 /// Some bytes of a mapped file.
 #[derive(Clone, Debug)]
@@ -35,11 +41,13 @@ impl Mapped {
 ///
 /// # Invariant
 ///
-/// Mapped bytes are whole numbers of this type at an address that it can have.
+/// Pages and mapped bytes are whole numbers of this type at an address that it can have.
 #[derive(Debug)]
 pub(super) enum Numbers<T> {
-    /// In memory of our own.
+    /// Few, in memory of our own.
     Own(Vec<T>),
+    /// Many.
+    Pages(MmapMut),
     /// In a file.
     Mapped(Mapped),
 }
@@ -60,13 +68,58 @@ impl<T: AnyBitPattern> Deref for Numbers<T> {
     fn deref(&self) -> &[T] {
         match self {
             Self::Own(numbers) => numbers,
+            Self::Pages(pages) => bytemuck::cast_slice(pages),
             Self::Mapped(bytes) => bytemuck::cast_slice(bytes.bytes()),
         }
     }
 }
 
-impl<T> From<Vec<T>> for Numbers<T> {
-    fn from(numbers: Vec<T>) -> Self {
-        Self::Own(numbers)
+/// Numbers that come one after another into memory made for them.
+#[derive(Debug)]
+pub(super) struct Coming<T> {
+    /// Of our own.
+    numbers: Numbers<T>,
+    /// How many have come.
+    count: usize,
+}
+
+impl<T: NoUninit + AnyBitPattern + Default> Coming<T> {
+    /// Makes room for so many numbers; none where memory does not have it.
+    pub(super) fn new(numbers: usize) -> Option<Self> {
+        let bytes = numbers.checked_mul(size_of::<T>())?;
+        let numbers = if bytes < PAGES_FROM {
+            let mut own = Vec::new();
+            own.try_reserve_exact(numbers).ok()?;
+            own.resize(numbers, T::default());
+            Numbers::Own(own)
+        } else {
+            let pages = MmapMut::map_anon(bytes).ok()?;
+            // Small pages do as well, only slower.
+            #[cfg(target_os = "linux")]
+            let _ = pages.advise(memmap2::Advice::HugePage);
+            Numbers::Pages(pages)
+        };
+        Some(Self { numbers, count: 0 })
+    }
+
+    /// The places of the numbers that come next, all zero.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no room for them.
+    pub(super) fn next(&mut self, numbers: usize) -> &mut [T] {
+        let start = self.count;
+        self.count += numbers;
+        let all = match &mut self.numbers {
+            Numbers::Own(own) => &mut own[..],
+            Numbers::Pages(pages) => bytemuck::cast_slice_mut(pages),
+            Numbers::Mapped(_) => unreachable!("`new` makes room of our own"),
+        };
+        &mut all[start..start + numbers]
+    }
+
+    /// The numbers, those that have not come zero.
+    pub(super) fn finish(self) -> Numbers<T> {
+        self.numbers
     }
 }

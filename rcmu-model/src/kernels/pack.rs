@@ -9,6 +9,7 @@ use super::{
     ActivationBits, BLOCK, GROUP, Packed, TASK_WEIGHTS, Values, WeightFormat,
     dot::{Work, with_vectors},
     f16_scale,
+    numbers::Coming,
     rows::{split_mut, words_of_row},
 };
 
@@ -25,30 +26,27 @@ pub(crate) struct Packing {
 /// Rows that have come.
 #[derive(Debug)]
 enum Rows {
-    F32(Vec<f32>),
-    Bf16(Vec<bf16>),
-    F16(Vec<f16>),
-    Q8(Vec<u16>),
-    Q4(Vec<u16>),
+    F32(Coming<f32>),
+    Bf16(Coming<bf16>),
+    F16(Coming<f16>),
+    Q8(Coming<u16>),
+    Q4(Coming<u16>),
 }
 
 impl Packing {
     /// Makes room; none where memory does not have it. Rows that are no multiple of [`GROUP`] long are kept as bf16 where
     /// 8 or 4 bits are asked for.
     pub(crate) fn new(format: WeightFormat, [outputs, inputs]: [usize; 2]) -> Option<Self> {
-        fn room<T>(numbers: Option<usize>) -> Option<Vec<T>> {
-            let mut vec = Vec::new();
-            vec.try_reserve_exact(numbers?).ok()?;
-            Some(vec)
-        }
         let whole = inputs.is_multiple_of(GROUP);
         let rows_of = |width: usize| outputs.checked_mul(width);
         let rows = match format {
-            WeightFormat::F32 => Rows::F32(room(rows_of(inputs))?),
-            WeightFormat::F16 => Rows::F16(room(rows_of(inputs))?),
-            WeightFormat::Q8 if whole => Rows::Q8(room(rows_of(words_of_row(inputs, 8)))?),
-            WeightFormat::Q4 if whole => Rows::Q4(room(rows_of(words_of_row(inputs, 4)))?),
-            WeightFormat::Bf16 | WeightFormat::Q8 | WeightFormat::Q4 => Rows::Bf16(room(rows_of(inputs))?),
+            WeightFormat::F32 => Rows::F32(Coming::new(rows_of(inputs)?)?),
+            WeightFormat::F16 => Rows::F16(Coming::new(rows_of(inputs)?)?),
+            WeightFormat::Q8 if whole => Rows::Q8(Coming::new(rows_of(words_of_row(inputs, 8))?)?),
+            WeightFormat::Q4 if whole => Rows::Q4(Coming::new(rows_of(words_of_row(inputs, 4))?)?),
+            WeightFormat::Bf16 | WeightFormat::Q8 | WeightFormat::Q4 => {
+                Rows::Bf16(Coming::new(rows_of(inputs)?)?)
+            }
         };
         Some(Self { outputs, inputs, weights: 0, rows })
     }
@@ -58,11 +56,11 @@ impl Packing {
         let inputs = self.inputs;
         self.weights += values.len();
         match &mut self.rows {
-            Rows::F32(rows) => rows.extend_from_slice(values),
-            Rows::Bf16(rows) => extend(rows, values, bf16::from_f32),
-            Rows::F16(rows) => extend(rows, values, nearest_f16),
-            Rows::Q8(words) => extend_packed(words, values, inputs, 8, q8),
-            Rows::Q4(words) => extend_packed(words, values, inputs, 4, q4),
+            Rows::F32(rows) => rows.next(values.len()).copy_from_slice(values),
+            Rows::Bf16(rows) => convert(rows.next(values.len()), values, bf16::from_f32),
+            Rows::F16(rows) => convert(rows.next(values.len()), values, nearest_f16),
+            Rows::Q8(words) => pack(words, values, inputs, 8, q8),
+            Rows::Q4(words) => pack(words, values, inputs, 4, q4),
         }
     }
 
@@ -70,7 +68,7 @@ impl Packing {
     pub(crate) fn push_bf16(&mut self, values: &[bf16]) {
         let Rows::Bf16(rows) = &mut self.rows else { unreachable!("only weights kept as bf16 come as such") };
         self.weights += values.len();
-        rows.extend_from_slice(values);
+        rows.next(values.len()).copy_from_slice(values);
     }
 
     /// The weights.
@@ -82,21 +80,19 @@ impl Packing {
         let Self { outputs, inputs, weights, rows } = self;
         assert_eq!(weights, outputs * inputs, "the weights fill their shape");
         let values = match rows {
-            Rows::F32(rows) => Values::F32(rows.into()),
-            Rows::Bf16(rows) => Values::Bf16(rows.into()),
-            Rows::F16(rows) => Values::F16(rows.into()),
-            Rows::Q8(words) => Values::Q8(words.into()),
-            Rows::Q4(words) => Values::Q4(words.into()),
+            Rows::F32(rows) => Values::F32(rows.finish()),
+            Rows::Bf16(rows) => Values::Bf16(rows.finish()),
+            Rows::F16(rows) => Values::F16(rows.finish()),
+            Rows::Q8(words) => Values::Q8(words.finish()),
+            Rows::Q4(words) => Values::Q4(words.finish()),
         };
         Packed { outputs, inputs, values, activations: ActivationBits::default() }
     }
 }
 
 /// Converts on all threads.
-fn extend<T: Copy + Default + Send>(rows: &mut Vec<T>, values: &[f32], convert: fn(f32) -> T) {
-    let start = rows.len();
-    rows.resize(start + values.len(), T::default());
-    let places = rows[start..].par_chunks_mut(TASK_WEIGHTS).zip(values.par_chunks(TASK_WEIGHTS));
+fn convert<T: Send>(places: &mut [T], values: &[f32], convert: fn(f32) -> T) {
+    let places = places.par_chunks_mut(TASK_WEIGHTS).zip(values.par_chunks(TASK_WEIGHTS));
     places.for_each(|(places, values)| {
         for (place, &value) in places.iter_mut().zip(values) {
             *place = convert(value);
@@ -105,16 +101,16 @@ fn extend<T: Copy + Default + Send>(rows: &mut Vec<T>, values: &[f32], convert: 
 }
 
 /// Packs on all threads: `pack` makes numbers of some bits of a group and returns the bits of its scale.
-fn extend_packed<T: bytemuck::Pod>(
-    words: &mut Vec<u16>,
+fn pack<T: bytemuck::Pod>(
+    words: &mut Coming<u16>,
     values: &[f32],
     inputs: usize,
     bits: usize,
     pack: impl Fn(&[f32; GROUP], &mut [T]) -> u16 + Copy + Sync,
 ) {
-    let (start, width, inputs) = (words.len(), words_of_row(inputs, bits).max(1), inputs.max(1));
-    words.resize(start + values.len() / inputs * width, 0);
-    let rows = words[start..].par_chunks_mut(width).zip(values.par_chunks_exact(inputs));
+    let (width, inputs) = (words_of_row(inputs, bits).max(1), inputs.max(1));
+    let words = words.next(values.len() / inputs * width);
+    let rows = words.par_chunks_mut(width).zip(values.par_chunks_exact(inputs));
     rows.with_min_len(TASK_WEIGHTS.div_ceil(inputs)).for_each(|(words, values)| {
         with_vectors(PackRow { values, words, bits, pack, numbers: PhantomData });
     });

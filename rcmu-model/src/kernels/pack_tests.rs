@@ -100,7 +100,7 @@ fn every_half_number_is_read_as_it_is() {
     let packed = Packed {
         outputs: 1,
         inputs: all.len(),
-        values: Values::F16(all.clone().into()),
+        values: Values::F16(Numbers::Own(all.clone())),
         activations: ActivationBits::default(),
     };
 

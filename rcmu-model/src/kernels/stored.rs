@@ -2,6 +2,7 @@ use rayon::prelude::*;
 
 use super::{
     ActivationBits, BLOCK, GROUP, Mapped, Numbers, Packed, Values, WeightFormat,
+    numbers::Coming,
     rows::{split, split_mut, words_of_row},
 };
 
@@ -50,10 +51,9 @@ impl Packed {
     ) -> Option<Self> {
         let width =
             format.row_bytes(inputs).filter(|width| outputs.checked_mul(*width) == Some(bytes.len()))?;
-        let mut words = Vec::new();
-        words.try_reserve_exact(bytes.len() / 2).ok()?;
-        words.resize(bytes.len() / 2, 0);
-        bytemuck::cast_slice_mut(&mut words).copy_from_slice(bytes);
+        let mut numbers = Coming::new(bytes.len() / 2)?;
+        let words: &mut [u16] = numbers.next(bytes.len() / 2);
+        bytemuck::cast_slice_mut(words).copy_from_slice(bytes);
         // Scales are little-endian in files.
         let bits = if format == WeightFormat::Q4 { 4 } else { 8 };
         for row in words.chunks_exact_mut((width / 2).max(1)) {
@@ -63,7 +63,7 @@ impl Packed {
                 }
             }
         }
-        let values = if bits == 4 { Values::Q4(words.into()) } else { Values::Q8(words.into()) };
+        let values = if bits == 4 { Values::Q4(numbers.finish()) } else { Values::Q8(numbers.finish()) };
         Some(Self { outputs, inputs, values, activations: ActivationBits::default() })
     }
 
