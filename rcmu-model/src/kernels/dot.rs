@@ -19,6 +19,8 @@ use super::{
 
 /// Accumulators of [`LANES`] numbers, so that one addition need not wait for the one before.
 const STREAMS: usize = 4;
+/// Inputs that are added up side by side.
+pub(super) const STRIDE: usize = LANES * STREAMS;
 
 /// Work on packed rows, all of it inlined where it is run.
 pub(crate) trait Work {
@@ -84,14 +86,15 @@ fn scaled(numbers: &[i32; GROUP], scale: f32) -> [f32; GROUP] {
     values
 }
 
+/// Any bf16 number.
 #[inline(always)]
-fn wide(w: &bf16) -> f32 {
+pub(super) fn wide(w: &bf16) -> f32 {
     f32::from_bits(u32::from(w.to_bits()) << 16)
 }
 
 /// Any f16 number, those that are not finite among them.
 #[inline(always)]
-fn half(w: &f16) -> f32 {
+pub(super) fn half(w: &f16) -> f32 {
     let bits = f16_scale(w.to_bits()).to_bits();
     // What lies beyond the largest finite number has all bits of the exponent.
     let beyond = f32::from_bits(bits & 0x7fff_ffff) >= 65_536.0;
@@ -100,7 +103,6 @@ fn half(w: &f16) -> f32 {
 
 #[inline(always)]
 fn dot_with<W>(w: &[W], x: &[f32], value: impl Fn(&W) -> f32) -> f32 {
-    const STRIDE: usize = LANES * STREAMS;
     let mut sums = [0.0_f32; STRIDE];
     let ((w, w_rest), (x, x_rest)) = (w.as_chunks::<STRIDE>(), x.as_chunks::<STRIDE>());
     for (w, x) in w.iter().zip(x) {
@@ -109,11 +111,16 @@ fn dot_with<W>(w: &[W], x: &[f32], value: impl Fn(&W) -> f32) -> f32 {
         }
     }
     let rest: f32 = w_rest.iter().zip(x_rest).map(|(w, x)| value(w) * x).sum();
-    let lanes = std::array::from_fn(|lane| {
+    total_of_streams(&sums) + rest
+}
+
+/// The sum of all accumulators.
+#[inline(always)]
+pub(super) fn total_of_streams(sums: &[f32; STRIDE]) -> f32 {
+    total(std::array::from_fn(|lane| {
         let stream = |at: usize| sums[at * LANES + lane];
         (stream(0) + stream(1)) + (stream(2) + stream(3))
-    });
-    total(lanes) + rest
+    }))
 }
 
 /// The sum of the lanes, in an order that vector units can follow.

@@ -33,6 +33,7 @@ mod pack_tests;
 mod product;
 mod quantised;
 mod rows;
+mod singles;
 mod stored;
 mod tasks;
 #[cfg(test)]

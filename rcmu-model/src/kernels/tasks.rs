@@ -11,11 +11,12 @@ use super::{
     dot,
     format::ActivationBits,
     quantised::{self, Blocks},
+    singles::{Singles, Weight},
     units::{self, Units},
 };
 
-/// Inputs from which on the activations beside 8-bit weights do not stay in the first cache, so that more weights should be
-/// multiplied with each that is read.
+/// Inputs from which on activations, other than those of 8 bits, do not stay in the first cache, so that more weights should
+/// be multiplied with each that is read.
 const LONG: usize = 4096;
 
 /// Rows of activations in the forms that layers want; those that none wants are empty.
@@ -79,27 +80,24 @@ impl Task<'_> {
                 }
             }
             Values::Q4(_) => units::with_units(Quantised::<_, 4> { task: self, x: blocks }),
-            _ if floats.len() == self.packed.inputs => dot::with_vectors(Single { task: self, x: floats }),
-            _ => {
+            _ if floats.len() > self.packed.inputs => {
                 let weights = &mut vec![0.0; self.packed.inputs];
                 dot::with_vectors(Several { task: self, x: floats, weights });
             }
+            Values::F32(weights) => self.run_single(weights, floats),
+            Values::Bf16(weights) => self.run_single(weights, floats),
+            Values::F16(weights) => self.run_single(weights, floats),
         }
     }
-}
 
-/// For one row of activations.
-struct Single<'a> {
-    task: Task<'a>,
-    x: &'a [f32],
-}
-
-impl dot::Work for Single<'_> {
-    #[inline(always)]
-    fn run(self) {
-        let Task { packed, first, columns } = self.task;
-        for (out, y) in (first..).zip(columns) {
-            *y = dot::dot(packed.row(out), self.x);
+    /// For one row of activations beside floats.
+    fn run_single<W: Weight>(self, weights: &[W], x: &[f32]) {
+        let Self { first, columns: products, .. } = self;
+        let weights = &weights[first * x.len()..];
+        if x.len() < LONG {
+            units::with_units(Singles::<_, 1> { weights, x, products });
+        } else {
+            units::with_units(Singles::<_, 4> { weights, x, products });
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Products of whole numbers on x86-64 with AVX2.
 
+use half::{bf16, f16};
 use pulp::{cast, f32x8, i16x16, i32x8, x86::V3};
 
 use super::{COLUMNS, PackedBlock, StepsBlock, Sums, UnitWork, Units};
-use crate::kernels::{BLOCK, GROUP, LANES, TWO_TO_112};
+use crate::kernels::{BLOCK, GROUP, LANES, TWO_TO_112, dot};
 
 /// Does work compiled for these units.
 pub(super) fn run(units: V3, work: impl UnitWork) {
@@ -148,6 +149,35 @@ impl Units for V3 {
             let products = cast(self.avx._mm256_cvtepi32_ps(cast(products[half])));
             self.add_f32x8(floats[half], self.mul_f32x8(products, scales))
         };
+        [add(0), add(1)]
+    }
+
+    #[inline(always)]
+    fn of_f32(self, w: &[f32; COLUMNS]) -> [f32x8; 2] {
+        cast(*w)
+    }
+
+    #[inline(always)]
+    fn of_bf16(self, w: &[bf16; COLUMNS]) -> [f32x8; 2] {
+        let w: [_; 2] = cast(*w);
+        let of =
+            |half: usize| cast(self.avx2._mm256_slli_epi32::<16>(self.avx2._mm256_cvtepu16_epi32(w[half])));
+        [of(0), of(1)]
+    }
+
+    #[inline(always)]
+    fn of_f16(self, w: &[f16; COLUMNS]) -> [f32x8; 2] {
+        let mut values = [0.0; COLUMNS];
+        for at in 0..COLUMNS {
+            values[at] = dot::half(&w[at]);
+        }
+        cast(values)
+    }
+
+    #[inline(always)]
+    fn add_products(self, sums: [f32x8; 2], w: [f32x8; 2], x: &[f32; COLUMNS]) -> [f32x8; 2] {
+        let x: [f32x8; 2] = cast(*x);
+        let add = |half: usize| self.add_f32x8(sums[half], self.mul_f32x8(w[half], x[half]));
         [add(0), add(1)]
     }
 

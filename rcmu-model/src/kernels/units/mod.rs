@@ -6,8 +6,9 @@ mod avx2;
 mod vnni;
 
 use bytemuck::cast;
+use half::{bf16, f16};
 
-use super::{BLOCK, GROUP, LANES, f16_scale};
+use super::{BLOCK, GROUP, LANES, dot, f16_scale};
 
 /// Outputs that tiles take side by side.
 pub(super) const COLUMNS: usize = 2 * LANES;
@@ -106,6 +107,18 @@ pub(super) trait Units: Copy {
         x: f32,
         w: &[f32; COLUMNS],
     ) -> Self::Floats;
+
+    /// Weights as floats.
+    fn of_f32(self, w: &[f32; COLUMNS]) -> Self::Floats;
+
+    /// Weights as floats.
+    fn of_bf16(self, w: &[bf16; COLUMNS]) -> Self::Floats;
+
+    /// Weights as floats, those that are not finite among them.
+    fn of_f16(self, w: &[f16; COLUMNS]) -> Self::Floats;
+
+    /// Adds `w[i] x[i]` to float `i`; each operation is rounded by itself.
+    fn add_products(self, floats: Self::Floats, w: Self::Floats, x: &[f32; COLUMNS]) -> Self::Floats;
 
     /// The floats.
     fn float_sums(self, floats: Self::Floats) -> [f32; COLUMNS];
@@ -243,6 +256,26 @@ impl Units for Plain {
         w: &[f32; COLUMNS],
     ) -> [f32; COLUMNS] {
         std::array::from_fn(|at| floats[at] + products[at] as f32 * (w[at] * x))
+    }
+
+    #[inline(always)]
+    fn of_f32(self, w: &[f32; COLUMNS]) -> [f32; COLUMNS] {
+        *w
+    }
+
+    #[inline(always)]
+    fn of_bf16(self, w: &[bf16; COLUMNS]) -> [f32; COLUMNS] {
+        std::array::from_fn(|at| dot::wide(&w[at]))
+    }
+
+    #[inline(always)]
+    fn of_f16(self, w: &[f16; COLUMNS]) -> [f32; COLUMNS] {
+        std::array::from_fn(|at| dot::half(&w[at]))
+    }
+
+    #[inline(always)]
+    fn add_products(self, floats: [f32; COLUMNS], w: [f32; COLUMNS], x: &[f32; COLUMNS]) -> [f32; COLUMNS] {
+        std::array::from_fn(|at| floats[at] + w[at] * x[at])
     }
 
     #[inline(always)]

@@ -7,6 +7,7 @@ use std::arch::x86_64::{
     __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
 };
 
+use half::{bf16, f16};
 use pulp::{cast, x86::V4};
 
 use super::{COLUMNS, PackedBlock, StepsBlock, Sums, UnitWork, Units};
@@ -183,6 +184,28 @@ impl Units for Vnni {
         let scales = units._mm512_mul_ps(cast(*w), units._mm512_set1_ps(x));
         let products = units._mm512_mul_ps(units._mm512_cvtepi32_ps(products), scales);
         units._mm512_add_ps(floats, products)
+    }
+
+    #[inline(always)]
+    fn of_f32(self, w: &[f32; COLUMNS]) -> __m512 {
+        cast(*w)
+    }
+
+    #[inline(always)]
+    fn of_bf16(self, w: &[bf16; COLUMNS]) -> __m512 {
+        let units = self.0.avx512f;
+        units._mm512_castsi512_ps(units._mm512_slli_epi32::<16>(units._mm512_cvtepu16_epi32(cast(*w))))
+    }
+
+    #[inline(always)]
+    fn of_f16(self, w: &[f16; COLUMNS]) -> __m512 {
+        self.0.avx512f._mm512_cvtph_ps(cast(*w))
+    }
+
+    #[inline(always)]
+    fn add_products(self, sums: __m512, w: __m512, x: &[f32; COLUMNS]) -> __m512 {
+        let units = self.0.avx512f;
+        units._mm512_add_ps(sums, units._mm512_mul_ps(w, cast(*x)))
     }
 
     #[inline(always)]
