@@ -76,7 +76,7 @@ impl Task<'_> {
                 if self.packed.inputs < LONG {
                     units::with_units(Quantised::<_, 2> { task: self, x });
                 } else {
-                    units::with_units(Quantised::<_, 4> { task: self, x });
+                    units::with_units(Quantised::<_, 8> { task: self, x });
                 }
             }
             Values::Q4(_) => units::with_units(Quantised::<_, 4> { task: self, x: blocks }),
