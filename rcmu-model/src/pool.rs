@@ -13,60 +13,150 @@ use burn::tensor::Device;
 
 use crate::device::is_flex;
 
-/// Passes that run now, in all sessions.
-static PASSES: AtomicUsize = AtomicUsize::new(0);
-
 /// Runs a pass, on the CPU on a thread of the pool whose other threads stay awake.
-///
-/// Only for a pass that is alone: of several, each thread that waits would take up the others' as a whole. What is alone when
-/// it begins, lets the threads fall asleep again as soon as it no longer is.
 pub(crate) fn awake<R: Send>(device: &Device, pass: impl FnOnce() -> R + Send) -> R {
-    let _running = Running::new();
-    if !is_flex(device) || !alone() {
-        return pass();
-    }
-    rayon::scope(|_| {
-        let over = Over(Arc::new(AtomicBool::new(false)));
-        for _ in 1..rayon::current_num_threads() {
-            let over = over.0.clone();
-            // Not of the scope, which would wait for what such a thread has found to do.
-            rayon::spawn(move || {
-                while alone() && !over.load(Ordering::Relaxed) {
-                    if rayon::yield_now() != Some(rayon::Yield::Executed) {
-                        std::thread::yield_now();
-                    }
-                }
-            });
+    /// Those of all sessions.
+    static PASSES: Passes = Passes(AtomicUsize::new(0));
+    if is_flex(device) { PASSES.run(pass) } else { pass() }
+}
+
+/// How many passes run now.
+struct Passes(AtomicUsize);
+
+impl Passes {
+    /// Runs a pass. Only one that is alone has the pool: of several, each thread that waits would take up another as a
+    /// whole. When another begins, the threads may fall asleep again.
+    fn run<R: Send>(&'static self, pass: impl FnOnce() -> R + Send) -> R {
+        let _running = Running::new(self);
+        if !self.is_alone() {
+            return pass();
         }
-        pass()
-    })
+        rayon::scope(|_| {
+            let over = Over(Arc::new(AtomicBool::new(false)));
+            for _ in 1..rayon::current_num_threads() {
+                let over = over.0.clone();
+                // Not in the scope, which would wait for whatever such a thread has found to do.
+                rayon::spawn(move || {
+                    while self.is_alone() && !over.load(Ordering::Relaxed) {
+                        if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                            // What else the machine has to do comes first.
+                            std::thread::yield_now();
+                        }
+                    }
+                });
+            }
+            pass()
+        })
+    }
+
+    fn is_alone(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 1
+    }
 }
 
-fn alone() -> bool {
-    PASSES.load(Ordering::Relaxed) == 1
-}
-
-/// A pass that runs, until it is dropped.
-struct Running;
+/// Counts a pass until it is dropped.
+struct Running(&'static Passes);
 
 impl Running {
-    fn new() -> Self {
-        PASSES.fetch_add(1, Ordering::Relaxed);
-        Self
+    fn new(passes: &'static Passes) -> Self {
+        passes.0.fetch_add(1, Ordering::Relaxed);
+        Self(passes)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        PASSES.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Says, when it is dropped, that the pass is over, also where it has panicked.
+/// Says, when it is dropped, that a pass is over, also where it has panicked.
 struct Over(Arc<AtomicBool>);
 
 impl Drop for Over {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{panic::catch_unwind, sync::mpsc, thread};
+
+    use rayon::prelude::*;
+
+    use super::*;
+
+    /// Some work for all threads.
+    fn sum() -> u64 {
+        (0..1000_u64).into_par_iter().map(|at| (0..100).fold(at, |sum, step| sum + step)).sum()
+    }
+
+    const SUM: u64 = 499_500 + 1000 * 4950;
+
+    #[test]
+    fn a_pass_that_is_alone_runs_on_a_thread_of_the_pool() {
+        static PASSES: Passes = Passes(AtomicUsize::new(0));
+
+        for _ in 0..20 {
+            assert_eq!(PASSES.run(|| (rayon::current_thread_index().is_some(), sum())), (true, SUM));
+        }
+
+        assert_eq!(PASSES.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_pass_beside_another_runs_where_it_is_called() {
+        static PASSES: Passes = Passes(AtomicUsize::new(0));
+        let (begun, first_began) = mpsc::channel();
+        let (end, may_end) = mpsc::channel();
+
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                PASSES.run(move || {
+                    begun.send(()).expect("the test waits");
+                    may_end.recv().expect("the test is there");
+                })
+            });
+            first_began.recv().expect("the first pass begins");
+            let caller = thread::current().id();
+            assert!(PASSES.run(|| thread::current().id() == caller));
+            end.send(()).expect("the first pass waits");
+        });
+
+        assert_eq!(PASSES.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_pass_that_panics_leaves_the_pool_as_it_was() {
+        static PASSES: Passes = Passes(AtomicUsize::new(0));
+
+        for _ in 0..20 {
+            let panic = catch_unwind(|| {
+                PASSES.run(|| {
+                    if sum() == SUM {
+                        panic!("as it should")
+                    }
+                })
+            });
+            assert!(panic.is_err());
+        }
+
+        assert_eq!(PASSES.0.load(Ordering::Relaxed), 0);
+        assert_eq!(PASSES.run(sum), SUM);
+    }
+
+    #[test]
+    fn passes_from_within_a_pool_of_one_thread_or_more_end() {
+        static PASSES: Passes = Passes(AtomicUsize::new(0));
+
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            // Each within a task of the pool, and one within another.
+            let sums: Vec<u64> = pool.install(|| {
+                (0..10).into_par_iter().map(|_| PASSES.run(|| sum() + PASSES.run(sum))).collect()
+            });
+            assert_eq!(sums, [2 * SUM; 10], "{threads}");
+        }
     }
 }
