@@ -1,5 +1,6 @@
 //! The model that the benches run: the tiny random one, or the directory in `RCMU_BENCH_MODEL`; its weights as they compute,
-//! or in the format in `RCMU_BENCH_WEIGHTS`. With `RCMU_BENCH_MAP` weights stay in their files, unread until they are needed.
+//! or in the format in `RCMU_BENCH_WEIGHTS`. With `RCMU_BENCH_MAP` weights stay in their files, unread until they are needed;
+//! with `RCMU_BENCH_BF16` activations beside weights of bf16 are bf16, too.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 #![allow(unsafe_code, reason = "mapping files takes a promise")]
@@ -16,6 +17,7 @@ pub(crate) fn model() -> &'static Rcmu {
         let dir = std::env::var("RCMU_BENCH_MODEL").unwrap_or_else(|_| tiny.to_owned());
         let options = LoadOptions::default();
         let mut options = formats().map_or(options.clone(), |formats| options.with_weights(formats));
+        options.model.bf16_activations = std::env::var_os("RCMU_BENCH_BF16").is_some();
         if std::env::var_os("RCMU_BENCH_MAP").is_some() {
             // SAFETY: whoever sets the variable promises that nobody changes the files until the bench has ended.
             options.model = unsafe { options.model.map_weights() };

@@ -72,6 +72,8 @@ pub(crate) struct Params<'a> {
     packs: bool,
     /// Files whose matrices are left where they are.
     maps: Option<Maps>,
+    /// Whether activations beside weights of bf16 may be rounded to bf16.
+    halves: bool,
     progress: &'a mut dyn FnMut(LoadProgress),
     state: LoadProgress,
     bytes: u64,
@@ -93,7 +95,12 @@ impl<'a> Params<'a> {
             parameters: 0,
             total_parameters: checkpoint.parameter_count(),
         };
-        Self { checkpoint, device, dtype, formats, packs, maps, progress, state, bytes: 0 }
+        Self { checkpoint, device, dtype, formats, packs, maps, halves: false, progress, state, bytes: 0 }
+    }
+
+    /// The same, with activations beside weights of bf16 rounded to bf16 where it is asked for.
+    pub(crate) fn with_halves(self, halves: bool) -> Self {
+        Self { halves, ..self }
     }
 
     /// Loads one tensor.
@@ -135,11 +142,11 @@ impl<'a> Params<'a> {
             && let Some(mapped) = self.checkpoint.map(name, shape, maps)?
         {
             self.count(&shape, mapped.bytes());
-            return Ok(mapped.beside(ActivationBits::beside(name)));
+            return Ok(mapped.beside(ActivationBits::beside(name)).with_halves(self.halves));
         }
         let packed = self.checkpoint.pack(name, format, shape)?;
         self.count(&shape, packed.bytes());
-        Ok(packed.beside(ActivationBits::beside(name)))
+        Ok(packed.beside(ActivationBits::beside(name)).with_halves(self.halves))
     }
 
     /// Bytes of the weights that were loaded.

@@ -75,6 +75,8 @@ pub(crate) struct Packed {
     inputs: usize,
     values: Values,
     activations: ActivationBits,
+    /// Whether activations beside weights of bf16 may be rounded to bf16.
+    halves: bool,
 }
 
 /// Rows one after another, as files have them; of 8 and 4 bits see [`rows`].
@@ -99,6 +101,17 @@ impl Packed {
     /// The same weights beside activations of other bits.
     pub(crate) fn beside(self, activations: ActivationBits) -> Self {
         Self { activations, ..self }
+    }
+
+    /// The same weights, if they are bf16, beside activations that are rounded to bf16 in products of many rows where the
+    /// machine has instructions for it.
+    pub(crate) fn with_halves(self, halves: bool) -> Self {
+        Self { halves, ..self }
+    }
+
+    /// Whether activations are rounded to bf16 here.
+    fn rounds_halves(&self) -> bool {
+        self.halves && self.inputs.is_multiple_of(GROUP) && units::have_halves()
     }
 
     /// `[out, in]`

@@ -86,7 +86,7 @@ impl Packing {
             Rows::Q8(words) => Values::Q8(words.finish()),
             Rows::Q4(words) => Values::Q4(words.finish()),
         };
-        Packed { outputs, inputs, values, activations: ActivationBits::default() }
+        Packed { outputs, inputs, values, activations: ActivationBits::default(), halves: false }
     }
 }
 

@@ -102,6 +102,7 @@ fn every_half_number_is_read_as_it_is() {
         inputs: all.len(),
         values: Values::F16(Numbers::Own(all.clone())),
         activations: ActivationBits::default(),
+        halves: false,
     };
 
     for (found, half) in self::all(&packed).iter().zip(&all) {

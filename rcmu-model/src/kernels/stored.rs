@@ -64,7 +64,7 @@ impl Packed {
             }
         }
         let values = if bits == 4 { Values::Q4(numbers.finish()) } else { Values::Q8(numbers.finish()) };
-        Some(Self { outputs, inputs, values, activations: ActivationBits::default() })
+        Some(Self { outputs, inputs, values, activations: ActivationBits::default(), halves: false })
     }
 
     /// Weights that stay in a file; none where its bytes do not fill the shape, or cannot be read where they are.
@@ -84,7 +84,7 @@ impl Packed {
             WeightFormat::Q8 => Values::Q8(Numbers::mapped(bytes)?),
             WeightFormat::Q4 => Values::Q4(Numbers::mapped(bytes)?),
         };
-        Some(Self { outputs, inputs, values, activations: ActivationBits::default() })
+        Some(Self { outputs, inputs, values, activations: ActivationBits::default(), halves: false })
     }
 
     /// The first weight that is not finite, or whose scale is not.

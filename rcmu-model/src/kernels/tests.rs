@@ -44,6 +44,7 @@ fn by_hand(packed: &Packed, x: &[f32]) -> Vec<f64> {
         Values::Q8(_) if packed.wants_bytes() => Activations::<i8>::new(x).values(),
         Values::Q8(_) => Activations::<i16>::new(x).values(),
         Values::Q4(_) => Activations::<i8>::new(x).values(),
+        Values::Bf16(_) if packed.halves => x.iter().map(|&x| bf16::from_f32(x).to_f64()).collect(),
         Values::F32(_) | Values::Bf16(_) | Values::F16(_) => x.iter().map(|&x| f64::from(x)).collect(),
     };
     let product = |x: &[f64], w: &[f32]| x.iter().zip(w).map(|(x, w)| x * f64::from(*w)).sum();
@@ -124,6 +125,39 @@ fn products_of_many_rows_equal_the_formula() {
             let expected = by_hand(&packed, &x);
             assert_products(&format!("{rows} rows, {}", named(&packed)), &product(&packed, &x), &expected);
         }
+    }
+}
+
+#[test]
+fn activations_beside_bf16_are_rounded_where_it_is_allowed() {
+    for (rows, [outputs, inputs]) in
+        [1, 17, 70].into_iter().flat_map(|rows| [[1, 32], [100, 288], [205, 256]].map(|dims| (rows, dims)))
+    {
+        let plain = Packed::new(WeightFormat::Bf16, [outputs, inputs], &numbers(outputs * inputs, 7));
+        let exact = product(&plain, &numbers(rows * inputs, 8));
+        let (packed, x) = (plain.with_halves(true), numbers(rows * inputs, 8));
+
+        let expected = by_hand(&packed, &x);
+        for best in [0, 1, 2] {
+            let what = format!("{rows} rows, {}, {best}", named(&packed));
+            let found = with_best(best, || product::rounded(&packed, &x));
+            assert_products(&what, &found, &expected);
+            // Where the machine has no instructions for it, nothing is rounded.
+            let (chosen, has) = with_best(best, || (product(&packed, &x), units::have_halves()));
+            if has {
+                assert_eq!(chosen, found, "{what}");
+            } else {
+                let exact: Vec<f64> = exact.iter().map(|&y| f64::from(y)).collect();
+                assert_products(&what, &chosen, &exact);
+            }
+        }
+    }
+    // Rows that are no whole groups, and weights that are not bf16, are multiplied as ever.
+    for (format, inputs) in [(WeightFormat::Bf16, 50), (WeightFormat::F32, 96), (WeightFormat::Q8, 96)] {
+        let (values, x) = (numbers(10 * inputs, 7), numbers(20 * inputs, 8));
+        let packed = Packed::new(format, [10, inputs], &values);
+        let exact = product(&packed, &x);
+        assert_eq!(product(&packed.with_halves(true), &x), exact, "{format:?}");
     }
 }
 

@@ -9,9 +9,11 @@
 //! the parts do (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34, 2008).
 
 mod floats;
+mod halves;
 mod integers;
 
 use floats::Floats;
+use halves::Halves;
 use integers::{Bytes, Pairs, Quads, Whole};
 use rayon::prelude::*;
 
@@ -35,7 +37,7 @@ const SHARE: usize = 128 * PART;
 /// - biases: `[out]`, where there is one
 /// - output: `[rows, out]` each
 pub(super) fn products<const N: usize>(layers: [(&Packed, Option<&[f32]>); N], x: &[f32]) -> [Vec<f32>; N] {
-    let (mut pairs, mut bytes, mut quads) = (None, None, None);
+    let (mut pairs, mut bytes, mut quads, mut halves) = (None, None, None, None);
     layers.map(|(packed, bias)| {
         let inputs = packed.inputs;
         match &packed.values {
@@ -48,11 +50,20 @@ pub(super) fn products<const N: usize>(layers: [(&Packed, Option<&[f32]>); N], x
                 }
             },
             Values::Q4(_) => blocks(quads.get_or_insert_with(|| Whole::new(inputs, Quads, x)), packed, bias),
+            Values::Bf16(_) if packed.rounds_halves() => {
+                blocks(halves.get_or_insert_with(|| Halves::new(inputs, x)), packed, bias)
+            }
             Values::F32(_) | Values::Bf16(_) | Values::F16(_) => {
                 blocks(&Floats::new(inputs, x), packed, bias)
             }
         }
     })
+}
+
+/// Products with activations rounded to bf16, on whatever units.
+#[cfg(test)]
+pub(super) fn rounded(packed: &Packed, x: &[f32]) -> Vec<f32> {
+    blocks(&Halves::new(packed.inputs, x), packed, None)
 }
 
 /// Rows of activations as a kind of tile wants them.

@@ -120,6 +120,18 @@ pub(super) trait Units: Copy {
     /// Adds `w[i] x[i]` to float `i`; each operation is rounded by itself.
     fn add_products(self, floats: Self::Floats, w: Self::Floats, x: &[f32; COLUMNS]) -> Self::Floats;
 
+    /// Adds `w[2i] x[0] + w[2i + 1] x[1]`, words of two numbers of bf16, to float `i`; how it is rounded depends on the
+    /// units.
+    #[inline(always)]
+    fn add_halves(self, mut floats: Self::Floats, w: &[u32; COLUMNS], x: u32) -> Self::Floats {
+        let (w, x): ([[bf16; 2]; COLUMNS], [bf16; 2]) = (cast(*w), cast(x));
+        for at in 0..2 {
+            let weights = self.of_bf16(&w.map(|pair| pair[at]));
+            floats = self.add_products(floats, weights, &[dot::wide(&x[at]); COLUMNS]);
+        }
+        floats
+    }
+
     /// The floats.
     fn float_sums(self, floats: Self::Floats) -> [f32; COLUMNS];
 }
@@ -305,13 +317,24 @@ const fn best() -> u8 {
     u8::MAX
 }
 
+/// Whether the units of this machine multiply bf16 numbers.
+pub(super) fn have_halves() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return best() > 1 && vnni::Vnni::<true>::try_new().is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Runs work with the vector units of this machine.
 pub(super) fn with_units(work: impl UnitWork) {
     #[cfg(target_arch = "x86_64")]
-    if best() > 1
-        && let Some(units) = vnni::Vnni::try_new()
-    {
-        return units.run(work);
+    if best() > 1 {
+        if let Some(units) = vnni::Vnni::<true>::try_new() {
+            return units.run(work);
+        }
+        if let Some(units) = vnni::Vnni::<false>::try_new() {
+            return units.run(work);
+        }
     }
     #[cfg(target_arch = "x86_64")]
     if best() > 0

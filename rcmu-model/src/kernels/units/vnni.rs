@@ -4,7 +4,7 @@
 #![allow(unsafe_code, reason = "`pulp` has no functions for these instructions")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
+    __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
 };
 
 use half::{bf16, f16};
@@ -13,25 +13,42 @@ use pulp::{cast, x86::V4};
 use super::{COLUMNS, PackedBlock, StepsBlock, Sums, UnitWork, Units};
 use crate::kernels::{BLOCK, LANES};
 
-/// Shows that this machine has the instructions: there is one only where they were found.
+/// Shows that this machine has the instructions, with `HALVES` also those for bf16: there is one only where they were found.
 #[derive(Clone, Copy)]
-pub(super) struct Vnni(V4);
+pub(super) struct Vnni<const HALVES: bool>(V4);
 
-impl Vnni {
+impl<const HALVES: bool> Vnni<HALVES> {
     /// For a machine that has them.
     pub(super) fn try_new() -> Option<Self> {
         let v4 = V4::try_new()?;
-        is_x86_feature_detected!("avx512vnni").then_some(Self(v4))
+        let found =
+            is_x86_feature_detected!("avx512vnni") && (!HALVES || is_x86_feature_detected!("avx512bf16"));
+        found.then_some(Self(v4))
     }
+}
 
+impl Vnni<false> {
     /// Does work compiled for them.
     pub(super) fn run(self, work: impl UnitWork) {
         #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni")]
         #[target_feature(enable = "bmi1,bmi2,lzcnt,popcnt")]
-        fn compiled(units: Vnni, work: impl UnitWork) {
+        fn compiled(units: Vnni<false>, work: impl UnitWork) {
             work.run(units);
         }
         // SAFETY: the machine has the features of `V4` and VNNI, since there is a `Vnni`.
+        unsafe { compiled(self, work) }
+    }
+}
+
+impl Vnni<true> {
+    /// Does work compiled for them.
+    pub(super) fn run(self, work: impl UnitWork) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni,avx512bf16")]
+        #[target_feature(enable = "bmi1,bmi2,lzcnt,popcnt")]
+        fn compiled(units: Vnni<true>, work: impl UnitWork) {
+            work.run(units);
+        }
+        // SAFETY: the machine has the features of `V4`, VNNI and those for bf16, since there is a `Vnni<true>`.
         unsafe { compiled(self, work) }
     }
 }
@@ -45,19 +62,26 @@ pub(super) fn ask<T>(place: *const T) {
 
 /// `sums[i] + w[2 i] x[2 i] + w[2 i + 1] x[2 i + 1]`, of numbers of 16 bits.
 #[inline(always)]
-fn dot_pairs(_: Vnni, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
+fn dot_pairs<const HALVES: bool>(_: Vnni<HALVES>, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
     // SAFETY: the machine has VNNI, since there is a `Vnni`.
     unsafe { _mm512_dpwssd_epi32(sums, w, x) }
 }
 
 /// `sums[i]` and the products of four neighbours, `w` without and `x` with a sign.
 #[inline(always)]
-fn dot_quads(_: Vnni, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
+fn dot_quads<const HALVES: bool>(_: Vnni<HALVES>, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
     // SAFETY: the machine has VNNI, since there is a `Vnni`.
     unsafe { _mm512_dpbusd_epi32(sums, w, x) }
 }
 
-impl Units for Vnni {
+/// `sums[i] + w[2 i] x[2 i] + w[2 i + 1] x[2 i + 1]`, of numbers of bf16.
+#[inline(always)]
+fn dot_halves(_: Vnni<true>, sums: __m512, w: __m512i, x: __m512i) -> __m512 {
+    // SAFETY: the machine has the instructions for bf16, since there is a `Vnni<true>`; vectors of as many bits are cast.
+    unsafe { _mm512_dpbf16_ps(sums, std::mem::transmute(w), std::mem::transmute(x)) }
+}
+
+impl<const HALVES: bool> Units for Vnni<HALVES> {
     const MANY: bool = true;
     type Wide = __m512i;
     type Narrow = __m512i;
@@ -206,6 +230,19 @@ impl Units for Vnni {
     fn add_products(self, sums: __m512, w: __m512, x: &[f32; COLUMNS]) -> __m512 {
         let units = self.0.avx512f;
         units._mm512_add_ps(sums, units._mm512_mul_ps(w, cast(*x)))
+    }
+
+    #[inline(always)]
+    fn add_halves(self, floats: __m512, w: &[u32; COLUMNS], x: u32) -> __m512 {
+        let (units, x) = (self.0.avx512f, self.0.avx512f._mm512_set1_epi32(x.cast_signed()));
+        if HALVES {
+            return dot_halves(Vnni(self.0), floats, cast(*w), x);
+        }
+        let (w, upper) = (cast(*w), cast([u32::from(u16::MAX) << 16; COLUMNS]));
+        let low = |pair| units._mm512_castsi512_ps(units._mm512_slli_epi32::<16>(pair));
+        let high = |pair| units._mm512_castsi512_ps(units._mm512_and_si512(pair, upper));
+        let floats = units._mm512_add_ps(floats, units._mm512_mul_ps(low(w), low(x)));
+        units._mm512_add_ps(floats, units._mm512_mul_ps(high(w), high(x)))
     }
 
     #[inline(always)]
