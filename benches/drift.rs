@@ -10,8 +10,9 @@ use rcmu::{
 fn main() {
     let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/golden/tiny_bf16");
     let dir = std::env::var("RCMU_BENCH_MODEL").unwrap_or_else(|_| tiny.to_owned());
-    let logits = |formats: WeightFormats| -> Vec<f32> {
+    let logits = |formats: WeightFormats, bf16_activations: bool| -> Vec<f32> {
         let mut options = LoadOptions::default();
+        options.bf16_activations = bf16_activations;
         options.weights = Some(formats);
         let model = Model::load(dir.as_ref(), &Device::flex(), &options, &mut |_| {}).expect("a checkpoint");
         let input = TraceInput { rows: vec![(100..164).collect()], ..TraceInput::default() };
@@ -19,17 +20,18 @@ fn main() {
         let vocabulary = model.config().text.vocab_size;
         logits[logits.len() - vocabulary..].to_vec()
     };
-    let exact = logits(WeightFormat::Bf16.into());
+    let exact = logits(WeightFormat::Bf16.into(), false);
     let size = |values: &mut dyn Iterator<Item = f32>| {
         let (sum, count) =
             values.fold((0.0, 0), |(sum, count), value| (sum + f64::from(value).powi(2), count + 1));
         (sum / f64::from(count)).sqrt()
     };
-    for name in ["f32", "f16", "q8", "q4"] {
-        let found = logits(WeightFormat::named(name).expect("a format").into());
+    for (name, rounds) in [("f32", false), ("f16", false), ("bf16", true), ("q8", false), ("q4", false)] {
+        let found = logits(WeightFormat::named(name).expect("a format").into(), rounds);
         let apart = || exact.iter().zip(&found).map(|(a, b)| a - b);
         let line = serde_json::json!({
             "weights": name,
+            "bf16_activations": rounds,
             "root_mean_square": size(&mut exact.iter().copied()),
             "root_mean_square_apart": size(&mut apart()),
             "largest_apart": apart().map(f32::abs).fold(0.0, f32::max),

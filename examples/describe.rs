@@ -17,7 +17,8 @@ use rcmu::prompt::grammar_of;
 mod support;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let names = ["model", "image", "regions", "question", "out", "max-tokens", "weights", "strict"];
+    let names =
+        ["model", "image", "regions", "question", "out", "max-tokens", "weights", "activations", "strict"];
     let options = support::options(&names)?;
     let question = match options.get("question") {
         Some(text) => Question::new(text)?,

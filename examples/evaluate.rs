@@ -4,7 +4,7 @@
 //! [--mode full|no-picture|no-context|no-boxes|permuted]
 //! [--model DIR | --endpoint URL --name MODEL | --predictions FILE.jsonl] [--judge URL|DIR [--judge-name MODEL]]
 //! [--judge-vision URL|DIR [--judge-vision-name MODEL]]
-//! [--weights f32|bf16|f16|q8|q4] [--colour C] [--rotations one|all] [--shard I/N] [--parallel N] [--shown N] [--out DIR]`
+//! [--weights f32|bf16|f16|q8|q4] [--activations f32|bf16] [--colour C] [--rotations one|all] [--shard I/N] [--parallel N] [--shown N] [--out DIR]`
 //!
 //! Without options the bundled model answers questions about new scenes of the figurine world, then those of the shipped
 //! benchmark in the shape of RC&P-Bench, whose report is in the folder `rcp`. The format of a file is told by its first
@@ -25,7 +25,7 @@ use rcmu::{Device, model::Model};
 use rcmu_eval::run::{Answerer, Replay};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let names = "mode shard shown model weights endpoint name predictions out";
+    let names = "mode shard shown model weights activations endpoint name predictions out";
     let names: Vec<_> = names.split(' ').chain(support::DATASET).chain(support::judge::OPTIONS).collect();
     let mut options = support::options(&names)?;
     let out = PathBuf::from(options.get("out").map_or("target/evaluation", String::as_str));

@@ -43,11 +43,17 @@ pub(crate) fn model(options: &HashMap<String, String>) -> String {
     })
 }
 
-/// How to load a model: `--weights` says whether the weights of linear layers are packed.
+/// How to load a model: `--weights` says whether the weights of linear layers are packed, `--activations bf16` that
+/// activations may be rounded beside those of bf16.
 pub(crate) fn load_options(options: &HashMap<String, String>) -> Result<LoadOptions, &'static str> {
     let mut load = LoadOptions::default();
     if let Some(name) = options.get("weights") {
         load.weights = Some(WeightFormat::named(name).ok_or("--weights is f32, bf16, f16, q8 or q4")?.into());
+    }
+    match options.get("activations").map(String::as_str) {
+        None | Some("f32") => {}
+        Some("bf16") => load.bf16_activations = true,
+        Some(_) => return Err("--activations is f32 or bf16"),
     }
     Ok(load)
 }
