@@ -10,6 +10,7 @@ use super::{
     Heads, Threads,
     vectors::{COLUMNS, Into, Left, Out, Right, exp_all, largest, padded, product},
 };
+use crate::kernels::zeros;
 
 /// Queries of a block: their scores over some hundred keys stay in the cache.
 const BLOCK: usize = 48;
@@ -60,7 +61,8 @@ pub(super) fn forward(inputs: Inputs<'_>, threads: Threads) -> Mixed {
         Threads::One => (0..batch * heads).map(run).collect(),
         Threads::All => (0..batch * heads).into_par_iter().map(run).collect(),
     };
-    let mut out = vec![0.0; batch * seq * heads * head_dim];
+    let count = batch * seq * heads * head_dim;
+    let mut out = if matches!(threads, Threads::One) { vec![0.0; count] } else { zeros(count) };
     let put = |(token, row): (usize, &mut [f32])| {
         let parts = &parts[token / seq * heads..][..heads];
         for (place, part) in row.chunks_exact_mut(head_dim).zip(parts) {

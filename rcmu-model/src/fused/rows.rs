@@ -9,7 +9,7 @@ use super::{
     Threads,
     vectors::{exp, sum},
 };
-use crate::kernels::{Work, with_vectors};
+use crate::kernels::{Work, with_vectors, zeros};
 
 /// Runs a closure compiled for the vector units of this machine.
 fn vectorised(run: impl FnOnce()) {
@@ -28,7 +28,7 @@ const TASK: usize = 1 << 15;
 
 /// Fills `out` from parts of it and where they begin; parts are whole rows.
 fn fill(width: usize, len: usize, threads: Threads, part: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
-    let mut out = vec![0.0; len];
+    let mut out = if threads == Threads::One { vec![0.0; len] } else { zeros(len) };
     let rows = (len / width.max(1)).div_ceil(rayon::current_num_threads()).max(TASK.div_ceil(width.max(1)));
     let size = (rows * width).max(1);
     if threads == Threads::One || size >= len {

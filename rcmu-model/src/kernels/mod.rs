@@ -205,6 +205,24 @@ impl Packed {
     }
 }
 
+/// Zeros, many of them written by all threads: where the system gives memory anew, it takes its time for every page.
+pub(crate) fn zeros(count: usize) -> Vec<f32> {
+    /// A page of most machines.
+    const PAGE: usize = 1024;
+    let mut zeros = all_alike([0.0; PAGE], count.div_ceil(PAGE)).into_flattened();
+    zeros.truncate(count);
+    zeros
+}
+
+/// The same value some times, written by all threads.
+fn all_alike<T: Copy + Send + Sync>(value: T, count: usize) -> Vec<T> {
+    let task = (8 * TASK_WEIGHTS).div_ceil(size_of::<T>().max(1));
+    if count <= task {
+        return vec![value; count];
+    }
+    rayon::iter::repeat_n(value, count).with_min_len(task).collect()
+}
+
 const TWO_TO_112: f32 = f32::from_bits((112 + 127) << 23);
 
 /// The value of a finite f16 number from its bits.

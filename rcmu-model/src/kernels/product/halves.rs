@@ -10,10 +10,10 @@ use rayon::prelude::*;
 
 use super::{
     super::{
-        GROUP, Packed, Values,
+        GROUP, Packed, Values, dot,
         units::{COLUMNS, UnitWork, Units, with_units},
     },
-    BLOCK, PART, Parts, STRETCH, Sums,
+    BLOCK, PART, Parts, STRETCH, Sums, all_alike,
 };
 
 /// Instructions for a group: each takes two inputs.
@@ -47,16 +47,45 @@ impl Halves {
     /// Rounds rows of `x`, of whole groups, to the nearest, of two the even one.
     pub(super) fn new(inputs: usize, x: &[f32]) -> Self {
         let (rows, width) = (x.len() / inputs, inputs / GROUP);
-        let mut groups = vec![[[0; STEPS]; PART]; rows.div_ceil(PART) * width];
+        let mut groups = all_alike([[0; STEPS]; PART], rows.div_ceil(PART) * width);
         groups.par_chunks_mut(width.max(1)).zip(x.par_chunks(PART * inputs)).for_each(|(part, x)| {
-            for (row, x) in x.chunks_exact(inputs).enumerate() {
-                for (group, x) in part.iter_mut().zip(x.as_chunks::<GROUP>().0) {
-                    group[row] = bytemuck::cast(x.map(bf16::from_f32));
-                }
-            }
+            dot::with_vectors(Rounding { inputs, x, part });
         });
         Self { rows, width, groups }
     }
+}
+
+/// Rounds a part's rows.
+struct Rounding<'a> {
+    inputs: usize,
+    x: &'a [f32],
+    part: &'a mut [PartGroup],
+}
+
+impl dot::Work for Rounding<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { inputs, x, part } = self;
+        for (row, x) in x.chunks_exact(inputs).enumerate() {
+            for (group, x) in part.iter_mut().zip(x.as_chunks::<GROUP>().0) {
+                let mut halves = [0_u16; GROUP];
+                for at in 0..GROUP {
+                    halves[at] = nearest(x[at]);
+                }
+                group[row] = bytemuck::cast(halves);
+            }
+        }
+    }
+}
+
+/// The bits of the nearest bf16 number, of two those of the even one; what is not a number stays so.
+#[inline(always)]
+fn nearest(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    // A quiet one, of which the upper half has a bit.
+    let nan = bits >> 16 | 0x40;
+    (if value.is_nan() { nan } else { rounded }) as u16
 }
 
 impl Parts for Halves {
@@ -132,6 +161,26 @@ fn add_tile(units: impl Units, panel: &[PanelGroup], x: &[PartGroup], sums: &mut
         let sums = &mut sums[column..column + COLUMNS];
         for at in 0..COLUMNS {
             sums[at] += added[at];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_rounded_to_the_nearest_bf16() {
+        // Every upper half with lower halves around the middle, and at both ends.
+        for upper in 0..=u16::MAX {
+            for lower in [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff] {
+                let value = f32::from_bits(u32::from(upper) << 16 | lower);
+                let (found, expected) = (bf16::from_bits(nearest(value)), bf16::from_f32(value));
+                assert!(
+                    found == expected || found.is_nan() && expected.is_nan(),
+                    "{value}: {found}, {expected}"
+                );
+            }
         }
     }
 }

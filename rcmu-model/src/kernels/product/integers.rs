@@ -14,7 +14,7 @@ use super::{
         rows::{Q4Row, Q8Row, Row},
         units::{COLUMNS, UnitWork, Units, ask_ahead, with_units},
     },
-    BLOCK, PART, Parts, STRETCH, Sums,
+    BLOCK, PART, Parts, STRETCH, Sums, all_alike,
 };
 
 /// Groups of a stretch.
@@ -218,7 +218,7 @@ impl<K: Kind<STEPS>, const STEPS: usize> Whole<K, STEPS> {
         let (rows, width) = (x.len() / inputs, inputs / GROUP);
         let empty =
             PartGroup { inputs: [[0; STEPS]; PART], start: [K::Start::default(); PART], scales: [0.0; PART] };
-        let mut groups = vec![empty; rows.div_ceil(PART) * width];
+        let mut groups = all_alike(empty, rows.div_ceil(PART) * width);
         groups.par_chunks_mut(width.max(1)).zip(x.par_chunks(PART * inputs)).for_each(|(part, x)| {
             dot::with_vectors(Rounding { kind, x, part });
         });

@@ -17,7 +17,7 @@ use halves::Halves;
 use integers::{Bytes, Pairs, Quads, Whole};
 use rayon::prelude::*;
 
-use super::{ActivationBits, GROUP, Packed, Values};
+use super::{ActivationBits, GROUP, Packed, Values, all_alike, zeros};
 
 /// Inputs of a stretch.
 const STRETCH: usize = 8 * GROUP;
@@ -81,7 +81,7 @@ type Sums = [[f32; BLOCK]; PART];
 /// Block by block, on all threads.
 fn blocks(x: &impl Parts, packed: &Packed, bias: Option<&[f32]>) -> Vec<f32> {
     let (rows, outputs) = (x.rows(), packed.outputs);
-    let mut out = vec![0.0; rows * outputs];
+    let mut out = zeros(rows * outputs);
     // As few shares as there can be, of about as many rows each.
     let share = rows.div_ceil(rows.div_ceil(SHARE).max(1)).next_multiple_of(PART);
     let mut tasks = Vec::new();
