@@ -47,6 +47,37 @@ fn logits(model: &Model, tokens: u32) -> Result<Vec<f32>, model::Error> {
 }
 
 #[test]
+fn activations_are_rounded_beside_bf16_only_where_it_is_asked_for() -> Result<(), Box<dyn Error>> {
+    #[cfg(target_arch = "x86_64")]
+    let has_units = is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    let has_units = false;
+    let models = [WeightFormat::F32, WeightFormat::Bf16].map(|format| {
+        [false, true].map(|rounds| {
+            let mut options = LoadOptions::default();
+            (options.weights, options.bf16_activations) = (Some(format.into()), rounds);
+            Model::load(&fixture(), &Device::flex(), &options, &mut |_| {})
+        })
+    });
+    let [floats, halves] = models;
+
+    for (models, rounds) in [(floats, false), (halves, has_units)] {
+        let [exact, allowed] = models;
+        let (exact, allowed) = (exact?, allowed?);
+        assert_ne!(exact.identity(), allowed.identity());
+        // Of few tokens nothing is rounded.
+        assert_eq!(logits(&exact, 3)?, logits(&allowed, 3)?);
+        let (exact, allowed) = (logits(&exact, 40)?, logits(&allowed, 40)?);
+        let size = exact.iter().map(|value| value.abs()).fold(0.0, f32::max);
+        let apart = exact.iter().zip(&allowed).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert_eq!(apart > 0.0, rounds);
+        // A number of bf16 is at most 1/512 from the one that was rounded, and errors of all layers add up.
+        assert!(apart < size / 20.0, "{apart} of {size}");
+    }
+    Ok(())
+}
+
+#[test]
 fn formats_without_loss_answer_alike() -> Result<(), Box<dyn Error>> {
     let mut prompt = Prompt::new();
     prompt.push_untrusted("the blue anchor and the red boat");

@@ -3,6 +3,10 @@
 //! One token is some 140 short pieces of work for all threads, one after another. A thread that falls asleep between two of
 //! them takes as long to wake up as a small layer takes to be multiplied, and so does one outside the pool that waits for
 //! it. So the pass itself runs on a thread of the pool, and until it ends the others look for work without falling asleep.
+//!
+//! What they find may be anybody's: a thread that waits for work of its own within the pool may look for more until the pass
+//! is over, and the thread of the pass may take up other work while it waits. Programs with long tasks in the same pool call
+//! from within another one (`rayon::ThreadPool::install`), which the pass then has for itself.
 
 use std::sync::{
     Arc,
@@ -32,21 +36,27 @@ impl Passes {
             return pass();
         }
         rayon::scope(|_| {
-            let over = Over(Arc::new(AtomicBool::new(false)));
-            for _ in 1..rayon::current_num_threads() {
-                let over = over.0.clone();
-                // Not in the scope, which would wait for whatever such a thread has found to do.
-                rayon::spawn(move || {
-                    while self.is_alone() && !over.load(Ordering::Relaxed) {
-                        if rayon::yield_now() != Some(rayon::Yield::Executed) {
-                            // What else the machine has to do comes first.
-                            std::thread::yield_now();
-                        }
-                    }
-                });
-            }
+            let end = Over(Arc::new(AtomicBool::new(false)));
+            let (over, own) = (end.0.clone(), rayon::current_thread_index());
+            // Once on each thread, which no other can take from it; not in the scope, which would wait for whatever such a
+            // thread has found to do.
+            rayon::spawn_broadcast(move |_| self.look_for_work(own, &over));
             pass()
         })
+    }
+
+    /// Keeps a thread of the pool awake until the pass on thread `own` is over or no longer alone.
+    fn look_for_work(&self, own: Option<usize>, over: &AtomicBool) {
+        // The pass would wait for its own end.
+        if rayon::current_thread_index() == own {
+            return;
+        }
+        while self.is_alone() && !over.load(Ordering::Relaxed) {
+            if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                // What else the machine has to do comes first.
+                std::thread::yield_now();
+            }
+        }
     }
 
     fn is_alone(&self) -> bool {
@@ -120,8 +130,9 @@ mod tests {
             });
             first_began.recv().expect("the first pass begins");
             let caller = thread::current().id();
-            assert!(PASSES.run(|| thread::current().id() == caller));
+            let same = PASSES.run(|| thread::current().id() == caller);
             end.send(()).expect("the first pass waits");
+            assert!(same);
         });
 
         assert_eq!(PASSES.0.load(Ordering::Relaxed), 0);

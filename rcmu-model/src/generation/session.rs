@@ -25,6 +25,10 @@ const FEATURE_BYTES: usize = 512 << 20;
 ///
 /// A picture is known by SHA-256 over its pixels, size and preprocessing, so another picture can never stand in for
 /// it. Sessions share a model and nothing else.
+///
+/// On the CPU passes through the model take the threads of rayon's pool, which look for work without falling asleep while a
+/// single session generates. A program that has long tasks of its own in that pool calls from another one
+/// (`rayon::ThreadPool::install`).
 #[derive(Debug)]
 pub struct Session {
     model: Model,

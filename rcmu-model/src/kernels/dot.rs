@@ -43,17 +43,6 @@ pub(crate) fn with_vectors(work: impl Work) {
     Arch::new().dispatch(Plain(work));
 }
 
-/// `Σ w x` over a row of floats.
-#[inline(always)]
-pub(super) fn dot(row: Row<'_>, x: &[f32]) -> f32 {
-    match row {
-        Row::F32(w) => dot_with(w, x, |&w| w),
-        Row::Bf16(w) => dot_with(w, x, wide),
-        Row::F16(w) => dot_with(w, x, half),
-        Row::Q8(..) | Row::Q4(..) => unreachable!("integers are multiplied as such"),
-    }
-}
-
 /// Writes a row as f32 numbers.
 #[inline(always)]
 pub(super) fn expand(row: Row<'_>, out: &mut [f32]) {
@@ -101,17 +90,17 @@ pub(super) fn half(w: &f16) -> f32 {
     f32::from_bits(bits | if beyond { 0x7f80_0000 } else { 0 })
 }
 
+/// `Σ w x` over a row of floats.
 #[inline(always)]
-fn dot_with<W>(w: &[W], x: &[f32], value: impl Fn(&W) -> f32) -> f32 {
+pub(super) fn dot(w: &[f32], x: &[f32]) -> f32 {
     let mut sums = [0.0_f32; STRIDE];
     let ((w, w_rest), (x, x_rest)) = (w.as_chunks::<STRIDE>(), x.as_chunks::<STRIDE>());
     for (w, x) in w.iter().zip(x) {
         for at in 0..STRIDE {
-            sums[at] += value(&w[at]) * x[at];
+            sums[at] += w[at] * x[at];
         }
     }
-    let rest: f32 = w_rest.iter().zip(x_rest).map(|(w, x)| value(w) * x).sum();
-    total_of_streams(&sums) + rest
+    total_of_streams(&sums) + w_rest.iter().zip(x_rest).map(|(w, x)| w * x).sum::<f32>()
 }
 
 /// The sum of all accumulators.

@@ -44,9 +44,9 @@ impl Mapped {
 /// Pages and mapped bytes are whole numbers of this type at an address that it can have.
 #[derive(Debug)]
 pub(super) enum Numbers<T> {
-    /// Few, in memory of our own.
+    /// In memory of our own.
     Own(Vec<T>),
-    /// Many.
+    /// Many, in pages of their own.
     Pages(MmapMut),
     /// In a file.
     Mapped(Mapped),
@@ -87,17 +87,17 @@ impl<T: NoUninit + AnyBitPattern + Default> Coming<T> {
     /// Makes room for so many numbers; none where memory does not have it.
     pub(super) fn new(numbers: usize) -> Option<Self> {
         let bytes = numbers.checked_mul(size_of::<T>())?;
-        let numbers = if bytes < PAGES_FROM {
-            let mut own = Vec::new();
-            own.try_reserve_exact(numbers).ok()?;
-            own.resize(numbers, T::default());
-            Numbers::Own(own)
-        } else {
-            let pages = MmapMut::map_anon(bytes).ok()?;
+        let pages = if bytes < PAGES_FROM { None } else { MmapMut::map_anon(bytes).ok() };
+        let numbers = if let Some(pages) = pages {
             // Small pages do as well, only slower.
             #[cfg(target_os = "linux")]
             let _ = pages.advise(memmap2::Advice::HugePage);
             Numbers::Pages(pages)
+        } else {
+            let mut own = Vec::new();
+            own.try_reserve_exact(numbers).ok()?;
+            own.resize(numbers, T::default());
+            Numbers::Own(own)
         };
         Some(Self { numbers, count: 0 })
     }

@@ -54,6 +54,27 @@ fn rows_are_blocks_of_eight_groups() {
 }
 
 #[test]
+fn many_weights_have_pages_of_their_own() {
+    let values = numbers(1100 * 1024, 5);
+    let own = Packed::new(WeightFormat::Bf16, [1100, 1024], &values);
+    assert!(matches!(&own.values, Values::Bf16(Numbers::Pages(_))));
+    let expected: Vec<f32> = values.iter().map(|&value| bf16::from_f32(value).to_f32()).collect();
+    assert_eq!(all(&own), expected);
+
+    // Packed part by part, and read from the bytes of a file: the same again, with one row more the last one, too.
+    let values = numbers(2049 * 1024, 6);
+    let packed = Packed::new(WeightFormat::Q8, [2049, 1024], &values);
+    assert!(matches!(&packed.values, Values::Q8(Numbers::Pages(_))));
+    let read = Packed::from_bytes(WeightFormat::Q8, [2049, 1024], &packed.to_bytes()).expect("whole rows");
+    assert!(matches!(&read.values, Values::Q8(Numbers::Pages(_))));
+    for row in [0, 1, 1023, 2048] {
+        let alone = Packed::new(WeightFormat::Q8, [1, 1024], &values[row * 1024..][..1024]);
+        assert_eq!(packed.rows(&[row as u32]), all(&alone), "{row}");
+        assert_eq!(read.rows(&[row as u32]), all(&alone), "{row}");
+    }
+}
+
+#[test]
 fn formats_cost_what_they_say() {
     for format in FORMATS {
         let packed = Packed::new(format, [4, 64], &numbers(256, 5));

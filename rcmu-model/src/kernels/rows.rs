@@ -11,7 +11,7 @@
 //!
 //! What is multiplied together stands together, so that a row is read from one place only, from its first byte to its last:
 //! memory is asked ahead for nothing else by the machine itself. With all of a row's scales behind all of its numbers a
-//! core had half as much, or less.
+//! core had half to three quarters as much.
 
 use std::marker::PhantomData;
 

@@ -118,7 +118,7 @@ impl dot::Work for Several<'_> {
         for (out, column) in (first..).zip(columns.chunks_exact_mut(rows)) {
             dot::expand(packed.row(out), self.weights);
             for (y, x) in column.iter_mut().zip(self.x.chunks_exact(packed.inputs)) {
-                *y = dot::dot(Row::F32(self.weights), x);
+                *y = dot::dot(self.weights, x);
             }
         }
     }

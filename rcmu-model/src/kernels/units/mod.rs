@@ -1,4 +1,4 @@
-//! What multiplies whole numbers: vector units of this machine, or what the compiler makes of plain loops.
+//! What multiplies whole numbers, and floats of rows: vector units of this machine, or what the compiler makes of plain loops.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -32,7 +32,7 @@ impl StepsBlock {
         Self { steps: [[[0; 2 * GROUP]; 2]; BLOCK / 4], start: [[0; 2 * LANES]; BLOCK / 4] };
 }
 
-/// Products of whole numbers; all units give the same bits.
+/// Products; all units give the same bits, but for [`Units::add_halves`].
 pub(super) trait Units: Copy {
     /// Whether there is room for the sums of twelve rows of activations, not of six only.
     const MANY: bool;
@@ -303,7 +303,7 @@ pub(super) trait UnitWork {
 }
 
 /// The best units that work may use: 0 for plain loops, 1 for AVX2, more for AVX-512. Tests change it for all threads, which
-/// changes no result.
+/// changes no result but of what is rounded to bf16.
 #[cfg(test)]
 pub(super) static BEST: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(u8::MAX);
 

@@ -4,8 +4,10 @@
 #![allow(unsafe_code, reason = "`pulp` has no functions for these instructions")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
+    __m512, __m512bh, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpbf16_ps, _mm512_dpbusd_epi32,
+    _mm512_dpwssd_epi32,
 };
+use std::mem::transmute;
 
 use half::{bf16, f16};
 use pulp::{cast, x86::V4};
@@ -78,7 +80,7 @@ fn dot_quads<const HALVES: bool>(_: Vnni<HALVES>, sums: __m512i, w: __m512i, x: 
 #[inline(always)]
 fn dot_halves(_: Vnni<true>, sums: __m512, w: __m512i, x: __m512i) -> __m512 {
     // SAFETY: the machine has the instructions for bf16, since there is a `Vnni<true>`; vectors of as many bits are cast.
-    unsafe { _mm512_dpbf16_ps(sums, std::mem::transmute(w), std::mem::transmute(x)) }
+    unsafe { _mm512_dpbf16_ps(sums, transmute::<__m512i, __m512bh>(w), transmute::<__m512i, __m512bh>(x)) }
 }
 
 impl<const HALVES: bool> Units for Vnni<HALVES> {
