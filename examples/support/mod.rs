@@ -53,7 +53,7 @@ pub(crate) fn load_options(options: &HashMap<String, String>) -> Result<LoadOpti
     match options.get("activations").map(String::as_str) {
         None | Some("f32") => {}
         Some("bf16") if options.get("weights").is_some_and(|name| name == "bf16") => {
-            load.bf16_activations = true
+            load.bf16_activations = true;
         }
         Some("bf16") => return Err("--activations bf16 needs --weights bf16"),
         Some(_) => return Err("--activations is f32 or bf16"),

@@ -126,7 +126,7 @@ mod tests {
                 PASSES.run(move || {
                     begun.send(()).expect("the test waits");
                     may_end.recv().expect("the test is there");
-                })
+                });
             });
             first_began.recv().expect("the first pass begins");
             let caller = thread::current().id();
@@ -143,13 +143,7 @@ mod tests {
         static PASSES: Passes = Passes(AtomicUsize::new(0));
 
         for _ in 0..20 {
-            let panic = catch_unwind(|| {
-                PASSES.run(|| {
-                    if sum() == SUM {
-                        panic!("as it should")
-                    }
-                })
-            });
+            let panic = catch_unwind(|| PASSES.run(|| assert_ne!(sum(), SUM, "as it should be")));
             assert!(panic.is_err());
         }
 
