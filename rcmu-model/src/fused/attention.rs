@@ -62,7 +62,7 @@ pub(super) fn forward(inputs: Inputs<'_>, threads: Threads) -> Mixed {
         Threads::All => (0..batch * heads).into_par_iter().map(run).collect(),
     };
     let count = batch * seq * heads * head_dim;
-    let mut out = if matches!(threads, Threads::One) { vec![0.0; count] } else { zeros(count) };
+    let mut out = if threads == Threads::One { vec![0.0; count] } else { zeros(count) };
     let put = |(token, row): (usize, &mut [f32])| {
         let parts = &parts[token / seq * heads..][..heads];
         for (place, part) in row.chunks_exact_mut(head_dim).zip(parts) {

@@ -54,6 +54,24 @@ fn rows_are_blocks_of_eight_groups() {
 }
 
 #[test]
+fn a_broken_scale_is_found_in_every_block() {
+    let inputs = 19 * GROUP;
+    for (format, group_bytes) in [(WeightFormat::Q8, GROUP), (WeightFormat::Q4, GROUP / 2)] {
+        let whole = Packed::new(format, [3, inputs], &numbers(3 * inputs, 4));
+        assert_eq!(whole.first_broken(), None);
+
+        // Of the second row: first and last of its whole blocks, and those of the three groups that are left.
+        for (block, groups, group) in [(0, 8, 0), (0, 8, 7), (1, 8, 0), (1, 8, 7), (2, 3, 0), (2, 3, 2)] {
+            let mut bytes = whole.to_bytes();
+            let start = (19 + 8 * block) * (group_bytes + 2) + groups * group_bytes + 2 * group;
+            bytes[start..start + 2].copy_from_slice(&f16::INFINITY.to_le_bytes());
+            let broken = Packed::from_bytes(format, [3, inputs], &bytes).expect("whole rows");
+            assert_eq!(broken.first_broken(), Some(inputs + (8 * block + group) * GROUP), "{format:?}");
+        }
+    }
+}
+
+#[test]
 fn many_weights_have_pages_of_their_own() {
     let values = numbers(1100 * 1024, 5);
     let own = Packed::new(WeightFormat::Bf16, [1100, 1024], &values);
