@@ -123,17 +123,23 @@ pub(super) trait Units: Copy {
     /// Adds `w[2i] x[0] + w[2i + 1] x[1]`, words of two numbers of bf16, to float `i`; how it is rounded depends on the
     /// units.
     #[inline(always)]
-    fn add_halves(self, mut floats: Self::Floats, w: &[u32; COLUMNS], x: u32) -> Self::Floats {
-        let (w, x): ([[bf16; 2]; COLUMNS], [bf16; 2]) = (cast(*w), cast(x));
-        for at in 0..2 {
-            let weights = self.of_bf16(&w.map(|pair| pair[at]));
-            floats = self.add_products(floats, weights, &[dot::wide(&x[at]); COLUMNS]);
-        }
-        floats
+    fn add_halves(self, floats: Self::Floats, w: &[u32; COLUMNS], x: u32) -> Self::Floats {
+        add_halves_as_floats(self, floats, w, x)
     }
 
     /// The floats.
     fn float_sums(self, floats: Self::Floats) -> [f32; COLUMNS];
+}
+
+/// [`Units::add_halves`] for units without instructions for it.
+#[inline(always)]
+fn add_halves_as_floats<U: Units>(units: U, mut floats: U::Floats, w: &[u32; COLUMNS], x: u32) -> U::Floats {
+    let (w, x): ([[bf16; 2]; COLUMNS], [bf16; 2]) = (cast(*w), cast(x));
+    for at in 0..2 {
+        let weights = units.of_bf16(&w.map(|pair| pair[at]));
+        floats = units.add_products(floats, weights, &[dot::wide(&x[at]); COLUMNS]);
+    }
+    floats
 }
 
 /// Asks memory for as many bytes as a value has, some bytes behind it, without waiting for them; does nothing where there

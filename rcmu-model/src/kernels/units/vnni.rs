@@ -12,7 +12,7 @@ use std::mem::transmute;
 use half::{bf16, f16};
 use pulp::{cast, x86::V4};
 
-use super::{COLUMNS, PackedBlock, StepsBlock, Sums, UnitWork, Units};
+use super::{COLUMNS, PackedBlock, StepsBlock, Sums, UnitWork, Units, add_halves_as_floats};
 use crate::kernels::{BLOCK, LANES};
 
 /// Shows that this machine has the instructions, with `HALVES` also those for bf16: there is one only where they were found.
@@ -236,15 +236,11 @@ impl<const HALVES: bool> Units for Vnni<HALVES> {
 
     #[inline(always)]
     fn add_halves(self, floats: __m512, w: &[u32; COLUMNS], x: u32) -> __m512 {
-        let (units, x) = (self.0.avx512f, self.0.avx512f._mm512_set1_epi32(x.cast_signed()));
-        if HALVES {
-            return dot_halves(Vnni(self.0), floats, cast(*w), x);
+        if !HALVES {
+            return add_halves_as_floats(self, floats, w, x);
         }
-        let (w, upper) = (cast(*w), cast([u32::from(u16::MAX) << 16; COLUMNS]));
-        let low = |pair| units._mm512_castsi512_ps(units._mm512_slli_epi32::<16>(pair));
-        let high = |pair| units._mm512_castsi512_ps(units._mm512_and_si512(pair, upper));
-        let floats = units._mm512_add_ps(floats, units._mm512_mul_ps(low(w), low(x)));
-        units._mm512_add_ps(floats, units._mm512_mul_ps(high(w), high(x)))
+        let x = self.0.avx512f._mm512_set1_epi32(x.cast_signed());
+        dot_halves(Vnni(self.0), floats, cast(*w), x)
     }
 
     #[inline(always)]
