@@ -127,7 +127,9 @@ impl<'a> Params<'a> {
             (true, None) => self.checkpoint.packed_format(name),
             (false, _) => None,
         };
-        self.formats.map(|formats| formats.of(name)).or_else(stored)
+        let format = self.formats.map(|formats| formats.of(name)).or_else(stored);
+        // Floats of 32 bits are tensors, which burn's products of many rows and our own of few read where they lie.
+        format.filter(|&format| format != WeightFormat::F32 || self.maps.is_some())
     }
 
     /// Loads one matrix packed, or leaves it where it is. Floats of the file are read part by part, so that only a part of

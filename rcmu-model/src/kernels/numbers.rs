@@ -1,10 +1,12 @@
-//! Where the numbers of weights are: in memory of our own, or in a file that the system has mapped.
+//! Where the numbers of weights are: in memory of our own, in that of a tensor, or in a file that the system has mapped.
 //!
 //! Many numbers of our own are in pages of 2 MiB where the system (Linux) gives them when it is asked to: of small ones each
 //! core has to look up thousands for every token.
 
 use std::{ops::Deref, sync::Arc};
 
+#[cfg(feature = "flex")]
+use burn::tensor::Bytes;
 use bytemuck::{AnyBitPattern, NoUninit, try_cast_slice};
 use memmap2::{Mmap, MmapMut};
 
@@ -41,7 +43,7 @@ impl Mapped {
 ///
 /// # Invariant
 ///
-/// Pages and mapped bytes are whole numbers of this type at an address that it can have.
+/// Pages, mapped bytes and those of tensors are whole numbers of this type at an address that it can have.
 #[derive(Debug)]
 pub(super) enum Numbers<T> {
     /// In memory of our own.
@@ -50,6 +52,9 @@ pub(super) enum Numbers<T> {
     Pages(MmapMut),
     /// In a file.
     Mapped(Mapped),
+    /// All those of a tensor of the CPU.
+    #[cfg(feature = "flex")]
+    Tensor(Arc<Bytes>),
 }
 
 impl<T: AnyBitPattern> Numbers<T> {
@@ -58,6 +63,13 @@ impl<T: AnyBitPattern> Numbers<T> {
         // Files are little-endian.
         let readable = cfg!(target_endian = "little") && try_cast_slice::<u8, T>(bytes.bytes()).is_ok();
         readable.then_some(Self::Mapped(bytes))
+    }
+
+    /// The numbers of a tensor; none where its bytes cannot be read as such.
+    #[cfg(feature = "flex")]
+    pub(super) fn of_tensor(bytes: Arc<Bytes>) -> Option<Self> {
+        let readable = try_cast_slice::<u8, T>(&bytes).is_ok();
+        readable.then_some(Self::Tensor(bytes))
     }
 }
 
@@ -70,6 +82,8 @@ impl<T: AnyBitPattern> Deref for Numbers<T> {
             Self::Own(numbers) => numbers,
             Self::Pages(pages) => bytemuck::cast_slice(pages),
             Self::Mapped(bytes) => bytemuck::cast_slice(bytes.bytes()),
+            #[cfg(feature = "flex")]
+            Self::Tensor(bytes) => bytemuck::cast_slice(bytes),
         }
     }
 }
@@ -113,6 +127,8 @@ impl<T: NoUninit + AnyBitPattern + Default> Coming<T> {
         let all = match &mut self.numbers {
             Numbers::Own(own) => &mut own[..],
             Numbers::Pages(pages) => bytemuck::cast_slice_mut(pages),
+            #[cfg(feature = "flex")]
+            Numbers::Tensor(_) => unreachable!("`new` makes room of our own"),
             Numbers::Mapped(_) => unreachable!("`new` makes room of our own"),
         };
         &mut all[start..start + numbers]

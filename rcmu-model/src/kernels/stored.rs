@@ -87,6 +87,22 @@ impl Packed {
         Some(Self { outputs, inputs, values, activations: ActivationBits::default(), halves: false })
     }
 
+    /// The weights of a tensor where it lies; none where it is not on the CPU, of f32 numbers and in order, or is under
+    /// autodiff.
+    #[cfg(feature = "flex")]
+    pub(crate) fn of_tensor(weight: burn::tensor::Tensor<2>) -> Option<Self> {
+        use burn::{backend::Flex, tensor::DType};
+
+        let [outputs, inputs] = weight.dims();
+        let tensor = weight.try_into_primitive::<Flex>().ok()?;
+        if tensor.layout().contiguous_offsets() != Some((0, outputs * inputs)) || tensor.dtype() != DType::F32
+        {
+            return None;
+        }
+        let values = Values::F32(Numbers::of_tensor(tensor.data_arc())?);
+        Some(Self { outputs, inputs, values, activations: ActivationBits::default(), halves: false })
+    }
+
     /// The first weight that is not finite, or whose scale is not.
     pub(crate) fn first_broken(&self) -> Option<usize> {
         // The exponent of what is not finite has no bit that is not set.

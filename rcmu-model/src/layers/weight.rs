@@ -7,6 +7,7 @@ use burn::{
 
 use crate::{
     Error,
+    device::is_flex,
     kernels::{FEW_ROWS, Packed},
     params::Params,
 };
@@ -45,9 +46,11 @@ impl Weight {
         weights: [(&Self, Option<Tensor<1>>); N],
         x: Tensor<2>,
     ) -> [Tensor<2>; N] {
-        if weights.iter().all(|(weight, _)| weight.packed.is_some()) {
-            let packed =
-                weights.map(|(weight, bias)| (&**weight.packed.as_ref().expect("all are packed"), bias));
+        let few = x.dims()[0] <= FEW_ROWS && x.dtype() == DType::F32 && is_flex(&x.device());
+        let read = weights.each_ref().map(|(weight, _)| weight.read_in_place(few));
+        if read.iter().all(Option::is_some) {
+            let mut read = read.iter().flatten();
+            let packed = weights.map(|(_, bias)| (&**read.next().expect("one for each"), bias));
             return packed_products(packed, x);
         }
         weights.map(|(weight, bias)| match (&weight.plain, &weight.packed) {
@@ -66,6 +69,17 @@ impl Weight {
             }
             (None, None) => unreachable!("a weight is plain or packed"),
         })
+    }
+
+    /// The weights for our own kernels, where these multiply them best: those that are packed, and for few rows of
+    /// activations those that burn would read on one thread.
+    fn read_in_place(&self, few: bool) -> Option<Arc<Packed>> {
+        match (&self.plain, &self.packed) {
+            (_, Some(packed)) => Some(packed.clone()),
+            #[cfg(feature = "flex")]
+            (Some(plain), None) if few => Packed::of_tensor(plain.val()).map(Arc::new),
+            _ => None,
+        }
     }
 
     /// Some rows.
@@ -122,4 +136,74 @@ fn numbers(data: &TensorData) -> &[f32] {
 
 fn on_device(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+
+    /// Numbers from -0.5 to 0.5, the same in every run.
+    fn numbers(seed: usize, shape: [usize; 2], device: &Device) -> Tensor<2> {
+        let values = (0..shape[0] * shape[1]).map(|at| ((seed + at) as f64 * 0.618_033_988_75).fract());
+        let values: Vec<f32> = values.map(|value| value as f32 - 0.5).collect();
+        Tensor::from_data(TensorData::new(values, shape), device)
+    }
+
+    fn plain(weight: Tensor<2>) -> Weight {
+        Weight { plain: Some(Param::from_tensor(weight)), packed: None }
+    }
+
+    #[test]
+    fn few_rows_of_plain_weights_are_multiplied_where_they_lie() {
+        let device = Device::flex();
+        // Widths that fill no vector, and one row more than our own kernels take.
+        for (rows, [outputs, inputs]) in
+            [(1, [5, 7]), (3, [40, 70]), (FEW_ROWS, [9, 4100]), (FEW_ROWS + 1, [5, 7])]
+        {
+            let [first, second] = [3, 11].map(|seed| numbers(seed, [outputs, inputs], &device));
+            let (x, bias) =
+                (numbers(5, [rows, inputs], &device), numbers(8, [1, outputs], &device).squeeze());
+            let expected = x.clone().matmul(first.clone().transpose()) + bias.clone().unsqueeze::<2>();
+            let expected = [expected, x.clone().matmul(second.clone().transpose())];
+            let weights = [plain(first), plain(second)];
+            assert!(weights[0].read_in_place(true).is_some() && weights[0].read_in_place(false).is_none());
+
+            let found = Weight::products([(&weights[0], Some(bias)), (&weights[1], None)], x);
+
+            for (found, expected) in found.into_iter().zip(expected) {
+                let apart = (found - expected).abs().max().into_scalar::<f32>();
+                assert!(apart < 1e-4, "{rows} {outputs} {inputs}: {apart}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_tensor_is_left_to_burn() {
+        let device = Device::flex();
+        let (weight, x) = (numbers(3, [6, 10], &device), numbers(5, [2, 4], &device));
+        let part = weight.clone().slice([2..6, 3..7]);
+        let turned = numbers(4, [4, 5], &device).transpose();
+
+        for weight in [part, turned] {
+            let expected = x.clone().matmul(weight.clone().transpose());
+            let weight = plain(weight);
+            assert!(weight.read_in_place(true).is_none());
+            let [found] = Weight::products([(&weight, None)], x.clone());
+            assert_eq!(found.into_data(), expected.into_data());
+        }
+    }
+
+    #[cfg(feature = "train")]
+    #[test]
+    fn few_rows_under_autodiff_have_gradients() {
+        let device = Device::flex().autodiff();
+        let (weight, x) = (plain(numbers(3, [6, 10], &device)), numbers(5, [2, 10], &device).require_grad());
+
+        let [y] = Weight::products([(&weight, None)], x.clone());
+
+        let gradient = x.grad(&y.sum().backward()).expect("the input has a gradient");
+        let expected = weight.plain.expect("it is plain").val().inner().sum_dim(0);
+        let apart = (gradient.slice([0..1, 0..10]) - expected).abs().max().into_scalar::<f32>();
+        assert!(apart < 1e-5, "{apart}");
+    }
 }
