@@ -8,12 +8,16 @@
 use half::{bf16, f16};
 
 use super::{
+    Packed, Values,
     dot::{self, STRIDE, total_of_streams},
     units::{COLUMNS, UnitWork, Units},
 };
 
 /// A weight that is a float.
-pub(super) trait Weight: Copy {
+pub(super) trait Weight: Copy + Send + Sync {
+    /// The weights of a layer that has such, `[outputs, inputs]`.
+    fn of(packed: &Packed) -> &[Self];
+
     /// Its value.
     fn value(self) -> f32;
 
@@ -22,6 +26,11 @@ pub(super) trait Weight: Copy {
 }
 
 impl Weight for f32 {
+    fn of(packed: &Packed) -> &[Self] {
+        let Values::F32(weights) = &packed.values else { unreachable!("the task has weights of f32") };
+        weights
+    }
+
     #[inline(always)]
     fn value(self) -> f32 {
         self
@@ -34,6 +43,11 @@ impl Weight for f32 {
 }
 
 impl Weight for bf16 {
+    fn of(packed: &Packed) -> &[Self] {
+        let Values::Bf16(weights) = &packed.values else { unreachable!("the task has weights of bf16") };
+        weights
+    }
+
     #[inline(always)]
     fn value(self) -> f32 {
         dot::wide(&self)
@@ -46,6 +60,11 @@ impl Weight for bf16 {
 }
 
 impl Weight for f16 {
+    fn of(packed: &Packed) -> &[Self] {
+        let Values::F16(weights) = &packed.values else { unreachable!("the task has weights of f16") };
+        weights
+    }
+
     #[inline(always)]
     fn value(self) -> f32 {
         dot::half(&self)

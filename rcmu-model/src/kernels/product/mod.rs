@@ -11,10 +11,13 @@
 mod floats;
 mod halves;
 mod integers;
+mod panels;
 
 use floats::Floats;
+use half::{bf16, f16};
 use halves::Halves;
 use integers::{Bytes, Pairs, Quads, Whole};
+use panels::Panels;
 use rayon::prelude::*;
 
 use super::{ActivationBits, GROUP, Packed, Values, all_alike, zeros};
@@ -38,6 +41,7 @@ const SHARE: usize = 128 * PART;
 /// - output: `[rows, out]` each
 pub(super) fn products<const N: usize>(layers: [(&Packed, Option<&[f32]>); N], x: &[f32]) -> [Vec<f32>; N] {
     let (mut pairs, mut bytes, mut quads, mut halves) = (None, None, None, None);
+    let (mut singles, mut bf16s, mut f16s) = (None, None, None);
     layers.map(|(packed, bias)| {
         let inputs = packed.inputs;
         match &packed.values {
@@ -51,10 +55,16 @@ pub(super) fn products<const N: usize>(layers: [(&Packed, Option<&[f32]>); N], x
             },
             Values::Q4(_) => blocks(quads.get_or_insert_with(|| Whole::new(inputs, Quads, x)), packed, bias),
             Values::Bf16(_) if packed.rounds_halves() => {
-                blocks(halves.get_or_insert_with(|| Halves::new(inputs, x)), packed, bias)
+                blocks(halves.get_or_insert_with(|| Panels::<Halves>::new(inputs, x)), packed, bias)
             }
-            Values::F32(_) | Values::Bf16(_) | Values::F16(_) => {
-                blocks(&Floats::new(inputs, x), packed, bias)
+            Values::F32(_) => {
+                blocks(singles.get_or_insert_with(|| Panels::<Floats<f32>>::new(inputs, x)), packed, bias)
+            }
+            Values::Bf16(_) => {
+                blocks(bf16s.get_or_insert_with(|| Panels::<Floats<bf16>>::new(inputs, x)), packed, bias)
+            }
+            Values::F16(_) => {
+                blocks(f16s.get_or_insert_with(|| Panels::<Floats<f16>>::new(inputs, x)), packed, bias)
             }
         }
     })
@@ -63,7 +73,7 @@ pub(super) fn products<const N: usize>(layers: [(&Packed, Option<&[f32]>); N], x
 /// Products with activations rounded to bf16, on whatever units.
 #[cfg(test)]
 pub(super) fn rounded(packed: &Packed, x: &[f32]) -> Vec<f32> {
-    blocks(&Halves::new(packed.inputs, x), packed, None)
+    blocks(&Panels::<Halves>::new(packed.inputs, x), packed, None)
 }
 
 /// Rows of activations as a kind of tile wants them.

@@ -182,6 +182,12 @@ impl Units for V3 {
     }
 
     #[inline(always)]
+    fn add_fused(self, sums: [f32x8; 2], w: &[f32; COLUMNS], x: f32) -> [f32x8; 2] {
+        let (w, x): ([f32x8; 2], _) = (cast(*w), self.splat_f32x8(x));
+        [self.mul_add_f32x8(w[0], x, sums[0]), self.mul_add_f32x8(w[1], x, sums[1])]
+    }
+
+    #[inline(always)]
     fn float_sums(self, floats: [f32x8; 2]) -> [f32; COLUMNS] {
         cast(floats)
     }

@@ -235,6 +235,12 @@ impl<const HALVES: bool> Units for Vnni<HALVES> {
     }
 
     #[inline(always)]
+    fn add_fused(self, sums: __m512, w: &[f32; COLUMNS], x: f32) -> __m512 {
+        let units = self.0.avx512f;
+        units._mm512_fmadd_ps(cast(*w), units._mm512_set1_ps(x), sums)
+    }
+
+    #[inline(always)]
     fn add_halves(self, floats: __m512, w: &[u32; COLUMNS], x: u32) -> __m512 {
         if !HALVES {
             return add_halves_as_floats(self, floats, w, x);
