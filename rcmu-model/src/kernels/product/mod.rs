@@ -111,9 +111,12 @@ fn blocks(x: &impl Parts, packed: &Packed, bias: Option<&[f32]>) -> Vec<f32> {
         x.add_block(packed, first, part, &mut sums);
         let bias = bias.map(|bias| &bias[first..]);
         for (places, sums) in places.into_iter().zip(sums.as_flattened()) {
-            places.copy_from_slice(&sums[..places.len()]);
-            for (place, bias) in places.iter_mut().zip(bias.unwrap_or_default()) {
-                *place += bias;
+            let Some(bias) = bias else {
+                places.copy_from_slice(&sums[..places.len()]);
+                continue;
+            };
+            for (place, (sum, bias)) in places.iter_mut().zip(sums.iter().zip(bias)) {
+                *place = sum + bias;
             }
         }
     });
