@@ -137,13 +137,13 @@ fn block_mask(
 ) -> Option<Tensor<4, Bool>> {
     match mask {
         AttentionMask::Full => None,
+        // The last token looks at all.
+        AttentionMask::Causal if queries == 1 => None,
         AttentionMask::Causal => {
-            // Query i stands at key position `keys - queries + i`.
-            let first = keys - queries + range.start;
-            let hidden: Vec<bool> =
-                (first..first + range.len()).flat_map(|at| (0..keys).map(move |k| k > at)).collect();
-            let data = burn::tensor::TensorData::new(hidden, [1, 1, range.len(), keys]);
-            Some(Tensor::from_data(data, &scores.device()))
+            // Query i stands at key position `keys - queries + i`. Made on the device: nothing is copied to it.
+            let first = (keys - queries + range.start) as i64;
+            let hidden = Tensor::<2, Bool>::tril_mask([range.len(), keys], first, &scores.device());
+            Some(hidden.reshape([1, 1, range.len(), keys]))
         }
         AttentionMask::Marked(marked) => Some(marked.clone().slice([0..batch, 0..1, range, 0..keys])),
     }
