@@ -23,7 +23,8 @@ impl LoadOptions {
         self
     }
 
-    /// Keeps the weights of linear layers in this format, or in one per kind of layer; on the CPU only.
+    /// Keeps the weights of linear layers in this format, or in one per kind of layer; on other devices than the CPU in 8 or 4
+    /// bits only.
     pub fn with_weights(mut self, formats: impl Into<WeightFormats>) -> Self {
         self.model.weights = Some(formats.into());
         self

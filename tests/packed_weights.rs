@@ -14,6 +14,7 @@ use rcmu::{
     model::{
         self, Device, LoadOptions, Model,
         trace::{TraceInput, TracePicture},
+        weights::{CheckpointLimits, pack_checkpoint},
     },
 };
 use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
@@ -217,8 +218,48 @@ fn packed_weights_need_f32() {
     let refused = load(&fixture(), Some(ComputeDtype::Bf16), Some(WeightFormat::Q8.into()));
 
     let error = refused.err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(
-        error.starts_with("packed weights need the CPU backend and f32 activations, not Bf16"),
-        "{error}"
-    );
+    assert!(error.contains("does not keep weights as it is asked for beside Bf16"), "{error}");
+}
+
+/// With a driver that runs on the CPU: `RCMU_SOFTWARE_GPU=1 cargo test --features wgpu --test packed_weights -- --ignored`.
+#[test]
+#[ignore = "needs a backend that is not the CPU's, and a device of it"]
+fn other_devices_keep_weights_of_8_and_4_bits() -> Result<(), Box<dyn Error>> {
+    let device = rcmu::default_device()?;
+    assert_ne!(device, Device::flex());
+    let on_device = |dir: &Path, weights| {
+        let mut options = LoadOptions::default();
+        (options.dtype, options.weights) = (Some(ComputeDtype::F32), weights);
+        Model::load(dir, &device, &options, &mut |_| {})
+    };
+    for format in [WeightFormat::Q8, WeightFormat::Q4] {
+        let dir = rounded_copy(format)?;
+        let plain = load(&dir, None, None)?;
+        let packed_dir = dir.join("packed");
+        let (formats, limits) = (WeightFormats::all(format), CheckpointLimits::default());
+        pack_checkpoint(&fixture(), &packed_dir, formats, &limits, &mut |_| {})?;
+        let quantised = on_device(&fixture(), Some(formats))?;
+        let from_packed = on_device(&packed_dir, None)?;
+        fs::remove_dir_all(dir)?;
+
+        // Scales of groups are f32 there.
+        let rest = 4 * (quantised.parameter_count() - PACKED);
+        let bits = if format == WeightFormat::Q8 { 9 } else { 5 };
+        for model in [&quantised, &from_packed] {
+            assert_eq!(model.weight_bytes(), rest + PACKED * bits / 8, "{format:?}");
+            // Nothing is rounded but the weights.
+            for tokens in [1, 7, 40] {
+                let (found, expected) = (logits(model, tokens)?, logits(&plain, tokens)?);
+                let apart = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(apart < 1e-3, "{format:?}, {tokens}: {apart}");
+            }
+            let apart = features(model)?.into_iter().zip(features(&plain)?).map(|(a, b)| (a - b).abs());
+            let apart = apart.fold(0.0, f32::max);
+            assert!(apart < 1e-3, "{format:?}: {apart}");
+        }
+        assert_eq!(logits(&quantised, 7)?, logits(&from_packed, 7)?);
+    }
+    let refused = on_device(&fixture(), Some(WeightFormat::F16.into()));
+    assert!(matches!(refused, Err(model::Error::PackedWeights { .. })), "{:?}", refused.err());
+    Ok(())
 }

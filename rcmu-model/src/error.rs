@@ -334,8 +334,11 @@ pub enum Error {
         /// Tokens that fit.
         available: usize,
     },
-    /// Packed weights were asked for where there are no kernels for them.
-    #[error("packed weights need the CPU backend and f32 activations, not {dtype:?} on {device}")]
+    /// Weights were asked for in formats that the device does not keep.
+    #[error(
+        "{device} does not keep weights as it is asked for beside {dtype:?}: the CPU keeps all formats, and mapped files, \
+         beside F32, other devices 8 and 4 bits"
+    )]
     PackedWeights {
         /// The device.
         device: String,

@@ -16,9 +16,10 @@ use sha2::{Digest, Sha256};
 use crate::{
     Error,
     config::{GenerationConfig, ModelConfig},
+    device::{is_cuda, is_flex},
     generation::{Plan, Session},
     grammar::{Constraint, Grammars},
-    kernels::WeightFormats,
+    kernels::{WeightFormat, WeightFormats},
     params::{ComputeDtype, LoadProgress, Params},
     probe::check_products,
     processor::{Dialect, PictureLimits, PictureOptions, Processor},
@@ -33,9 +34,10 @@ use crate::{
 pub struct LoadOptions {
     /// What to compute in; by default bf16 on CUDA and f32 elsewhere.
     pub dtype: Option<ComputeDtype>,
-    /// Keeps the weights of linear layers packed, on the CPU: fewer bytes in memory, and fewer to read for every token.
-    /// By default they are kept as [`pack_checkpoint`](crate::weights::pack_checkpoint) has written them, or in what the
-    /// model computes in.
+    /// Keeps the weights of linear layers in these formats: fewer bytes in memory, and fewer to read for every token. On the
+    /// CPU all formats are there, beside activations of f32; on other devices those of 8 and 4 bits, as tensors that burn
+    /// multiplies, beside any. By default weights are kept as [`pack_checkpoint`](crate::weights::pack_checkpoint) has
+    /// written them, or in what the model computes in.
     pub weights: Option<WeightFormats>,
     /// Rounds activations to bf16 beside weights that are kept as bf16, wherever more than eight tokens or patches go through
     /// a layer together, on CPUs that multiply bf16 numbers (AVX-512 BF16); without effect on others. Products with those
@@ -56,6 +58,31 @@ pub struct LoadOptions {
     pub(crate) expands: bool,
     /// Set by [`LoadOptions::map_weights`] alone, whose caller makes a promise.
     pub(crate) maps: bool,
+}
+
+impl LoadOptions {
+    /// Whether the weights can be kept on the device as it is asked for.
+    fn check_weights(&self, device: &Device, dtype: ComputeDtype) -> Result<(), Error> {
+        let kernels = is_flex(device) && dtype == ComputeDtype::F32;
+        let can_be_kept = |format| {
+            let computed = match dtype {
+                ComputeDtype::F32 => WeightFormat::F32,
+                ComputeDtype::Bf16 => WeightFormat::Bf16,
+            };
+            matches!(format, WeightFormat::Q8 | WeightFormat::Q4) || format == computed
+        };
+        let formats = self.weights.map(|WeightFormats { vision, decoder, table }| [vision, decoder, table]);
+        let can_be_kept = formats.is_none_or(|formats| formats.into_iter().all(can_be_kept));
+        if kernels || !self.maps && (formats.is_none() || keeps_packed(device, dtype) && can_be_kept) {
+            return Ok(());
+        }
+        Err(Error::PackedWeights { device: format!("{device:?}"), dtype })
+    }
+}
+
+/// Whether weights of 8 and 4 bits are kept on a device beside activations of a number type.
+fn keeps_packed(device: &Device, dtype: ComputeDtype) -> bool {
+    !device.is_autodiff() && (dtype == ComputeDtype::F32 || !is_flex(device))
 }
 
 /// A loaded Qwen2-VL: weights on a device, tokenizer and processor.
@@ -108,14 +135,10 @@ impl Model {
         let processor = Processor::from_dir(dir, options.dialect, options.picture_limits.clone())?;
         config.check_against(&processor, &tokenizer)?;
         let dtype = options.dtype.unwrap_or_else(|| default_dtype(device));
-        if (options.weights.is_some() || options.maps)
-            && (dtype != ComputeDtype::F32 || !crate::device::is_flex(device))
-        {
-            return Err(Error::PackedWeights { device: format!("{device:?}"), dtype });
-        }
+        options.check_weights(device, dtype)?;
         let (network, weight_bytes) = contained(|| {
             check_products(device)?;
-            let packs = dtype == ComputeDtype::F32 && crate::device::is_flex(device) && !options.expands;
+            let packs = !options.expands && keeps_packed(device, dtype);
             let maps = Maps::new(options);
             let params = Params::new(&checkpoint, device, dtype, options.weights, packs, maps, progress);
             let mut params = params.with_halves(options.bf16_activations);
@@ -306,11 +329,7 @@ fn boxed(error: Error) -> Box<dyn StdError + Send + Sync> {
 
 /// bf16 on CUDA, f32 elsewhere: CPUs emulate bf16, and WGSL does not have it.
 fn default_dtype(device: &Device) -> ComputeDtype {
-    if crate::device::is_cuda(device) && device.supports_dtype(DType::BF16) {
-        ComputeDtype::Bf16
-    } else {
-        ComputeDtype::F32
-    }
+    if is_cuda(device) && device.supports_dtype(DType::BF16) { ComputeDtype::Bf16 } else { ComputeDtype::F32 }
 }
 
 /// Turns a panic of the backend into an error.

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
+    device::is_flex,
     kernels::{ActivationBits, Packed, WeightFormat, WeightFormats},
+    layers::{Quantised, Ways},
     weights::{Checkpoint, Maps},
 };
 
@@ -48,6 +50,11 @@ impl ComputeDtype {
     }
 }
 
+/// Whether rows of the matrix of this name are read, token by token.
+pub(crate) fn is_table(name: &str) -> bool {
+    name == "model.embed_tokens.weight"
+}
+
 /// How far loading has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -74,6 +81,8 @@ pub(crate) struct Params<'a> {
     maps: Option<Maps>,
     /// Whether activations beside weights of bf16 may be rounded to bf16.
     halves: bool,
+    /// How products with weights of 8 and of 4 bits are made on a device that is not the CPU, once it has been asked.
+    ways: [Option<Ways>; 2],
     progress: &'a mut dyn FnMut(LoadProgress),
     state: LoadProgress,
     bytes: u64,
@@ -95,7 +104,19 @@ impl<'a> Params<'a> {
             parameters: 0,
             total_parameters: checkpoint.parameter_count(),
         };
-        Self { checkpoint, device, dtype, formats, packs, maps, halves: false, progress, state, bytes: 0 }
+        Self {
+            checkpoint,
+            device,
+            dtype,
+            formats,
+            packs,
+            maps,
+            halves: false,
+            ways: [None; 2],
+            progress,
+            state,
+            bytes: 0,
+        }
     }
 
     /// The same, with activations beside weights of bf16 rounded to bf16 where it is asked for.
@@ -128,8 +149,12 @@ impl<'a> Params<'a> {
             (false, _) => None,
         };
         let format = self.formats.map(|formats| formats.of(name)).or_else(stored);
-        // Floats of 32 bits are tensors, which burn's products of many rows and our own of few read where they lie.
-        format.filter(|&format| format != WeightFormat::F32 || self.maps.is_some())
+        // What the model computes in are tensors; those of the CPU our own kernels read where they lie.
+        let computed = |format| match self.dtype {
+            ComputeDtype::F32 => format == WeightFormat::F32 && self.maps.is_none(),
+            ComputeDtype::Bf16 => format == WeightFormat::Bf16,
+        };
+        format.filter(|&format| !computed(format))
     }
 
     /// Loads one matrix packed, or leaves it where it is. Floats of the file are read part by part, so that only a part of
@@ -149,6 +174,41 @@ impl<'a> Params<'a> {
         let packed = self.checkpoint.pack(name, format, shape)?;
         self.count(&shape, packed.bytes());
         Ok(packed.beside(ActivationBits::beside(name)).with_halves(self.halves))
+    }
+
+    /// Whether weights in fewer bits are tensors of the device, and not for our own kernels.
+    pub(crate) fn quantises(&self) -> bool {
+        !is_flex(self.device)
+    }
+
+    /// burn's name for what the model computes in.
+    pub(crate) const fn dtype(&self) -> DType {
+        self.dtype.dtype()
+    }
+
+    /// Loads one matrix of 8 or 4 bits onto the device: as it was packed, and as what is multiplied, if it ever is.
+    pub(crate) fn load_quantised(
+        &mut self,
+        name: &str,
+        format: WeightFormat,
+        shape: [usize; 2],
+    ) -> Result<(Packed, Option<Quantised>), Error> {
+        let packed = self.checkpoint.pack(name, format, shape)?;
+        let is_multiplied = !is_table(name) || self.checkpoint.config().tie_word_embeddings;
+        let quantised = if is_multiplied { Some(self.quantised(&packed)?) } else { None };
+        self.count(&shape, quantised.as_ref().map_or_else(|| packed.bytes(), Quantised::bytes));
+        Ok((packed, quantised))
+    }
+
+    /// Weights on the device.
+    fn quantised(&mut self, packed: &Packed) -> Result<Quantised, Error> {
+        let (device, dtype, format) = (self.device, self.dtype.dtype(), packed.format());
+        let ways = &mut self.ways[usize::from(format == WeightFormat::Q4)];
+        let ways = match *ways {
+            Some(ways) => ways,
+            None => *ways.insert(Ways::measured(device, dtype, format)?),
+        };
+        Ok(Quantised::new(packed, device, ways).expect("they have 8 or 4 bits"))
     }
 
     /// Bytes of the weights that were loaded.

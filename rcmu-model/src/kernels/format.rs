@@ -38,7 +38,7 @@ impl WeightFormat {
     }
 }
 
-/// How the weights of each kind of layer are kept in memory; what the model computes in is f32.
+/// How the weights of each kind of layer are kept in memory; on the CPU what the model computes in is f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WeightFormats {
     /// Linear layers of the vision tower, its merger among them.

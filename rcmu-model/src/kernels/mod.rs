@@ -26,6 +26,7 @@ mod activations;
 #[cfg(feature = "flex")]
 mod attention;
 mod dot;
+mod exchange;
 mod format;
 mod numbers;
 mod pack;

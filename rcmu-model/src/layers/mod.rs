@@ -8,6 +8,7 @@ mod linear;
 mod mlp;
 mod norm;
 mod observer;
+mod quantised;
 mod rotary;
 mod weight;
 
@@ -16,5 +17,6 @@ pub(crate) use linear::{Bias, Linear};
 pub(crate) use mlp::{GeluMlp, QuickGeluMlp, SwiGluMlp};
 pub(crate) use norm::{LayerNorm, RmsNorm};
 pub(crate) use observer::{Observer, Step};
+pub(crate) use quantised::{Quantised, Ways};
 pub(crate) use rotary::Rotary;
 pub(crate) use weight::Weight;

@@ -5,34 +5,48 @@ use burn::{
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
 
+use super::Quantised;
 use crate::{
     Error,
     device::is_flex,
-    kernels::{FEW_ROWS, Packed},
-    params::Params,
+    kernels::{FEW_ROWS, GROUP, Packed},
+    params::{Params, is_table},
 };
 
-/// A matrix in the checkpoint's layout: on the device in what the model computes in, or packed in memory.
+/// A matrix in the checkpoint's layout: on the device in what the model computes in, or in fewer bits.
 #[derive(Module, Debug)]
 pub(crate) struct Weight {
-    /// `[out, in]`; what training changes. None where the matrix is packed.
+    /// `[out, in]`; what training changes. None where the matrix is kept otherwise.
     plain: Option<Param<Tensor<2>>>,
-    /// `[out, in]`
+    /// `[out, in]`, for our own kernels, and on other devices than theirs for reading rows.
     #[module(skip)]
     packed: Option<Arc<Packed>>,
+    /// `[out, in]`, where there are no kernels of ours.
+    #[module(skip)]
+    quantised: Option<Arc<Quantised>>,
+    /// What the model was loaded to compute in.
+    #[module(skip)]
+    dtype: DType,
 }
 
 impl Weight {
     /// Reads `{name}.weight` in the form that the load options ask for.
     pub(crate) fn load(params: &mut Params<'_>, name: &str, shape: [usize; 2]) -> Result<Self, Error> {
         let name = format!("{name}.weight");
-        Ok(match params.format(&name) {
-            Some(format) => {
-                let packed = params.load_packed(&name, format, shape)?;
-                Self { plain: None, packed: Some(Arc::new(packed)) }
+        let mut weight = Self { plain: None, packed: None, quantised: None, dtype: params.dtype() };
+        match params.format(&name) {
+            Some(format) if !params.quantises() => {
+                weight.packed = Some(Arc::new(params.load_packed(&name, format, shape)?));
             }
-            None => Self { plain: Some(params.load(&name, shape)?), packed: None },
-        })
+            // What has no whole groups stays floats.
+            Some(format) if shape[1].is_multiple_of(GROUP) => {
+                let (packed, quantised) = params.load_quantised(&name, format, shape)?;
+                weight.quantised = quantised.map(Arc::new);
+                weight.packed = is_table(&name).then(|| Arc::new(packed));
+            }
+            _ => weight.plain = Some(params.load(&name, shape)?),
+        }
+        Ok(weight)
     }
 
     /// `x Wᵀ + b` for each of several weights; packed ones share what is done to `x`.
@@ -53,31 +67,33 @@ impl Weight {
             let packed = weights.map(|(_, bias)| (&**read.next().expect("one for each"), bias));
             return packed_products(packed, x);
         }
-        weights.map(|(weight, bias)| match (&weight.plain, &weight.packed) {
-            (Some(weight), _) => {
+        weights.map(|(weight, bias)| {
+            let x = x.clone();
+            let y = match (&weight.plain, &weight.quantised, &weight.packed) {
                 // Two dimensions on purpose: the CPU backend reads the transposed view in place, but would copy the
                 // weight on every call for inputs of three.
-                let y = x.clone().matmul(weight.val().transpose());
-                match bias {
-                    Some(bias) => y + bias.unsqueeze::<2>(),
-                    None => y,
+                (Some(weight), ..) => x.matmul(weight.val().transpose()),
+                (None, Some(weight), _) => weight.product(x),
+                (None, None, Some(packed)) => {
+                    let [y] = packed_products([(packed, bias)], x);
+                    return y;
                 }
+                (None, None, None) => unreachable!("a weight is plain, packed or quantised"),
+            };
+            match bias {
+                Some(bias) => y + bias.unsqueeze::<2>(),
+                None => y,
             }
-            (None, Some(packed)) => {
-                let [y] = packed_products([(packed, bias)], x.clone());
-                y
-            }
-            (None, None) => unreachable!("a weight is plain or packed"),
         })
     }
 
     /// The weights for our own kernels, where these multiply them best: those that are packed, and for few rows of
     /// activations those that burn would read on one thread.
     fn read_in_place(&self, few: bool) -> Option<Arc<Packed>> {
-        match (&self.plain, &self.packed) {
-            (_, Some(packed)) => Some(packed.clone()),
+        match (&self.plain, &self.quantised, &self.packed) {
+            (None, None, Some(packed)) => Some(packed.clone()),
             #[cfg(feature = "flex")]
-            (Some(plain), None) if few => Packed::of_tensor(plain.val()).map(Arc::new),
+            (Some(plain), ..) if few => Packed::of_tensor(plain.val()).map(Arc::new),
             _ => None,
         }
     }
@@ -103,15 +119,15 @@ impl Weight {
             }
             (None, Some(packed)) => {
                 let [_, width] = packed.dims();
-                on_device(packed.rows(rows), [rows.len(), width], device)
+                on_device(packed.rows(rows), [rows.len(), width], device).cast(self.compute_dtype())
             }
-            (None, None) => unreachable!("a weight is plain or packed"),
+            (None, None) => unreachable!("a weight whose rows are read is plain or packed"),
         }
     }
 
     /// What the model computes in: activations next to packed weights are f32.
     pub(crate) fn compute_dtype(&self) -> DType {
-        self.plain.as_ref().map_or(DType::F32, |weight| weight.val().dtype())
+        self.plain.as_ref().map_or(self.dtype, |weight| weight.val().dtype())
     }
 }
 
@@ -150,7 +166,8 @@ mod tests {
     }
 
     fn plain(weight: Tensor<2>) -> Weight {
-        Weight { plain: Some(Param::from_tensor(weight)), packed: None }
+        let dtype = weight.dtype();
+        Weight { plain: Some(Param::from_tensor(weight)), packed: None, quantised: None, dtype }
     }
 
     #[test]

@@ -29,7 +29,8 @@ use crate::{
 /// ours. Matrices are packed one at a time while they are written.
 ///
 /// Loading such a directory with the formats it has, or with none named, on the CPU, gives the model that loading the
-/// original with these formats gives, bit for bit; elsewhere its weights are expanded.
+/// original with these formats gives, bit for bit; on other devices matrices of 8 and 4 bits stay so, too, and in training they
+/// are expanded.
 ///
 /// # Errors
 ///
