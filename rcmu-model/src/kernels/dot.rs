@@ -90,19 +90,6 @@ pub(super) fn half(w: &f16) -> f32 {
     f32::from_bits(bits | if beyond { 0x7f80_0000 } else { 0 })
 }
 
-/// `Σ w x` over a row of floats.
-#[inline(always)]
-pub(super) fn dot(w: &[f32], x: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; STRIDE];
-    let ((w, w_rest), (x, x_rest)) = (w.as_chunks::<STRIDE>(), x.as_chunks::<STRIDE>());
-    for (w, x) in w.iter().zip(x) {
-        for at in 0..STRIDE {
-            sums[at] += w[at] * x[at];
-        }
-    }
-    total_of_streams(&sums) + w_rest.iter().zip(x_rest).map(|(w, x)| w * x).sum::<f32>()
-}
-
 /// The sum of all accumulators.
 #[inline(always)]
 pub(super) fn total_of_streams(sums: &[f32; STRIDE]) -> f32 {

@@ -66,11 +66,6 @@ const LANES: usize = 8;
 /// Weights of a task below which sharing it out costs more than it saves.
 const TASK_WEIGHTS: usize = 1 << 15;
 
-/// The most rows of activations for which inner products are faster than tiles, as it was measured with layers of
-/// `[8960, 1536]` in each format, with AVX2 and with AVX-512; with 8 bits and AVX-512 tiles of 7 and 8 rows are a little faster
-/// by now.
-pub(crate) const FEW_ROWS: usize = 8;
-
 /// The weights of a linear layer, `[out, in]`, packed.
 #[derive(Debug)]
 pub(crate) struct Packed {
@@ -115,6 +110,17 @@ impl Packed {
     /// Whether activations are rounded to bf16 here.
     fn rounds_halves(&self) -> bool {
         self.halves && self.inputs.is_multiple_of(GROUP) && units::have_halves()
+    }
+
+    /// The most rows of activations for which inner products are faster than tiles, as it was measured with layers of
+    /// `[17920, 1536]` and `[1536, 8960]` and AVX-512.
+    pub(crate) fn few_rows(&self) -> usize {
+        match &self.values {
+            Values::F32(_) | Values::Q4(_) => 8,
+            Values::Q8(_) => 7,
+            Values::Bf16(_) if self.rounds_halves() => 8,
+            Values::Bf16(_) | Values::F16(_) => 20,
+        }
     }
 
     /// `[out, in]`

@@ -8,10 +8,9 @@
 use super::{
     Packed, Row, Values,
     activations::Activations,
-    dot,
     format::ActivationBits,
     quantised::{self, Blocks},
-    singles::{Singles, Weight},
+    singles::{Several, Singles, Weight},
     units::{self, Units},
 };
 
@@ -80,46 +79,23 @@ impl Task<'_> {
                 }
             }
             Values::Q4(_) => units::with_units(Quantised::<_, 4> { task: self, x: blocks }),
-            _ if floats.len() > self.packed.inputs => {
-                let weights = &mut vec![0.0; self.packed.inputs];
-                dot::with_vectors(Several { task: self, x: floats, weights });
-            }
-            Values::F32(weights) => self.run_single(weights, floats),
-            Values::Bf16(weights) => self.run_single(weights, floats),
-            Values::F16(weights) => self.run_single(weights, floats),
+            Values::F32(weights) => self.run_floats(weights, floats),
+            Values::Bf16(weights) => self.run_floats(weights, floats),
+            Values::F16(weights) => self.run_floats(weights, floats),
         }
     }
 
-    /// For one row of activations beside floats.
-    fn run_single<W: Weight>(self, weights: &[W], x: &[f32]) {
-        let Self { first, columns: products, .. } = self;
-        let weights = &weights[first * x.len()..];
-        if x.len() < LONG {
-            units::with_units(Singles::<_, 1> { weights, x, products });
+    fn run_floats<W: Weight>(self, weights: &[W], x: &[f32]) {
+        let Self { first, columns, packed } = self;
+        let inputs = packed.inputs;
+        let outputs = columns.len() / (x.len() / inputs);
+        let weights = &weights[first * inputs..(first + outputs) * inputs];
+        if x.len() > inputs {
+            units::with_units(Several { weights, x, inputs, columns });
+        } else if inputs < LONG {
+            units::with_units(Singles::<_, 1> { weights, x, products: columns });
         } else {
-            units::with_units(Singles::<_, 4> { weights, x, products });
-        }
-    }
-}
-
-/// For several rows of activations.
-struct Several<'a> {
-    task: Task<'a>,
-    x: &'a [f32],
-    /// Room for one row of weights.
-    weights: &'a mut [f32],
-}
-
-impl dot::Work for Several<'_> {
-    #[inline(always)]
-    fn run(self) {
-        let Task { packed, first, columns } = self.task;
-        let rows = self.x.len() / packed.inputs;
-        for (out, column) in (first..).zip(columns.chunks_exact_mut(rows)) {
-            dot::expand(packed.row(out), self.weights);
-            for (y, x) in column.iter_mut().zip(self.x.chunks_exact(packed.inputs)) {
-                *y = dot::dot(self.weights, x);
-            }
+            units::with_units(Singles::<_, 4> { weights, x, products: columns });
         }
     }
 }

@@ -9,9 +9,12 @@ use super::Quantised;
 use crate::{
     Error,
     device::is_flex,
-    kernels::{FEW_ROWS, GROUP, Packed},
+    kernels::{GROUP, Packed},
     params::{Params, is_table},
 };
+
+/// The most rows of activations for which our own inner products with weights of f32 are faster than burn's products.
+const FEW_ROWS: usize = 8;
 
 /// A matrix in the checkpoint's layout: on the device in what the model computes in, or in fewer bits.
 #[derive(Module, Debug)]
@@ -141,7 +144,8 @@ fn packed_products<const N: usize>(
     let x = numbers(&x);
     let layers = layers.map(|(packed, bias)| (packed, bias.map(Tensor::into_data)));
     let layers = layers.each_ref().map(|(packed, bias)| (*packed, bias.as_ref().map(numbers)));
-    let products = if rows <= FEW_ROWS { Packed::linear(layers, x) } else { Packed::products(layers, x) };
+    let few = layers.iter().all(|(packed, _)| rows <= packed.few_rows());
+    let products = if few { Packed::linear(layers, x) } else { Packed::products(layers, x) };
     let mut outputs = layers.iter().map(|(packed, _)| packed.dims()[0]);
     products.map(|y| on_device(y, [rows, outputs.next().expect("one for each")], &device))
 }
