@@ -163,7 +163,9 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
     fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
         let nodes = [gate.node(), up.node()];
         let (gate, up) = (gate.into_primitive().to_contiguous(), up.into_primitive().to_contiguous());
-        let out = like(&gate, rows::swiglu(values(&gate), values(&up), Threads::One));
+        let mut out = values(&gate).to_vec();
+        rows::swiglu(&mut out, values(&up), Threads::One);
+        let out = like(&gate, out);
         match Gated.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((gate, up), out),
             OpsKind::UnTracked(prep) => prep.finish(out),

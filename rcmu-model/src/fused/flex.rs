@@ -52,6 +52,23 @@ pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     &tensor.storage::<f32>()[start..end]
 }
 
+/// The tensor with other values: in its own memory where nobody else has it, and it has no more than these.
+fn changed(mut tensor: FlexTensor, change: impl FnOnce(&mut [f32])) -> FlexTensor {
+    let count = tensor.layout().num_elements();
+    let is_whole = tensor.layout().contiguous_offsets() == Some((0, count));
+    if is_whole
+        && let Some(values) = tensor.try_storage_mut::<f32>()
+        && values.len() == count
+    {
+        change(values);
+        return tensor;
+    }
+    let tensor = tensor.to_contiguous();
+    let mut copy = values(&tensor).to_vec();
+    change(&mut copy);
+    like(&tensor, copy)
+}
+
 /// The tensor, or a copy where the numbers of a row do not stand one after another.
 fn with_whole_rows(tensor: FlexTensor) -> FlexTensor {
     if matches!(tensor.layout().strides(), &[rows, 1] if rows > 0) { tensor } else { tensor.to_contiguous() }
@@ -119,15 +136,14 @@ impl FusedOps for Flex {
     }
 
     fn swiglu(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
-        let (gate, up) = (gate.to_contiguous(), up.to_contiguous());
-        like(&gate, rows::swiglu(values(&gate), values(&up), Threads::All))
+        let up = up.to_contiguous();
+        changed(gate, |gate| rows::swiglu(gate, values(&up), Threads::All))
     }
 }
 
 impl PlainOps for Flex {
     fn quick_gelu(x: FlexTensor) -> FlexTensor {
-        let x = x.to_contiguous();
-        like(&x, rows::quick_gelu(values(&x)))
+        changed(x, rows::quick_gelu)
     }
 
     fn turn(x: FlexTensor, cos: FlexTensor, sin: FlexTensor) -> FlexTensor {

@@ -82,12 +82,12 @@ mod declined {
         None
     }
 
-    pub(crate) fn swiglu(_: &Tensor<2>, _: &Tensor<2>) -> Option<Tensor<2>> {
-        None
+    pub(crate) fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Result<Tensor<2>, [Tensor<2>; 2]> {
+        Err([gate, up])
     }
 
-    pub(crate) fn quick_gelu(_: &Tensor<2>) -> Option<Tensor<2>> {
-        None
+    pub(crate) fn quick_gelu(x: Tensor<2>) -> Result<Tensor<2>, Tensor<2>> {
+        Err(x)
     }
 
     pub(crate) fn turn(_: &Tensor<2>, _: [Tensor<4>; 2]) -> Option<Tensor<2>> {
@@ -161,16 +161,20 @@ mod operations {
         })
     }
 
-    /// `silu(gate) * up`, `[rows, width]` in and out.
-    pub(crate) fn swiglu(gate: &Tensor<2>, up: &Tensor<2>) -> Option<Tensor<2>> {
-        works_on(gate).then(|| {
-            Tensor::from_dispatch(Dispatch::swiglu(gate.clone().into_dispatch(), up.clone().into_dispatch()))
-        })
+    /// `silu(gate) * up`, `[rows, width]` in and out; what is declined comes back.
+    pub(crate) fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Result<Tensor<2>, [Tensor<2>; 2]> {
+        if !works_on(&gate) {
+            return Err([gate, up]);
+        }
+        Ok(Tensor::from_dispatch(Dispatch::swiglu(gate.into_dispatch(), up.into_dispatch())))
     }
 
-    /// `x * sigmoid(1.702 x)`, `[rows, width]` in and out; not under autodiff.
-    pub(crate) fn quick_gelu(x: &Tensor<2>) -> Option<Tensor<2>> {
-        works_plainly_on(x).then(|| Tensor::from_dispatch(Dispatch::quick_gelu(x.clone().into_dispatch())))
+    /// `x * sigmoid(1.702 x)`, `[rows, width]` in and out; not under autodiff. What is declined comes back.
+    pub(crate) fn quick_gelu(x: Tensor<2>) -> Result<Tensor<2>, Tensor<2>> {
+        if !works_plainly_on(&x) {
+            return Err(x);
+        }
+        Ok(Tensor::from_dispatch(Dispatch::quick_gelu(x.into_dispatch())))
     }
 
     /// Turns heads by their positions; not under autodiff.

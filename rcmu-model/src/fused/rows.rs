@@ -26,17 +26,23 @@ fn vectorised(run: impl FnOnce()) {
 /// Numbers below which sharing them out costs more than it saves.
 const TASK: usize = 1 << 15;
 
-/// Fills `out` from parts of it and where they begin; parts are whole rows.
+/// Makes `len` numbers from parts of them and where they begin; parts are whole rows.
 fn fill(width: usize, len: usize, threads: Threads, part: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     let mut out = if threads == Threads::One { vec![0.0; len] } else { zeros(len) };
+    change(width, &mut out, threads, part);
+    out
+}
+
+/// Changes numbers part by part, each with where it begins; parts are whole rows.
+fn change(width: usize, out: &mut [f32], threads: Threads, part: impl Fn(usize, &mut [f32]) + Sync) {
+    let len = out.len();
     let rows = (len / width.max(1)).div_ceil(rayon::current_num_threads()).max(TASK.div_ceil(width.max(1)));
     let size = (rows * width).max(1);
     if threads == Threads::One || size >= len {
-        part(0, &mut out);
+        part(0, out);
     } else {
         out.par_chunks_mut(size).enumerate().for_each(|(at, out)| part(at * size, out));
     }
-    out
 }
 
 /// The rows `x * factor * weight`, each with its own factor.
@@ -69,32 +75,28 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// `silu(gate) * up`
-pub(super) fn swiglu(gate: &[f32], up: &[f32], threads: Threads) -> Vec<f32> {
-    fill(1, gate.len(), threads, |start, out| {
+/// `silu(gate) * up` in the place of `gate`.
+pub(super) fn swiglu(gate: &mut [f32], up: &[f32], threads: Threads) {
+    change(1, gate, threads, |start, gate| {
         vectorised(
             #[inline(always)]
             || {
-                for ((out, &gate), &up) in out.iter_mut().zip(&gate[start..]).zip(&up[start..]) {
-                    *out = gate * sigmoid(gate) * up;
+                for (gate, &up) in gate.iter_mut().zip(&up[start..]) {
+                    *gate = *gate * sigmoid(*gate) * up;
                 }
             },
         );
-    })
+    });
 }
 
-/// `x * sigmoid(1.702 x)`
-pub(super) fn quick_gelu(x: &[f32]) -> Vec<f32> {
-    fill(1, x.len(), Threads::All, |start, out| {
+/// `x * sigmoid(1.702 x)` in the place of `x`.
+pub(super) fn quick_gelu(x: &mut [f32]) {
+    change(1, x, Threads::All, |_, x| {
         vectorised(
             #[inline(always)]
-            || {
-                for (out, &x) in out.iter_mut().zip(&x[start..]) {
-                    *out = x * sigmoid(1.702 * x);
-                }
-            },
+            || x.iter_mut().for_each(|x| *x *= sigmoid(1.702 * *x)),
         );
-    })
+    });
 }
 
 /// Rows of heads turned by cosines and sines, one row of each per token.

@@ -41,7 +41,7 @@ impl SwiGluMlp {
     /// - output: `[rows, hidden]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let [gate, up] = Linear::forward_each([&self.gate_proj, &self.up_proj], x);
-        self.down_proj.forward(fused::swiglu(&gate, &up).unwrap_or_else(|| silu(gate) * up))
+        self.down_proj.forward(fused::swiglu(gate, up).unwrap_or_else(|[gate, up]| silu(gate) * up))
     }
 }
 
@@ -73,8 +73,8 @@ impl QuickGeluMlp {
     /// - `x`: `[rows, hidden]`
     /// - output: `[rows, hidden]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let x = self.fc1.forward(x);
-        self.fc2.forward(fused::quick_gelu(&x).unwrap_or_else(|| x.clone() * sigmoid(x * 1.702)))
+        let x = fused::quick_gelu(self.fc1.forward(x));
+        self.fc2.forward(x.unwrap_or_else(|x| x.clone() * sigmoid(x * 1.702)))
     }
 }
 
