@@ -5,7 +5,8 @@
                      [--new 128] [--transformers]
 
 `--bin` has `llama-bench` and `llama-mtmd-cli`; `--gguf` is the model in llama.cpp's form, `{}` standing for `q8_0`, `q4_0`
-or `bf16` (`convert_hf_to_gguf.py`, then `llama-quantize --pure`). `q4+q4` has the table and the head in 4 bits, too, as
+`bf16` or `f32` (`convert_hf_to_gguf.py`, then `llama-quantize --pure`), `--mmproj` its vision tower, `{}` standing for `f32`
+beside weights of f32 and for `bf16` beside others. `q4+q4` has the table and the head in 4 bits, too, as
 `q4_0` has. llama.cpp's decoding is measured behind as many tokens as the prompt has, its picture by what `llama-mtmd-cli`
 says about encoding it. rcmu runs its bench `whole`, which also measures what the machine reads per second. transformers
 runs in f32 (`compare_transformers.py`).
@@ -20,7 +21,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parent.parent
-NAMES = {"q8": "q8_0", "q4": "q4_0", "q4+q4": "q4_0", "bf16": "bf16"}
+NAMES = {"q8": "q8_0", "q4": "q4_0", "q4+q4": "q4_0", "bf16": "bf16", "f32": "f32"}
 
 
 def run(command, **more):
@@ -43,10 +44,11 @@ def llama(args, weights, tokens):
     tools = pathlib.Path(args.bin)
     env = os.environ | {"LD_LIBRARY_PATH": args.bin}
     model = args.gguf.format(NAMES[weights])
+    mmproj = args.mmproj.format("f32" if weights == "f32" else "bf16")
     common = [str(tools / "llama-bench"), "-m", model, "-t", str(args.threads), "-r", "1", "-o", "json"]
     rates = [json.loads(run([*common, *more], env=env)[0])[0]["avg_ts"]
              for more in (["-p", str(tokens), "-n", "0"], ["-p", "0", "-n", str(args.new), "-d", str(tokens)])]
-    said = run([str(tools / "llama-mtmd-cli"), "-m", model, "--mmproj", args.mmproj, "-t", str(args.threads), "--image",
+    said = run([str(tools / "llama-mtmd-cli"), "-m", model, "--mmproj", mmproj, "-t", str(args.threads), "--image",
                 str(ROOT / "assets/scene.png"), "-p", "Describe the image.", "-n", "1", "--temp", "0"], env=env)
     encoded = re.search(r"encod(?:ed|ing done) in (\d+) ms", "".join(said))
     return {"vision, s": int(encoded[1]) / 1000 if encoded else None, "prefill, tokens/s": rates[0],
