@@ -3,7 +3,7 @@
 //! `cargo run --release --example describe -- --model DIR --image FILE --regions regions.json --question "…" --out marked.png`
 //!
 //! Every option has a bundled stand-in: a small model that knows the figurine world, and a picture from there that it has
-//! not seen before. `--weights bf16|f16|q8|q4` keeps the weights packed on the CPU. With the feature
+//! not seen before. `--weights bf16|f16|q8|q4` keeps the weights so, q8 and q4 on any device. With the feature
 //! `grammar`, `--strict yes` lets the model write only citations of what is there and whole boxes.
 
 use std::error::Error;

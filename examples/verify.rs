@@ -3,7 +3,8 @@
 //! `verify --golden DIR [--device flex|cuda|vulkan|wgpu|metal] [--tokenizer DIR] [--weights f32|bf16|f16|q8|q4]`
 //!
 //! Prints a table of what was compared and ends with status 1 when anything does not fit. The published tokenizer may
-//! also be named by the environment variable `RCMU_QWEN_TOKENIZER`. `--weights` keeps the weights packed, on the CPU.
+//! also be named by the environment variable `RCMU_QWEN_TOKENIZER`. `--weights` keeps the weights so
+//! where the model computes in f32; q8 and q4 on any device, the others on the CPU.
 
 use std::{env, error::Error, path::PathBuf, process::ExitCode};
 

@@ -336,8 +336,7 @@ pub enum Error {
     },
     /// Weights were asked for in formats that the device does not keep.
     #[error(
-        "{device} does not keep weights as it is asked for beside {dtype:?}: the CPU keeps all formats, and mapped files, \
-         beside F32, other devices 8 and 4 bits"
+        "{device} does not keep weights in these formats beside {dtype:?} (the CPU: all, beside F32; others: 8, 4 bits)"
     )]
     PackedWeights {
         /// The device.

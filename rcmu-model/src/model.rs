@@ -36,7 +36,7 @@ pub struct LoadOptions {
     pub dtype: Option<ComputeDtype>,
     /// Keeps the weights of linear layers in these formats: fewer bytes in memory, and fewer to read for every token. On the
     /// CPU all formats are there, beside activations of f32; on other devices those of 8 and 4 bits, as tensors that burn
-    /// multiplies, beside any. By default weights are kept as [`pack_checkpoint`](crate::weights::pack_checkpoint) has
+    /// multiplies, beside any, and what the model computes in. By default weights are kept as [`pack_checkpoint`](crate::weights::pack_checkpoint) has
     /// written them, or in what the model computes in.
     pub weights: Option<WeightFormats>,
     /// Rounds activations to bf16 beside weights that are kept as bf16, wherever more than eight tokens or patches go through
@@ -63,14 +63,9 @@ pub struct LoadOptions {
 impl LoadOptions {
     /// Whether the weights can be kept on the device as it is asked for.
     fn check_weights(&self, device: &Device, dtype: ComputeDtype) -> Result<(), Error> {
-        let kernels = is_flex(device) && dtype == ComputeDtype::F32;
-        let can_be_kept = |format| {
-            let computed = match dtype {
-                ComputeDtype::F32 => WeightFormat::F32,
-                ComputeDtype::Bf16 => WeightFormat::Bf16,
-            };
-            matches!(format, WeightFormat::Q8 | WeightFormat::Q4) || format == computed
-        };
+        let kernels = is_flex(device) && keeps_packed(device, dtype);
+        let can_be_kept =
+            |format| matches!(format, WeightFormat::Q8 | WeightFormat::Q4) || format == dtype.format();
         let formats = self.weights.map(|WeightFormats { vision, decoder, table }| [vision, decoder, table]);
         let can_be_kept = formats.is_none_or(|formats| formats.into_iter().all(can_be_kept));
         if kernels || !self.maps && (formats.is_none() || keeps_packed(device, dtype) && can_be_kept) {
@@ -227,7 +222,7 @@ impl Model {
         self.shared.parameter_count
     }
 
-    /// Bytes of the weights on the device.
+    /// Bytes of the weights; with a table of 8 or 4 bits on a GPU also those of its copy in the host's memory.
     pub fn weight_bytes(&self) -> u64 {
         self.shared.weight_bytes
     }

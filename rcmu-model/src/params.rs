@@ -41,6 +41,14 @@ impl ComputeDtype {
         device.supports_dtype(self.dtype())
     }
 
+    /// The same as a format of weights.
+    pub(crate) const fn format(self) -> WeightFormat {
+        match self {
+            Self::F32 => WeightFormat::F32,
+            Self::Bf16 => WeightFormat::Bf16,
+        }
+    }
+
     /// burn's name for it.
     pub(crate) const fn dtype(self) -> DType {
         match self {
@@ -149,12 +157,7 @@ impl<'a> Params<'a> {
             (false, _) => None,
         };
         let format = self.formats.map(|formats| formats.of(name)).or_else(stored);
-        // What the model computes in are tensors; those of the CPU our own kernels read where they lie.
-        let computed = |format| match self.dtype {
-            ComputeDtype::F32 => format == WeightFormat::F32 && self.maps.is_none(),
-            ComputeDtype::Bf16 => format == WeightFormat::Bf16,
-        };
-        format.filter(|&format| !computed(format))
+        format.filter(|&format| !self.quantises() || format != self.dtype.format())
     }
 
     /// Loads one matrix packed, or leaves it where it is. Floats of the file are read part by part, so that only a part of
@@ -196,7 +199,8 @@ impl<'a> Params<'a> {
         let packed = self.checkpoint.pack(name, format, shape)?;
         let is_multiplied = !is_table(name) || self.checkpoint.config().tie_word_embeddings;
         let quantised = if is_multiplied { Some(self.quantised(&packed)?) } else { None };
-        self.count(&shape, quantised.as_ref().map_or_else(|| packed.bytes(), Quantised::bytes));
+        let host = if is_table(name) { packed.bytes() } else { 0 };
+        self.count(&shape, host + quantised.as_ref().map_or(0, Quantised::bytes));
         Ok((packed, quantised))
     }
 

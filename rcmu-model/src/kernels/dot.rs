@@ -1,4 +1,4 @@
-//! Inner products of one row of packed weights with activations.
+//! What inner products and tiles share: floats of packed rows, and the order in which sums are added up.
 //!
 //! Plain loops over eight lanes, in one order of additions on every machine: compiled for the vector units that
 //! [`with_vectors`] finds, they give the same bits as without.

@@ -1,20 +1,15 @@
 //! Weights of 8 and 4 bits in the order that other devices take them.
 
+use std::ops::Range;
+
 use bytemuck::Pod;
+use rayon::prelude::*;
 
 use super::{
     GROUP, Packed, Values, WeightFormat, f16_scale,
     quantised::{MIDDLE, unpacked},
     rows::{Groups, Row},
 };
-
-/// Numbers of 8 or 4 bits, `[out, in]`, and the scales of 32 of them each, `[out, in / 32]`.
-#[derive(Debug, Default)]
-pub(crate) struct Exchanged {
-    /// Row by row, two's complement; of 4 bits the first of two in the lower half of a byte.
-    pub(crate) numbers: Vec<u8>,
-    pub(crate) scales: Vec<f32>,
-}
 
 impl Packed {
     /// How the weights are kept.
@@ -28,30 +23,39 @@ impl Packed {
         }
     }
 
-    /// The weights in another order; none where they are floats.
-    pub(crate) fn exchanged(&self) -> Option<Exchanged> {
-        let mut out = Exchanged::default();
-        for row in 0..self.outputs {
-            match self.row(row) {
-                Row::Q8(row) => out.push(row, |group| group.map(i8::cast_unsigned)),
-                Row::Q4(row) => out.push(row, pairs),
-                Row::F32(_) | Row::Bf16(_) | Row::F16(_) => return None,
-            }
-        }
-        Some(out)
+    /// Some rows in another order; none where they are floats: first the numbers of all of them, two's complement, of 4 bits
+    /// the first of two in the lower half of a byte, then a scale of f32 for each 32.
+    pub(crate) fn exchanged(&self, rows: Range<usize>) -> Option<Vec<u8>> {
+        let width = match self.format() {
+            WeightFormat::Q8 => self.inputs,
+            WeightFormat::Q4 => self.inputs / 2,
+            WeightFormat::F32 | WeightFormat::Bf16 | WeightFormat::F16 => return None,
+        };
+        let scales_width = self.inputs / GROUP * size_of::<f32>();
+        let mut bytes = vec![0; rows.len() * (width + scales_width)];
+        let (numbers, scales) = bytes.split_at_mut(rows.len() * width);
+        let places = numbers.par_chunks_exact_mut(width).zip(scales.par_chunks_exact_mut(scales_width));
+        places.zip(rows).for_each(|((numbers, scales), row)| match self.row(row) {
+            Row::Q8(row) => write(row, numbers, scales, |group| group.map(i8::cast_unsigned)),
+            Row::Q4(row) => write(row, numbers, scales, pairs),
+            Row::F32(_) | Row::Bf16(_) | Row::F16(_) => {}
+        });
+        Some(bytes)
     }
 }
 
-impl Exchanged {
-    fn push<G: Pod, const WORDS: usize, const BYTES: usize>(
-        &mut self,
-        row: Groups<'_, G, WORDS>,
-        bytes: impl Fn(&G) -> [u8; BYTES],
-    ) {
-        for (groups, scales) in row.blocks() {
-            self.numbers.extend(groups.iter().flat_map(&bytes));
-            self.scales.extend(scales.iter().map(|&scale| f16_scale(scale)));
-        }
+/// Writes the numbers and scales of a row.
+fn write<G: Pod, const WORDS: usize, const BYTES: usize>(
+    row: Groups<'_, G, WORDS>,
+    numbers: &mut [u8],
+    scales: &mut [u8],
+    bytes: impl Fn(&G) -> [u8; BYTES],
+) {
+    let groups = row.blocks().flat_map(|(groups, scales)| groups.iter().zip(scales));
+    let places = numbers.as_chunks_mut::<BYTES>().0.iter_mut().zip(scales.as_chunks_mut().0);
+    for ((group, &scale), (numbers, place)) in groups.zip(places) {
+        *numbers = bytes(group);
+        *place = f16_scale(scale).to_ne_bytes();
     }
 }
 

@@ -66,6 +66,9 @@ const LANES: usize = 8;
 /// Weights of a task below which sharing it out costs more than it saves.
 const TASK_WEIGHTS: usize = 1 << 15;
 
+/// The most rows of activations for which inner products are faster than products of many rows, where nothing else was measured.
+pub(crate) const FEW_ROWS: usize = 8;
+
 /// The weights of a linear layer, `[out, in]`, packed.
 #[derive(Debug)]
 pub(crate) struct Packed {
@@ -113,13 +116,12 @@ impl Packed {
     }
 
     /// The most rows of activations for which inner products are faster than tiles, as it was measured with layers of
-    /// `[17920, 1536]` and `[1536, 8960]` and AVX-512.
+    /// `[17920, 1536]` and `[1536, 8960]` and AVX-512, elsewhere with layers of `[8960, 1536]` and AVX2.
     pub(crate) fn few_rows(&self) -> usize {
         match &self.values {
-            Values::F32(_) | Values::Q4(_) => 8,
-            Values::Q8(_) => 7,
-            Values::Bf16(_) if self.rounds_halves() => 8,
-            Values::Bf16(_) | Values::F16(_) => 20,
+            Values::Q8(_) if units::are_many() => 7,
+            Values::Bf16(_) | Values::F16(_) if units::are_many() && !self.rounds_halves() => 20,
+            Values::F32(_) | Values::Bf16(_) | Values::F16(_) | Values::Q8(_) | Values::Q4(_) => FEW_ROWS,
         }
     }
 

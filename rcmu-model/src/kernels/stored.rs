@@ -89,12 +89,19 @@ impl Packed {
 
     /// The weights of a tensor where it lies; none where it is not on the CPU, of f32 numbers and in order, or is under
     /// autodiff.
+    #[cfg(not(feature = "flex"))]
+    pub(crate) const fn of_tensor(_: &burn::tensor::Tensor<2>) -> Option<Self> {
+        None
+    }
+
+    /// The weights of a tensor where it lies; none where it is not on the CPU, of f32 numbers and in order, or is under
+    /// autodiff.
     #[cfg(feature = "flex")]
-    pub(crate) fn of_tensor(weight: burn::tensor::Tensor<2>) -> Option<Self> {
+    pub(crate) fn of_tensor(weight: &burn::tensor::Tensor<2>) -> Option<Self> {
         use burn::{backend::Flex, tensor::DType};
 
         let [outputs, inputs] = weight.dims();
-        let tensor = weight.try_into_primitive::<Flex>().ok()?;
+        let tensor = weight.clone().try_into_primitive::<Flex>().ok()?;
         if tensor.layout().contiguous_offsets() != Some((0, outputs * inputs)) || tensor.dtype() != DType::F32
         {
             return None;

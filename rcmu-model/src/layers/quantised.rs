@@ -10,6 +10,8 @@ use burn::tensor::{
     quantization::{QuantScheme, QuantStore, QuantValue, ScaleDtype},
 };
 
+use half::bf16;
+
 use crate::{
     Error,
     kernels::{GROUP, Packed, Packing, WeightFormat},
@@ -19,8 +21,8 @@ use crate::{
 /// A matrix of 8 or 4 bits on a device.
 #[derive(Clone, Debug)]
 pub(crate) struct Quantised {
-    /// `[out, in]`, each 32 numbers of a row with a scale
-    weight: Tensor<2>,
+    /// `[out, in]` together, one below the other, each 32 numbers of a row with a scale
+    parts: Vec<Tensor<2>>,
     bytes: u64,
     ways: Ways,
 }
@@ -45,10 +47,17 @@ enum Way {
 
 /// The most rows that are few.
 const FEW: usize = 16;
+/// The most weights of a part: as floats they fill 128 MiB, the largest buffer that every WebGPU device binds, and no more memory
+/// than this is needed where they are expanded.
+const PART: usize = 32 << 20;
 
 impl Quantised {
     /// Moves weights onto a device; none where they are floats.
     pub(crate) fn new(packed: &Packed, device: &Device, ways: Ways) -> Option<Self> {
+        Self::in_parts(packed, device, ways, PART)
+    }
+
+    fn in_parts(packed: &Packed, device: &Device, ways: Ways, weights: usize) -> Option<Self> {
         let value = match packed.format() {
             WeightFormat::Q8 => QuantValue::Q8F,
             WeightFormat::Q4 => QuantValue::Q4F,
@@ -58,12 +67,18 @@ impl Quantised {
             .with_value(value)
             .with_store(QuantStore::PackedU32(0))
             .per_block([GROUP as u8], ScaleDtype::F32);
-        let exchanged = packed.exchanged()?;
-        let mut bytes = exchanged.numbers;
-        bytes.extend_from_slice(bytemuck::cast_slice(&exchanged.scales));
-        let count = bytes.len() as u64;
-        let data = TensorData::from_bytes_vec(bytes, packed.dims(), DType::QFloat(scheme));
-        Some(Self { weight: Tensor::from_data(data, device), bytes: count, ways })
+        let [outputs, inputs] = packed.dims();
+        let rows = (weights / inputs).max(1);
+        let mut quantised = Self { parts: Vec::new(), bytes: 0, ways };
+        for first in (0..outputs).step_by(rows) {
+            let rows = first..outputs.min(first + rows);
+            let shape = [rows.len(), inputs];
+            let bytes = packed.exchanged(rows)?;
+            quantised.bytes += bytes.len() as u64;
+            let data = TensorData::from_bytes_vec(bytes, shape, DType::QFloat(scheme));
+            quantised.parts.push(Tensor::from_data(data, device));
+        }
+        Some(quantised)
     }
 
     /// Bytes on the device.
@@ -79,14 +94,22 @@ impl Quantised {
     /// - output: `[rows, out]`
     pub(crate) fn product(&self, x: Tensor<2>) -> Tensor<2> {
         let way = if x.dims()[0] <= FEW { self.ways.few } else { self.ways.many };
-        self.product_by(way, x)
+        match &*self.parts {
+            [weight] => way.product(x, weight.clone()),
+            parts => {
+                let product = |weight: &Tensor<2>| way.product(x.clone(), weight.clone());
+                Tensor::cat(parts.iter().map(product).collect(), 1)
+            }
+        }
     }
+}
 
-    fn product_by(&self, way: Way, x: Tensor<2>) -> Tensor<2> {
-        let weight = self.weight.clone();
-        match way {
-            Way::AsIs => x.matmul(weight.transpose()),
-            Way::Expanded => {
+impl Way {
+    /// `x Wᵀ`
+    fn product(self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::AsIs => x.matmul(weight.transpose()),
+            Self::Expanded => {
                 let weight = weight.dequantize();
                 let weight = if weight.dtype() == x.dtype() { weight } else { weight.cast(x.dtype()) };
                 x.matmul(weight.transpose())
@@ -103,10 +126,12 @@ impl Ways {
     ///
     /// [`Error::Backend`] where the device gives wrong products either way.
     pub(crate) fn measured(device: &Device, dtype: DType, format: WeightFormat) -> Result<Self, Error> {
-        let probe = Probe::new(device, dtype, format);
-        let ways = Self { few: probe.choose(1)?, many: probe.choose(64)? };
-        tracing::debug!(?device, ?dtype, ?format, ?ways, "products with quantised weights");
-        Ok(ways)
+        // One that fills tiles and is about as large as a layer of the 2B model, so that times say something; one that does not.
+        let [large, odd] = [[2048, 1536], [333, 1120]].map(|dims| Probe::new(device, dtype, format, dims));
+        let few = Probe::choose([(&large, 1), (&odd, 1), (&odd, 7), (&odd, FEW)])?;
+        let many = Probe::choose([(&large, 64), (&odd, FEW + 1), (&odd, 33), (&odd, 100)])?;
+        tracing::debug!(?device, ?dtype, ?format, ?few, ?many, "products with quantised weights");
+        Ok(Self { few, many })
     }
 }
 
@@ -118,79 +143,105 @@ struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// About the size of a layer of the 2B model, so that times say something.
-    const DIMS: [usize; 2] = [2048, 1536];
-
-    fn new(device: &'a Device, dtype: DType, format: WeightFormat) -> Self {
-        let mut packing = Packing::new(format, Self::DIMS).expect("there is room for some megabytes");
-        packing.push(&numbers(3, Self::DIMS));
+    fn new(device: &'a Device, dtype: DType, format: WeightFormat, dims: [usize; 2]) -> Self {
+        let mut packing = Packing::new(format, dims).expect("there is room for some megabytes");
+        packing.push(&numbers(3, dims));
         Self { device, dtype, packed: packing.finish() }
     }
 
-    /// The way for so many rows.
-    fn choose(&self, rows: usize) -> Result<Way, Error> {
-        let [as_is, expanded] = [Way::AsIs, Way::Expanded].map(|way| self.time(way, rows));
+    /// The way for these numbers of rows, of which the first is timed.
+    fn choose(cases: [(&Self, usize); 4]) -> Result<Way, Error> {
+        let [as_is, expanded] = [Way::AsIs, Way::Expanded].map(|way| Self::time(way, cases));
         match (as_is, expanded) {
             (Ok(Some(as_is)), Ok(Some(expanded))) if as_is > 2 * expanded => Ok(Way::Expanded),
             (Ok(Some(_)), _) => Ok(Way::AsIs),
             (_, Ok(Some(_))) => Ok(Way::Expanded),
             (Err(error), _) | (_, Err(error)) => Err(error),
             (Ok(None), Ok(None)) => {
-                let [outputs, inputs] = Self::DIMS;
-                let format = self.packed.format();
-                let shapes = format!("[{rows}, {inputs}] x [{inputs}, {outputs}] ({format:?})");
-                Err(Error::Backend {
-                    message: format!("the device computes wrong matrix products: {shapes}"),
-                })
+                let format = cases[0].0.packed.format();
+                let message = format!("the device computes wrong matrix products with weights of {format:?}");
+                Err(Error::Backend { message })
             }
         }
     }
 
-    /// How long a product takes, the shortest of some; none where it is wrong.
-    fn time(&self, way: Way, rows: usize) -> Result<Option<Duration>, Error> {
-        let [outputs, inputs] = Self::DIMS;
-        let values = numbers(77, [rows, inputs]);
+    /// How long the first product takes, the shortest of some; none where one is wrong.
+    fn time(way: Way, cases: [(&Self, usize); 4]) -> Result<Option<Duration>, Error> {
+        /// Products between two looks at the result, so that these do not count for much.
+        const TOGETHER: u32 = 8;
         contained(|| {
-            let x = TensorData::new(values.clone(), [rows, inputs]);
-            let x = Tensor::<2>::from_data(x, self.device).cast(self.dtype);
-            let ways = Ways { few: way, many: way };
-            let weight = Quantised::new(&self.packed, self.device, ways).expect("they have 8 or 4 bits");
+            let [(first, rows), ..] = cases;
+            let (weight, x) = (first.weight(way), first.on_device(&first.activations(rows), rows));
             let mut shortest = Duration::MAX;
-            let mut product = Vec::new();
             // The first compiles.
-            for _ in 0..4 {
+            for _ in 0..3 {
                 let started = Instant::now();
-                let y = weight.product(x.clone());
-                product = to_host(y.slice([0..rows, 0..outputs]))?;
-                shortest = shortest.min(started.elapsed());
+                let products: Vec<_> = (0..TOGETHER).map(|_| weight.product(x.clone())).collect();
+                let last = products.last().expect("there are some").clone();
+                to_host(last.slice([0..1, 0..1]))?;
+                shortest = shortest.min(started.elapsed() / TOGETHER);
             }
-            Ok(self.is_right(&values, &product).then_some(shortest))
+            for (probe, rows) in cases {
+                let (weight, x) = (probe.weight(way), probe.activations(rows));
+                let product = to_host(weight.product(probe.on_device(&x, rows)))?;
+                if !probe.is_right(&x, &product) {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(shortest))
         })
+    }
+
+    fn weight(&self, way: Way) -> Quantised {
+        let ways = Ways { few: way, many: way };
+        Quantised::new(&self.packed, self.device, ways).expect("they have 8 or 4 bits")
+    }
+
+    /// Some rows of numbers that the model computes in.
+    fn activations(&self, rows: usize) -> Vec<f32> {
+        let mut x = numbers(77, [rows, self.packed.dims()[1]]);
+        if self.dtype == DType::BF16 {
+            for x in &mut x {
+                *x = bf16::from_f32(*x).to_f32();
+            }
+        }
+        x
+    }
+
+    fn on_device(&self, x: &[f32], rows: usize) -> Tensor<2> {
+        let x = TensorData::new(x.to_vec(), [rows, self.packed.dims()[1]]);
+        Tensor::<2>::from_data(x, (self.device, DType::F32)).cast(self.dtype)
     }
 
     /// Whether a product is that of the formula; of each row some outputs are looked at, the first and the last among them.
     fn is_right(&self, x: &[f32], product: &[f32]) -> bool {
-        let [outputs, inputs] = Self::DIMS;
+        let [outputs, inputs] = self.packed.dims();
         let looked_at: Vec<u32> = (0..outputs as u32).step_by(89).chain([outputs as u32 - 1]).collect();
         let weights = self.packed.rows(&looked_at);
-        // Of the sum of all magnitudes: what tensor cores and bf16 leave of each product, which mostly cancels.
-        let tolerance = if self.dtype == DType::F32 { 1e-4 } else { 1e-3 };
+        // Of a product, what the output's own digits leave; of the sum of all magnitudes, what tensor cores and bf16 leave of
+        // each of them.
+        let [of_sum, of_size] = if self.dtype == DType::F32 { [2e-3, 1e-4] } else { [2e-2, 1e-3] };
         let rows = x.chunks_exact(inputs).zip(product.chunks_exact(outputs));
         product.len() == x.len() / inputs * outputs
             && rows.into_iter().all(|(x, product)| {
                 weights.chunks_exact(inputs).zip(&looked_at).all(|(weights, &output)| {
                     let products = weights.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x));
                     let (sum, size) = products.fold((0.0, 0.0), |(sum, size), y| (sum + y, size + y.abs()));
-                    (f64::from(product[output as usize]) - sum).abs() <= tolerance * size
+                    let apart = (f64::from(product[output as usize]) - sum).abs();
+                    apart <= of_sum * sum.abs() + of_size * size
                 })
             })
     }
 }
 
-/// Numbers from -0.5 to 0.5 in no order: fractions of the multiples of the golden ratio.
-fn numbers(seed: usize, shape: [usize; 2]) -> Vec<f32> {
-    let fraction = |at: usize| ((seed + at) as f64 * 0.618_033_988_75).fract() as f32;
-    (0..shape[0] * shape[1]).map(|at| fraction(at) - 0.5).collect()
+/// Numbers from -0.5 to 0.5 in no order (Knuth's generator of MMIX).
+fn numbers(seed: u64, shape: [usize; 2]) -> Vec<f32> {
+    let next = |state: &mut u64| {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Some((*state >> 40) as f32 / (1 << 24) as f32 - 0.5)
+    };
+    let mut state = seed;
+    std::iter::from_fn(|| next(&mut state)).take(shape[0] * shape[1]).collect()
 }
 
 #[cfg(all(test, feature = "flex"))]
@@ -218,13 +269,24 @@ mod tests {
                 let weight = Quantised::new(&packed, &device, ways).expect("8 or 4 bits");
                 let bits = if format == WeightFormat::Q8 { 9 } else { 5 };
                 assert_eq!(weight.bytes(), (outputs * inputs * bits / 8) as u64);
+                // Parts of three rows, and of one where there is no room for a row.
+                let parts = [3 * inputs, 1].map(|weights| {
+                    Quantised::in_parts(&packed, &device, ways, weights).expect("8 or 4 bits")
+                });
+                assert_eq!(parts.each_ref().map(|weight| weight.parts.len()), [outputs.div_ceil(3), outputs]);
 
-                let y =
-                    weight.product(Tensor::from_data(TensorData::new(x.clone(), [rows, inputs]), &device));
+                let tensor = Tensor::<2>::from_data(TensorData::new(x.clone(), [rows, inputs]), &device);
+                for weight in [&weight, &parts[0], &parts[1]] {
+                    let y = weight.product(tensor.clone());
 
-                let found = to_host(y).expect("the CPU has it");
-                for (found, expected) in found.iter().zip(by_hand(&packed, &x)) {
-                    assert!((f64::from(*found) - expected).abs() < 1e-4, "{format:?}: {found}, {expected}");
+                    assert_eq!((y.dims(), weight.bytes()), ([rows, outputs], parts[0].bytes()));
+                    let found = to_host(y).expect("the CPU has it");
+                    for (found, expected) in found.iter().zip(by_hand(&packed, &x)) {
+                        assert!(
+                            (f64::from(*found) - expected).abs() < 1e-4,
+                            "{format:?}: {found}, {expected}"
+                        );
+                    }
                 }
             }
         }
@@ -234,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_way_that_is_wrong_is_not_taken() {
-        // burn's CPU backend rounds such products to 8 or 4 bits again.
+        // burn's CPU backend rounds the weights anew when it turns them.
         let expected = Ways { few: Way::Expanded, many: Way::Expanded };
         for format in [WeightFormat::Q8, WeightFormat::Q4] {
             assert_eq!(Ways::measured(&Device::flex(), DType::F32, format).expect("one is right"), expected);
@@ -242,15 +304,23 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_product_is_found() {
+    fn right_products_pass_in_what_the_model_computes_in_and_wrong_ones_are_found() {
         let device = Device::flex();
-        let probe = Probe::new(&device, DType::F32, WeightFormat::Q8);
-        let x = numbers(77, [2, Probe::DIMS[1]]);
-        let right: Vec<f32> = by_hand(&probe.packed, &x).into_iter().map(|y| y as f32).collect();
+        for dtype in [DType::F32, DType::BF16] {
+            let probe = Probe::new(&device, dtype, WeightFormat::Q8, [2048, 1536]);
+            let x = probe.activations(5);
+            let computed = |y: f64| if dtype == DType::F32 { y as f32 } else { bf16::from_f64(y).to_f32() };
+            let right: Vec<f32> = by_hand(&probe.packed, &x).into_iter().map(computed).collect();
 
-        assert!(probe.is_right(&x, &right));
-        assert!(!probe.is_right(&x, &right[1..]));
-        assert!(!probe.is_right(&x, &vec![0.0; right.len()]));
-        assert!(!probe.is_right(&x, &vec![f32::NAN; right.len()]));
+            assert!(probe.is_right(&x, &right));
+            assert!(!probe.is_right(&x, &right[1..]));
+            assert!(!probe.is_right(&x, &vec![0.0; right.len()]));
+            assert!(!probe.is_right(&x, &vec![f32::NAN; right.len()]));
+            let mut one_row = right.clone();
+            one_row[2 * 2048..3 * 2048].fill(0.0);
+            assert!(!probe.is_right(&x, &one_row));
+            let scaled: Vec<f32> = right.iter().map(|y| 1.1 * y).collect();
+            assert!(!probe.is_right(&x, &scaled));
+        }
     }
 }

@@ -9,12 +9,9 @@ use super::Quantised;
 use crate::{
     Error,
     device::is_flex,
-    kernels::{GROUP, Packed},
+    kernels::{FEW_ROWS, GROUP, Packed},
     params::{Params, is_table},
 };
-
-/// The most rows of activations for which our own inner products with weights of f32 are faster than burn's products.
-const FEW_ROWS: usize = 8;
 
 /// A matrix in the checkpoint's layout: on the device in what the model computes in, or in fewer bits.
 #[derive(Module, Debug)]
@@ -63,7 +60,8 @@ impl Weight {
         weights: [(&Self, Option<Tensor<1>>); N],
         x: Tensor<2>,
     ) -> [Tensor<2>; N] {
-        let few = x.dims()[0] <= FEW_ROWS && x.dtype() == DType::F32 && is_flex(&x.device());
+        let plainly = x.dtype() == DType::F32 && is_flex(&x.device()) && !x.device().is_autodiff();
+        let few = plainly && x.dims()[0] <= FEW_ROWS;
         let read = weights.each_ref().map(|(weight, _)| weight.read_in_place(few));
         if read.iter().all(Option::is_some) {
             let mut read = read.iter().flatten();
@@ -95,8 +93,7 @@ impl Weight {
     fn read_in_place(&self, few: bool) -> Option<Arc<Packed>> {
         match (&self.plain, &self.quantised, &self.packed) {
             (None, None, Some(packed)) => Some(packed.clone()),
-            #[cfg(feature = "flex")]
-            (Some(plain), ..) if few => Packed::of_tensor(plain.val()).map(Arc::new),
+            (Some(plain), ..) if few => Packed::of_tensor(&plain.val()).map(Arc::new),
             _ => None,
         }
     }
@@ -128,7 +125,7 @@ impl Weight {
         }
     }
 
-    /// What the model computes in: activations next to packed weights are f32.
+    /// What the model computes in.
     pub(crate) fn compute_dtype(&self) -> DType {
         self.plain.as_ref().map_or(self.dtype, |weight| weight.val().dtype())
     }

@@ -20,7 +20,7 @@ use super::{
     LoraSettings, TrainError,
     checkpoint::{write_durably, write_tensors},
     lora,
-    parameters::{Parameter, parameters, replica},
+    parameters::{Parameter, has_parameters, parameters, replica},
     trainer::Trainer,
 };
 use crate::{
@@ -135,17 +135,26 @@ impl Trainer {
 impl Model {
     /// The model with an adapter beside its weights, which stay as they are and are shared.
     ///
-    /// The files are those of [`Trainer::export_adapter`] or of PEFT for the same model.
+    /// The files are those of [`Trainer::export_adapter`] or of PEFT for the same model. The weights are those that the model
+    /// computes in: a checkpoint whose files have packed ones is loaded with `LoadOptions::weights` of f32 on a GPU, and from
+    /// its original on the CPU.
     ///
     /// # Errors
     ///
-    /// [`TrainError::File`] when a file cannot be read, [`TrainError::Setting`] when it names no layer of this model, and
-    /// [`TrainError::Checkpoint`] when it is no adapter of this model.
+    /// [`TrainError::File`] when a file cannot be read, [`TrainError::Setting`] when it names no layer of this model or
+    /// weights are kept in fewer bits, and [`TrainError::Checkpoint`] when it is no adapter of this model.
     pub fn with_adapter(&self, dir: &Path) -> Result<Self, TrainError> {
         let settings = settings_of(dir)?;
-        let network = lora::attach(self.network().clone(), &settings, self.config())?;
         let names: Vec<String> =
             expected_tensors(self.config()).into_iter().map(|tensor| tensor.name).collect();
+        if !has_parameters(self.network(), names.len()) {
+            return Err(TrainError::Setting {
+                setting: "weights",
+                found: "in formats of their own".to_owned(),
+                expected: "what the model computes in, beside an adapter",
+            });
+        }
+        let network = lora::attach(self.network().clone(), &settings, self.config())?;
         let mut parameters = parameters(&network, &names);
         fill(&mut parameters, dir)?;
         let mut network = replica(

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
@@ -25,6 +25,19 @@ pub(crate) fn parameters(module: &impl Module, names: &[String]) -> Vec<Paramete
     module.visit(&mut collector);
     assert!(collector.names.next().is_none(), "every name belongs to a parameter");
     collector.found
+}
+
+/// Whether a module has at least as many parameters: weights in 8 and 4 bits, and those for our own kernels, are none.
+pub(crate) fn has_parameters(module: &impl Module, count: usize) -> bool {
+    struct Ids(HashSet<ParamId>);
+    impl ModuleVisitor for Ids {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.insert(param.id);
+        }
+    }
+    let mut ids = Ids(HashSet::new());
+    module.visit(&mut ids);
+    ids.0.len() >= count
 }
 
 struct Collector<'a> {

@@ -341,6 +341,14 @@ pub(super) fn have_halves() -> bool {
     false
 }
 
+/// Whether the units of this machine have room for many sums.
+pub(super) fn are_many() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return best() > 1 && vnni::Vnni::<false>::try_new().is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Runs work with the vector units of this machine.
 pub(super) fn with_units(work: impl UnitWork) {
     #[cfg(target_arch = "x86_64")]

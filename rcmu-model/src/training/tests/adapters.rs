@@ -59,6 +59,13 @@ fn an_adapter_comes_back_from_its_files() {
         "an adapter leaves the model's numbers as they are"
     );
 
+    for weights in [crate::WeightFormat::Q8.into(), crate::WeightFormats::all(crate::WeightFormat::F32)] {
+        let packed = LoadOptions { weights: Some(weights), ..LoadOptions::default() };
+        let packed = crate::Model::load(&tiny(), &Device::flex(), &packed, &mut |_| ()).expect("it loads");
+        let refused = packed.with_adapter(&scratch.0);
+        assert!(matches!(refused, Err(TrainError::Setting { setting: "weights", .. })), "{weights:?}");
+    }
+
     let other = LoraSettings { rank: 3, ..lora };
     let mut other = trainer(TrainSettings { lora: Some(other), ..settings() });
     assert!(matches!(other.load_adapter(&scratch.0), Err(TrainError::Checkpoint { .. })));
