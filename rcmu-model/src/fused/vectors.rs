@@ -169,7 +169,7 @@ pub(crate) fn largest(values: &[f32]) -> f32 {
 
 /// Replaces each value by `exp(value - shift)`; returns their sum.
 #[inline(always)]
-pub(super) fn exp_all(values: &mut [f32], shift: f32) -> f32 {
+pub(crate) fn exp_all(values: &mut [f32], shift: f32) -> f32 {
     let mut sums = [0.0_f32; LANES];
     let (chunks, rest) = values.as_chunks_mut::<LANES>();
     for chunk in chunks {

@@ -34,6 +34,8 @@ mod pack;
 mod pack_tests;
 mod product;
 mod quantised;
+#[cfg(feature = "flex")]
+mod rounded;
 mod rows;
 mod singles;
 mod stored;
@@ -54,6 +56,8 @@ pub use format::{WeightFormat, WeightFormats};
 pub(crate) use numbers::Mapped;
 use numbers::Numbers;
 pub(crate) use pack::{Packing, nearest_f16};
+#[cfg(feature = "flex")]
+pub(crate) use rounded::attend_rounded;
 use rows::{Q4Row, Q8Row, Row};
 use tasks::{Inputs, Task};
 

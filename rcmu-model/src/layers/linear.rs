@@ -36,6 +36,12 @@ impl Linear {
         Self { weight: weight.clone(), bias: None }
     }
 
+    /// Whether activations beside the layer are rounded to bf16, in attention, too.
+    #[cfg(feature = "flex")]
+    pub(crate) fn rounds_attention(&self) -> bool {
+        self.weight.rounds_attention()
+    }
+
     /// Applies the layer to every row.
     ///
     /// # Shapes

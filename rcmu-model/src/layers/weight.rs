@@ -98,6 +98,12 @@ impl Weight {
         }
     }
 
+    /// Whether activations beside the weights are rounded to bf16, in attention, too.
+    #[cfg(feature = "flex")]
+    pub(super) fn rounds_attention(&self) -> bool {
+        self.packed.as_ref().is_some_and(|packed| packed.rounds_attention())
+    }
+
     /// Some rows.
     ///
     /// # Shapes

@@ -82,6 +82,12 @@ impl VisionAttention {
             let (batch, seq, heads) = (segments.len(), *len, self.num_heads);
             let shape = Heads { batch, seq, heads, kv_heads: heads, head_dim, causal: false };
             let [query, key, value] = [0, 1, 2].map(column);
+            #[cfg(feature = "flex")]
+            if self.qkv.rounds_attention()
+                && let [Some(query), Some(key)] = [&query, &key].map(|x| fused::turn(x, rotary.tables()))
+            {
+                return self.proj.forward(crate::kernels::attend_rounded([query, key, value], shape));
+            }
             if let Some(mixed) = fused::attend([&query, &key, &value], rotary.tables(), shape) {
                 return self.proj.forward(mixed);
             }

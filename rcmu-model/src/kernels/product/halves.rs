@@ -55,6 +55,13 @@ fn nearest(value: f32) -> u16 {
     (if value.is_nan() { nan } else { rounded }) as u16
 }
 
+/// The nearest bf16 number, of two the even one; what is not a number stays so.
+#[cfg(feature = "flex")]
+#[inline(always)]
+pub(in crate::kernels) fn nearest_half(value: f32) -> bf16 {
+    bf16::from_bits(nearest(value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

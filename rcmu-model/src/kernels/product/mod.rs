@@ -16,6 +16,8 @@ mod panels;
 use floats::Floats;
 use half::{bf16, f16};
 use halves::Halves;
+#[cfg(feature = "flex")]
+pub(super) use halves::nearest_half;
 use integers::{Bytes, Pairs, Quads, Whole};
 use panels::Panels;
 use rayon::prelude::*;
@@ -70,8 +72,8 @@ pub(super) fn products<const N: usize>(layers: [(&Packed, Option<&[f32]>); N], x
     })
 }
 
-/// Products with activations rounded to bf16, on whatever units.
-#[cfg(test)]
+/// Products of weights of bf16, rows of whole groups, with activations rounded to bf16, on whatever units.
+#[cfg(any(feature = "flex", test))]
 pub(super) fn rounded(packed: &Packed, x: &[f32]) -> Vec<f32> {
     blocks(&Panels::<Halves>::new(packed.inputs, x), packed, None)
 }
