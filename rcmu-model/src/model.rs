@@ -40,9 +40,9 @@ pub struct LoadOptions {
     /// written them, or in what the model computes in.
     pub weights: Option<WeightFormats>,
     /// Rounds activations to bf16 beside weights that are kept as bf16, wherever more than eight tokens or patches go through
-    /// a layer together, on CPUs that multiply bf16 numbers (AVX-512 BF16); without effect on others. Products with those
-    /// weights then take half the time, and lose what they lose wherever a model computes in bf16. By default activations
-    /// stay f32.
+    /// a layer together and in the vision tower's attention, on CPUs that multiply bf16 numbers (AVX-512 BF16); without effect
+    /// on others. Products with those weights then take half the time, and lose what they lose wherever a model computes in
+    /// bf16. By default activations stay f32.
     pub bf16_activations: bool,
     /// Which of the reference's ways of reading pictures to follow.
     pub dialect: Dialect,
