@@ -218,7 +218,7 @@ fn packed_weights_need_f32() {
     let refused = load(&fixture(), Some(ComputeDtype::Bf16), Some(WeightFormat::Q8.into()));
 
     let error = refused.err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(error.contains("does not keep weights as it is asked for beside Bf16"), "{error}");
+    assert!(error.contains("keeps no such weights beside Bf16"), "{error}");
 }
 
 /// With a driver that runs on the CPU: `RCMU_SOFTWARE_GPU=1 cargo test --features wgpu --test packed_weights -- --ignored`.

@@ -335,9 +335,7 @@ pub enum Error {
         available: usize,
     },
     /// Weights were asked for in formats that the device does not keep.
-    #[error(
-        "{device} does not keep weights in these formats beside {dtype:?} (the CPU: all, beside F32; others: 8, 4 bits)"
-    )]
+    #[error("{device} keeps no such weights beside {dtype:?} (the CPU: any, beside F32; others: q8 and q4)")]
     PackedWeights {
         /// The device.
         device: String,
