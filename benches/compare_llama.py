@@ -34,6 +34,7 @@ def run(command, **more):
 def ours(args, weights):
     env = os.environ | {"RCMU_BENCH_MODEL": args.model, "RCMU_BENCH_TOKENS": str(args.new)}
     # By default weights are f32, too, but not packed.
+    env.pop("RCMU_BENCH_WEIGHTS", None)
     env |= {"RCMU_BENCH_WEIGHTS": weights} if weights != "f32" else {}
     text, _ = run(["cargo", "bench", "-q", "--bench", "whole"], env=env, cwd=ROOT)
     found = json.loads(next(line for line in text.splitlines() if line.startswith("{")))

@@ -335,7 +335,7 @@ pub enum Error {
         available: usize,
     },
     /// Weights were asked for in formats that the device does not keep.
-    #[error("{device} keeps no such weights beside {dtype:?} (the CPU: any, beside F32; others: q8 and q4)")]
+    #[error("{device} keeps no such weights beside {dtype:?} (CPU: any, mapped, beside F32; others: q8, q4)")]
     PackedWeights {
         /// The device.
         device: String,

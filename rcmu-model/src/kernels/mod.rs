@@ -13,8 +13,8 @@
 //!
 //! The loops are written so that the compiler makes vector instructions of them, and `pulp` picks the copy for this machine
 //! at run time: plain, AVX2 or AVX-512. The one room for `unsafe` is `units/vnni.rs`, for instructions that `pulp` does not
-//! have. All copies add in the same order, so that results do not depend on the machine; only tiles of floats and attention
-//! use fused multiplications where there are any, scores over a cache are added up in the order of the vectors, and
+//! have. All copies add in the same order, so that results do not depend on the machine, but for how many rows go to tiles;
+//! only tiles of floats and attention use fused multiplications where there are any, scores over a cache are added up in the order of the vectors, and
 //! activations are rounded to bf16 only where it is allowed and there are instructions for it.
 
 #![allow(

@@ -47,14 +47,19 @@ enum Way {
 
 /// The most rows that are few.
 const FEW: usize = 16;
-/// The most weights of a part: as floats they fill 128 MiB, the largest buffer that every WebGPU device binds, and no more memory
-/// than this is needed where they are expanded.
-const PART: usize = 32 << 20;
+/// The most bytes of a part, of floats where it is expanded: the largest buffer that every WebGPU device binds.
+const PART: usize = 128 << 20;
 
 impl Quantised {
     /// Moves weights onto a device; none where they are floats.
     pub(crate) fn new(packed: &Packed, device: &Device, ways: Ways) -> Option<Self> {
-        Self::in_parts(packed, device, ways, PART)
+        let expanded = [ways.few, ways.many].contains(&Way::Expanded);
+        let bits = match packed.format() {
+            _ if expanded => 32,
+            WeightFormat::Q4 => 5,
+            _ => 9,
+        };
+        Self::in_parts(packed, device, ways, PART / bits * 8)
     }
 
     fn in_parts(packed: &Packed, device: &Device, ways: Ways, weights: usize) -> Option<Self> {

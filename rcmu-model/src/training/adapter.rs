@@ -135,14 +135,14 @@ impl Trainer {
 impl Model {
     /// The model with an adapter beside its weights, which stay as they are and are shared.
     ///
-    /// The files are those of [`Trainer::export_adapter`] or of PEFT for the same model. The weights are those that the model
-    /// computes in: a checkpoint whose files have packed ones is loaded with `LoadOptions::weights` of f32 on a GPU, and from
-    /// its original on the CPU.
+    /// The files are those of [`Trainer::export_adapter`] or of PEFT for the same model. The model's weights are burn's tensors
+    /// of what it computes in, as they are on the CPU where nothing is said about them and files have none packed; on a GPU
+    /// `LoadOptions::weights` of that type expands packed files.
     ///
     /// # Errors
     ///
     /// [`TrainError::File`] when a file cannot be read, [`TrainError::Setting`] when it names no layer of this model or
-    /// weights are kept in fewer bits, and [`TrainError::Checkpoint`] when it is no adapter of this model.
+    /// weights are packed, quantised or mapped, and [`TrainError::Checkpoint`] when it is no adapter of this model.
     pub fn with_adapter(&self, dir: &Path) -> Result<Self, TrainError> {
         let settings = settings_of(dir)?;
         let names: Vec<String> =

@@ -132,3 +132,55 @@ impl VisionAttention {
         Tensor::cat(mixed, 2)
     }
 }
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use std::path::PathBuf;
+
+    use burn::tensor::{Device, TensorData};
+
+    use super::{super::rotary::vision_rotary, *};
+    use crate::{
+        ComputeDtype, PatchGrid, WeightFormat,
+        weights::{Checkpoint, CheckpointLimits},
+    };
+
+    #[test]
+    fn attention_of_rounded_numbers_is_near_that_of_floats() {
+        let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/golden/tiny"));
+        let checkpoint = Checkpoint::open(&dir, &CheckpointLimits::default()).expect("the tiny model opens");
+        let (config, device) = (checkpoint.config().vision.clone(), Device::flex());
+        let [floats, rounded] = [false, true].map(|halves| {
+            let (formats, progress) = (Some(WeightFormat::Bf16.into()), &mut |_| ());
+            let params = Params::new(&checkpoint, &device, ComputeDtype::F32, formats, true, None, progress);
+            VisionAttention::load(&mut params.with_halves(halves), "visual.blocks.0.attn", &config)
+                .expect("it loads")
+        });
+        let grids = [PatchGrid::new([2, 4, 6], 2).expect("a grid")];
+        let (patches, width) = (grids[0].patches(), config.embed_dim);
+        // Large enough that patches differ in what they look at.
+        let values =
+            (0..patches * width).map(|at| ((at * 37 % 101) as f32 - 50.0) / 25.0).collect::<Vec<_>>();
+        let x = Tensor::<2>::from_data(TensorData::new(values, [patches, width]), &device);
+        let rotary = vision_rotary(&grids, config.head_dim(), &device);
+        let turned =
+            vision_rotary(&[PatchGrid::new([2, 2, 12], 2).expect("a grid")], config.head_dim(), &device);
+        let apart = |a: &Tensor<2>, b: &Tensor<2>| (a.clone() - b.clone()).abs().max().into_scalar::<f32>();
+
+        for segments in [vec![24, 24], vec![48], vec![20, 28]] {
+            let expected = floats.forward(x.clone(), &rotary, &segments, Attender::for_device(&device));
+            let found = rounded.forward(x.clone(), &rotary, &segments, Attender::for_device(&device));
+
+            let size = expected.clone().abs().max().into_scalar::<f32>();
+            let moved = apart(&found, &expected);
+            assert!(moved < size / 50.0, "{segments:?}: {moved} of {size}");
+            assert_eq!(moved > 0.0, rounded.qkv.rounds_attention());
+            // Other segments and other positions are seen.
+            for (segments, rotary) in [(vec![12; 4], &rotary), (segments, &turned)] {
+                let other = floats.forward(x.clone(), rotary, &segments, Attender::for_device(&device));
+                assert!(apart(&other, &expected) > size / 25.0, "{segments:?}");
+            }
+        }
+        assert!(!floats.qkv.rounds_attention());
+    }
+}

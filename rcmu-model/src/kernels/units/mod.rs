@@ -319,7 +319,7 @@ pub(super) trait UnitWork {
 }
 
 /// The best units that work may use: 0 for plain loops, 1 for AVX2, more for AVX-512. Tests change it for all threads, which
-/// changes no result but those of tiles of floats.
+/// changes no result but those of tiles of floats, and of rows that go to tiles on some units only.
 #[cfg(test)]
 pub(super) static BEST: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(u8::MAX);
 
