@@ -2,15 +2,19 @@
 //!
 //! One token is some 140 short pieces of work for all threads, one after another. A thread that falls asleep between two of
 //! them takes as long to wake up as a small layer takes to be multiplied, and so does one outside the pool that waits for
-//! it. So the pass itself runs on a thread of the pool, and until it ends the others look for work without falling asleep.
+//! it. So the pass itself runs on a thread of the pool, and until it ends the others look for work without falling asleep, if
+//! they find some now and then.
 //!
 //! What they find may be anybody's: a thread that waits for work of its own within the pool may look for more until the pass
 //! is over, and the thread of the pass may take up other work while it waits. Programs with long tasks in the same pool call
 //! from within another one (`rayon::ThreadPool::install`), which the pass then has for itself.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use burn::tensor::Device;
@@ -23,6 +27,9 @@ pub(crate) fn awake<R: Send>(device: &Device, pass: impl FnOnce() -> R + Send) -
     static PASSES: Passes = Passes(AtomicUsize::new(0));
     if is_flex(device) { PASSES.run(pass) } else { pass() }
 }
+
+/// How long a thread looks for work without finding any: longer than the pass takes from one piece to the next.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How many passes run now.
 struct Passes(AtomicUsize);
@@ -45,14 +52,21 @@ impl Passes {
         })
     }
 
-    /// Keeps a thread of the pool awake until the pass on thread `own` is over or no longer alone.
+    /// Keeps a thread of the pool awake until the pass on thread `own` is over, is no longer alone, or has nothing to do for
+    /// it.
+    ///
+    /// A thread that waits within a piece of the pass may take this up, too. The pass then waits for the piece, and the piece
+    /// for this: there is no work any more, and it must end.
     fn look_for_work(&self, own: Option<usize>, over: &AtomicBool) {
         // The pass would wait for its own end.
         if rayon::current_thread_index() == own {
             return;
         }
-        while self.is_alone() && !over.load(Ordering::Relaxed) {
-            if rayon::yield_now() != Some(rayon::Yield::Executed) {
+        let mut worked = Instant::now();
+        while self.is_alone() && !over.load(Ordering::Relaxed) && worked.elapsed() < PATIENCE {
+            if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                worked = Instant::now();
+            } else {
                 // What else the machine has to do comes first.
                 std::thread::yield_now();
             }
@@ -136,6 +150,22 @@ mod tests {
         });
 
         assert_eq!(PASSES.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_piece_of_a_pass_that_looks_for_work_ends() {
+        static PASSES: Passes = Passes(AtomicUsize::new(0));
+        let (ended, end) = mpsc::channel();
+
+        // As a thread does that takes the task up while it waits within the piece.
+        let piece = || PASSES.look_for_work(None, &AtomicBool::new(false));
+        thread::spawn(move || {
+            let found = PASSES.run(|| (0..8).into_par_iter().map(|_| piece()).count());
+            ended.send(found).expect("the test waits");
+        });
+
+        // Without an end it would not come at all.
+        assert_eq!(end.recv_timeout(Duration::from_mins(2)), Ok(8));
     }
 
     #[test]
