@@ -154,6 +154,35 @@ fn norms_and_gates_equal_the_composed_ones() {
 }
 
 #[test]
+fn gates_are_those_of_the_formula_far_from_zero() {
+    let device = Device::flex();
+    let numbers: Values = (-1500..=1500).map(|step| step as f32 * 0.701).collect();
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let near =
+        |found: f32, expected: f64| (f64::from(found) - expected).abs() <= 1e-6 * expected.abs().max(1.0);
+    let shape = [1, numbers.len()];
+    let x = || Tensor::<2>::from_data(TensorData::new(numbers.clone(), shape), &device);
+
+    let gated = values(quick_gelu(x()).expect("the device has it"));
+    for (&x, found) in numbers.iter().zip(gated) {
+        let expected = f64::from(x) * sigmoid(1.702 * f64::from(x));
+        assert!(near(found, expected), "quick_gelu of {x}: {found} and {expected}");
+    }
+
+    let gate = Tensor::from_inner(x()).require_grad();
+    let up = Tensor::from_inner(x().ones_like());
+    let gated = swiglu(gate.clone(), up).expect("the device has it");
+    let slopes = values(gate.grad(&gated.clone().sum().backward()).expect("it is tracked"));
+    for ((&x, found), slope) in numbers.iter().zip(values(gated.inner())).zip(slopes) {
+        let x = f64::from(x);
+        let expected = x * sigmoid(x);
+        assert!(near(found, expected), "silu of {x}: {found} and {expected}");
+        let expected = sigmoid(x) * (1.0 + x * sigmoid(-x));
+        assert!(near(slope, expected), "the slope of silu at {x}: {slope} and {expected}");
+    }
+}
+
+#[test]
 fn the_loss_of_words_equals_the_composed_one() {
     let logits = tracked([5, 70]);
     let words: [Word; 4] = [(0, 3, 0.5), (0, 69, 0.5), (2, 0, 2.0), (4, 16, 0.25)];
