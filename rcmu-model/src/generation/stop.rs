@@ -1,4 +1,5 @@
-/// Finds the first stop string in a growing text, and holds back what might become one.
+/// Finds the stop string that ends first in a growing text, of several the one that begins first, and holds back what might
+/// become one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StopMatcher {
     stops: Vec<String>,
@@ -23,8 +24,9 @@ impl StopMatcher {
     /// Takes more text.
     pub(crate) fn push(&mut self, text: &str) -> StopStep {
         self.held.push_str(text);
-        let found = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min();
-        if let Some(at) = found {
+        // The end decides, so that it does not matter in which pieces the text comes.
+        let end_and_begin = |stop: &String| self.held.find(stop.as_str()).map(|at| (at + stop.len(), at));
+        if let Some((_, at)) = self.stops.iter().filter_map(end_and_begin).min() {
             self.held.truncate(at);
             return StopStep { text: std::mem::take(&mut self.held), stopped: true };
         }
@@ -81,6 +83,11 @@ mod tests {
         let text = "ein Ende, aaab — aab!";
         for at in (0..=text.len()).filter(|&at| text.is_char_boundary(at)) {
             assert_eq!(feed(&["aab"], &[&text[..at], &text[at..]]), ("ein Ende, a".into(), true));
+        }
+        let text = "xabcy";
+        for at in 0..=text.len() {
+            assert_eq!(feed(&["abc", "b"], &[&text[..at], &text[at..]]), ("xa".into(), true), "{at}");
+            assert_eq!(feed(&["bc", "abc"], &[&text[..at], &text[at..]]), ("x".into(), true), "{at}");
         }
     }
 }
