@@ -20,7 +20,7 @@ impl<'a> Fields<'a> {
 
     /// The field, unless it is missing or null.
     pub(super) fn value(&self, name: &str) -> Option<&'a Value> {
-        self.objects.iter().find_map(|object| object.get(name)).filter(|value| !value.is_null())
+        self.objects.iter().find_map(|object| object.get(name).filter(|value| !value.is_null()))
     }
 
     /// A whole number within `range`; `default` when it is missing and there is one.
@@ -64,6 +64,21 @@ impl<'a> Fields<'a> {
             problems.push(format!("{} is {}, expected {}", self.path(name), shown(value), expected()));
             *range.start()
         })
+    }
+
+    /// A token of a vocabulary or a list of them; none when it is missing.
+    pub(super) fn tokens(&self, name: &str, vocab: usize, problems: &mut Problems) -> Option<Vec<u32>> {
+        let value = self.value(name)?;
+        let id = |value: &Value| value.as_u64().filter(|&id| id < vocab as u64).map(|id| id as u32);
+        let ids = match value {
+            Value::Array(list) if !list.is_empty() && list.len() <= 64 => list.iter().map(id).collect(),
+            single => id(single).map(|id| vec![id]),
+        };
+        if ids.is_none() {
+            let expected = "ids of the vocabulary";
+            problems.push(format!("{} is {}, expected {expected}", self.path(name), shown(value)));
+        }
+        ids
     }
 
     /// A truth value; `default` when it is missing.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     ModelConfig,
-    fields::{Fields, Problems, shown},
+    fields::{Fields, Problems},
 };
 use crate::{Error, json};
 
@@ -81,11 +81,11 @@ impl GenerationConfig {
             top_p: number("top_p", LEAST..=1.0, &mut problems),
             min_p: number("min_p", 0.0..=1.0, &mut problems),
             repetition_penalty: number("repetition_penalty", LEAST..=1e6, &mut problems),
-            eos_token_ids: read_ids(&fields, config, &mut problems),
+            eos_token_ids: read_ends(&fields, config, &mut problems),
             pad_token_id: fields.count(
                 "pad_token_id",
                 0..=last,
-                Some(u64::from(config.bos_token_id)),
+                Some(u64::from(config.bos_token_id.unwrap_or(0))),
                 &mut problems,
             ) as u32,
         };
@@ -96,20 +96,18 @@ impl GenerationConfig {
 /// Least number that logits are divided by; the published files have 0.001 at least. Much less makes them infinite.
 const LEAST: f64 = 1e-6;
 
-/// One id or a list of ids.
-fn read_ids(fields: &Fields<'_>, config: &ModelConfig, problems: &mut Problems) -> Vec<u32> {
-    let Some(value) = fields.value("eos_token_id") else {
-        return vec![config.eos_token_id, config.bos_token_id];
-    };
-    let id =
-        |value: &Value| value.as_u64().filter(|&id| id < config.text.vocab_size as u64).map(|id| id as u32);
-    let ids = match value {
-        Value::Array(list) if !list.is_empty() && list.len() <= 64 => list.iter().map(id).collect(),
-        single => id(single).map(|id| vec![id]),
-    };
-    ids.unwrap_or_else(|| {
-        problems.push(format!("eos_token_id is {}, expected ids of the vocabulary", shown(value)));
-        Vec::new()
+/// The ids of the file, or else those of `config.json`.
+fn read_ends(fields: &Fields<'_>, config: &ModelConfig, problems: &mut Problems) -> Vec<u32> {
+    let found = fields.tokens("eos_token_id", config.text.vocab_size, problems);
+    found.unwrap_or_else(|| {
+        let mut ends = config.eos_token_ids.clone();
+        ends.extend(config.bos_token_id.filter(|id| !ends.contains(id)));
+        if config.eos_token_ids.is_empty() {
+            problems.push(
+                "eos_token_id is missing, here and in config.json, expected ids of the vocabulary".into(),
+            );
+        }
+        ends
     })
 }
 
@@ -131,5 +129,23 @@ mod tests {
         assert_eq!((zero.do_sample, zero.temperature, zero.top_k), (false, None, Some(5)));
         assert_eq!((small.do_sample, small.temperature), (true, Some(0.01)));
         assert!(read(r#"{"temperature": -1}"#).is_err());
+    }
+
+    #[test]
+    fn one_of_the_files_says_what_ends_an_answer() {
+        let mut config =
+            ModelConfig::from_json(include_bytes!("../../../tests/fixtures/golden/tiny_bf16/config.json"))
+                .expect("the fixture is a model");
+        let ends = |text: &str, config: &ModelConfig| {
+            GenerationConfig::from_json(text.as_bytes(), config).map(|read| read.eos_token_ids)
+        };
+        (config.eos_token_ids, config.bos_token_id) = (vec![7, 5], Some(5));
+
+        assert_eq!(ends("{}", &config).expect("config.json says it"), [7, 5]);
+        assert_eq!(ends(r#"{"eos_token_id": [3, 4]}"#, &config).expect("the file says it"), [3, 4]);
+        (config.eos_token_ids, config.bos_token_id) = (Vec::new(), None);
+        assert_eq!(ends(r#"{"eos_token_id": 3}"#, &config).expect("the file says it"), [3]);
+        let error = ends("{}", &config).expect_err("no file says it");
+        assert!(error.to_string().contains("eos_token_id is missing"), "{error}");
     }
 }

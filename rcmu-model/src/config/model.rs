@@ -25,10 +25,10 @@ pub struct ModelConfig {
     pub image_token_id: u32,
     /// Stands for one merged patch of a video.
     pub video_token_id: u32,
-    /// Ends a turn.
-    pub eos_token_id: u32,
+    /// End a turn, where `generation_config.json` does not say what does; `eos_token_id` in the file, none if it is missing.
+    pub eos_token_ids: Vec<u32>,
     /// Ends a text; also the padding.
-    pub bos_token_id: u32,
+    pub bos_token_id: Option<u32>,
 }
 
 /// The decoder's settings, names as published.
@@ -150,12 +150,22 @@ impl ModelConfig {
         let outer = Fields::new("", [Some(root), nested]);
         let mut token = |name: &str| outer.count(name, 0..=last, None, problems) as u32;
         let (image_token_id, video_token_id) = (token("image_token_id"), token("video_token_id"));
-        let (eos_token_id, bos_token_id) = (token("eos_token_id"), token("bos_token_id"));
+        let mut tokens = |name: &str| outer.tokens(name, text.vocab_size, problems);
+        let eos_token_ids = tokens("eos_token_id").unwrap_or_default();
+        let bos_token_id = tokens("bos_token_id").and_then(|ids| ids.first().copied());
         let tie_word_embeddings = outer.flag("tie_word_embeddings", false, problems);
         if image_token_id == video_token_id {
             problems.push(format!("image_token_id and video_token_id are both {image_token_id}"));
         }
-        Self { text, vision, tie_word_embeddings, image_token_id, video_token_id, eos_token_id, bos_token_id }
+        Self {
+            text,
+            vision,
+            tie_word_embeddings,
+            image_token_id,
+            video_token_id,
+            eos_token_ids,
+            bos_token_id,
+        }
     }
 
     /// Checks that processor and tokenizer belong to the same model.

@@ -121,8 +121,8 @@ fn expected(original: &ModelConfig, pointer: &str, value: Option<&Value>) -> Opt
         "mrope_section" => text.mrope_section = serde_json::from_value(value?.clone()).ok()?,
         "image_token_id" => config.image_token_id = id()?,
         "video_token_id" => config.video_token_id = id()?,
-        "eos_token_id" => config.eos_token_id = id()?,
-        "bos_token_id" => config.bos_token_id = id()?,
+        "eos_token_id" => config.eos_token_ids = vec![id()?],
+        "bos_token_id" => config.bos_token_id = Some(id()?),
         "tie_word_embeddings" => config.tie_word_embeddings = value.map_or(Some(false), Value::as_bool)?,
         "vision_config" | "text_config" | "rope_scaling" | "rope_parameters" => return None,
         _ => {}
