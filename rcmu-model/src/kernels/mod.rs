@@ -116,7 +116,8 @@ impl Packed {
 
     /// Whether activations are rounded to bf16 here.
     fn rounds_halves(&self) -> bool {
-        self.halves && self.inputs.is_multiple_of(GROUP) && units::have_halves()
+        let are_halves = self.halves && matches!(self.values, Values::Bf16(_));
+        are_halves && self.inputs.is_multiple_of(GROUP) && units::have_halves()
     }
 
     /// The most rows of activations for which inner products are faster than tiles, as it was measured with layers of
@@ -154,8 +155,9 @@ impl Packed {
     /// - output: `[rows, out]` each
     pub(crate) fn linear<const N: usize>(layers: [(&Self, Option<&[f32]>); N], x: &[f32]) -> [Vec<f32>; N] {
         let inputs = layers.first().map_or(1, |(layer, _)| layer.inputs);
-        assert!(layers.iter().all(|(layer, _)| layer.inputs == inputs), "the layers have the same inputs");
-        assert!(x.len().is_multiple_of(inputs), "activations are rows of the layers' width");
+        let widths = layers.each_ref().map(|(layer, _)| layer.inputs);
+        assert!(widths.iter().all(|&width| width == inputs), "layers of the inputs {widths:?} share none");
+        assert!(x.len().is_multiple_of(inputs), "{} activations are no rows of {inputs}", x.len());
         let rows = x.len() / inputs;
         // Weight by weight first: `[out, rows]`.
         let mut columns = layers.map(|(layer, _)| vec![0.0; layer.outputs * rows]);

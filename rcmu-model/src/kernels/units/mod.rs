@@ -323,12 +323,12 @@ pub(super) trait UnitWork {
 #[cfg(test)]
 pub(super) static BEST: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(u8::MAX);
 
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 fn best() -> u8 {
     BEST.load(std::sync::atomic::Ordering::Relaxed)
 }
 
-#[cfg(not(test))]
+#[cfg(all(not(test), target_arch = "x86_64"))]
 const fn best() -> u8 {
     u8::MAX
 }
