@@ -16,7 +16,7 @@ pub struct SamplerSettings {
     pub greedy: bool,
     /// Divides the logits.
     pub temperature: f32,
-    /// Keeps the k likeliest tokens and all that tie with the last of them.
+    /// Keeps the k likeliest tokens and all that tie with the last of them; 0 keeps all.
     pub top_k: Option<usize>,
     /// Keeps the likeliest tokens whose probabilities reach p.
     pub top_p: Option<f32>,
@@ -103,7 +103,7 @@ impl SamplerSettings {
             .enumerate()
             .map(|(id, &logit)| Candidate { id: id as u32, probability: logit / self.temperature })
             .collect();
-        if let Some(k) = self.top_k.filter(|&k| k < kept.len()) {
+        if let Some(k) = self.top_k.filter(|&k| (1..kept.len()).contains(&k)) {
             let mut scores: Vec<f32> = kept.iter().map(|c| c.probability).collect();
             let (_, &mut kth, _) = scores.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
             kept.retain(|c| c.probability >= kth);
@@ -117,7 +117,7 @@ impl SamplerSettings {
                 sum += weight;
                 sum <= 1.0 - p
             });
-            let drop = drop.count().min(kept.len() - 1);
+            let drop = drop.count().min(kept.len().saturating_sub(1));
             kept.drain(..drop);
             kept.sort_by_key(|c| c.id);
         }
@@ -242,6 +242,16 @@ mod tests {
 
         assert_eq!(kept.iter().map(|c| c.id).collect::<Vec<_>>(), [0, 1]);
         assert!((kept[0].probability - 2.0 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn filters_of_nothing_keep_all_and_none_of_none() {
+        let settings = SamplerSettings::sampling(1.0, Some(0), Some(0.0), 1.0);
+
+        assert_eq!(settings.candidates(&[]), []);
+        let all = SamplerSettings { top_p: None, ..settings.clone() };
+        assert_eq!(all.candidates(&[1.0, 2.0]).len(), 2);
+        assert_eq!(settings.candidates(&[1.0, 2.0]), [Candidate { id: 1, probability: 1.0 }]);
     }
 
     #[test]
