@@ -3,10 +3,12 @@ use std::{fs::File, io::Read, path::Path};
 use serde::Deserialize;
 
 use super::{PatchLayout, PixelBounds};
-use crate::Error;
+use crate::{Error, json::is_there};
 
 /// Name of the settings file in a checkpoint folder.
 const FILE_NAME: &str = "preprocessor_config.json";
+/// The one file that transformers 5 writes in its place, with the same settings under `image_processor`.
+const WHOLE_FILE_NAME: &str = "processor_config.json";
 /// Far more than any settings file has.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// The only rescaling that the tables of the reference know: one step of a byte.
@@ -37,17 +39,19 @@ impl Default for ProcessorConfig {
 }
 
 impl ProcessorConfig {
-    /// Reads the settings from a checkpoint folder; a folder without the file gives the defaults.
+    /// Reads the settings from a checkpoint folder: those of `preprocessor_config.json`, or where there is none those under
+    /// `image_processor` of `processor_config.json`; a folder with neither gives the defaults.
     ///
     /// # Errors
     ///
     /// As [`ProcessorConfig::from_json`]; [`Error::ReadFile`] when the file exists and cannot be read;
     /// [`Error::ProcessorSetting`] when it is longer than a mebibyte.
     pub fn load(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(FILE_NAME);
-        if !path.exists() {
+        let names = [FILE_NAME, WHOLE_FILE_NAME];
+        let Some(name) = names.into_iter().find(|name| is_there(&folder.join(name))) else {
             return Ok(Self::default());
-        }
+        };
+        let path = folder.join(name);
         let failed = |source| Error::ReadFile { path: path.clone(), source };
         if !path.metadata().map_err(failed)?.is_file() {
             return Err(Error::PictureFile { path, problem: "is not a regular file" });
@@ -56,9 +60,14 @@ impl ProcessorConfig {
         let file = File::open(&path).map_err(failed)?;
         file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text).map_err(failed)?;
         if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(setting(FILE_NAME, "longer", "at most 1 MiB"));
+            return Err(setting(name, "longer", "at most 1 MiB"));
         }
-        Self::from_json(&text)
+        if name == FILE_NAME {
+            return Self::from_json(&text);
+        }
+        let read: WholeConfig =
+            serde_json::from_slice(&text).map_err(|source| Error::ConfigSyntax { file: name, source })?;
+        Ok(read.image_processor.unwrap_or_default())
     }
 
     /// Reads the settings from the text of the file.
@@ -68,10 +77,10 @@ impl ProcessorConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::ParseProcessorConfig`] when it is not such JSON, or a setting is out of its range; the cause names
+    /// [`Error::ConfigSyntax`] when it is not such JSON, or a setting is out of its range; the cause names
     /// the field.
     pub fn from_json(text: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(text).map_err(|source| Error::ParseProcessorConfig { source })
+        serde_json::from_slice(text).map_err(|source| Error::ConfigSyntax { file: FILE_NAME, source })
     }
 
     /// Sets the fewest and the most pixels of a resized picture.
@@ -101,6 +110,12 @@ impl ProcessorConfig {
     }
 }
 
+/// All settings of a processor in one file.
+#[derive(Deserialize)]
+struct WholeConfig {
+    image_processor: Option<ProcessorConfig>,
+}
+
 /// The file as published.
 #[derive(Deserialize)]
 struct RawConfig {
@@ -113,6 +128,9 @@ struct RawConfig {
     image_mean: Option<[f64; 3]>,
     image_std: Option<[f64; 3]>,
     rescale_factor: Option<f64>,
+    do_resize: Option<bool>,
+    do_rescale: Option<bool>,
+    do_normalize: Option<bool>,
 }
 
 /// Bounds as the reference stores them since they became a `size`.
@@ -151,6 +169,13 @@ impl TryFrom<RawConfig> for ProcessorConfig {
             && (factor - RESCALE_FACTOR).abs() > 1e-9
         {
             return Err(setting("rescale_factor", factor, "1/255"));
+        }
+        for (field, step) in
+            [("do_resize", raw.do_resize), ("do_rescale", raw.do_rescale), ("do_normalize", raw.do_normalize)]
+        {
+            if step == Some(false) {
+                return Err(setting(field, false, "true, as the model was trained"));
+            }
         }
         Ok(Self { bounds: PixelBounds::new(min, max)?, layout, image_mean, image_std })
     }
@@ -196,8 +221,38 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_may_stand_in_the_file_of_the_whole_processor() {
+        let folder = std::env::temp_dir().join(format!("rcmu-processor-config-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let put = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+        let bounds =
+            || ProcessorConfig::load(&folder).map(|config| (config.bounds().min(), config.bounds().max()));
+
+        put(
+            WHOLE_FILE_NAME,
+            r#"{"image_processor": {"size": {"shortest_edge": 784, "longest_edge": 7840}}}"#,
+        );
+        assert_eq!(bounds().unwrap(), (784, 7840));
+        put(FILE_NAME, r#"{"min_pixels": 1568, "max_pixels": 3136}"#);
+        assert_eq!(bounds().unwrap(), (1568, 3136));
+        std::fs::remove_file(folder.join(FILE_NAME)).unwrap();
+        put(WHOLE_FILE_NAME, r#"{"processor_class": "Qwen2VLProcessor"}"#);
+        assert_eq!(ProcessorConfig::load(&folder).unwrap(), ProcessorConfig::default());
+        put(WHOLE_FILE_NAME, r#"{"image_processor": {"patch_size": 0}}"#);
+        assert!(matches!(bounds(), Err(Error::ConfigSyntax { file: WHOLE_FILE_NAME, .. })));
+        // A link into a cache that is gone is no folder without the file.
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(folder.join("gone"), folder.join(FILE_NAME)).unwrap();
+            assert!(matches!(bounds(), Err(Error::ReadFile { .. })));
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
     fn settings_out_of_range_are_refused() {
-        let bad: [&[u8]; 10] = [
+        let bad: [&[u8]; 11] = [
+            br#"{"do_normalize": false}"#,
             br#"{"patch_size": 0}"#,
             br#"{"merge_size": 65}"#,
             br#"{"temporal_patch_size": 18446744073709551615}"#,
@@ -211,7 +266,7 @@ mod tests {
         ];
         for text in bad {
             let refused = ProcessorConfig::from_json(text);
-            assert!(matches!(refused, Err(Error::ParseProcessorConfig { .. })), "{refused:?}");
+            assert!(matches!(refused, Err(Error::ConfigSyntax { .. })), "{refused:?}");
         }
     }
 }

@@ -21,14 +21,17 @@ pub use pack::pack_checkpoint;
 pub use table::{ExpectedTensor, expected_tensors};
 
 /// Files that describe a model beside its weights.
-pub(crate) const COMPANIONS: [&str; 9] = [
+pub(crate) const COMPANIONS: [&str; 12] = [
     "config.json",
     "generation_config.json",
     "preprocessor_config.json",
+    "processor_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "vocab.json",
     "merges.txt",
+    "added_tokens.json",
     "chat_template.json",
+    "chat_template.jinja",
     "special_tokens_map.json",
 ];
