@@ -4,7 +4,10 @@ use std::path::Path;
 
 use rcmu::{
     Backend, ComputeDtype, Error, LoadOptions, Rcmu,
-    core::{Control, FinishReason, GenerateOptions, ImageSize, Picture, Prompt, Question, Request, Scene},
+    core::{
+        Control, FinishReason, GenerateError, GenerateOptions, ImageSize, Picture, Prompt, Question, Request,
+        Scene,
+    },
     prompt::PromptBuilder,
 };
 
@@ -147,6 +150,43 @@ fn one_bad_request_refuses_the_batch_and_leaves_the_session() -> TestResult {
     let made = session.generate_batch(&[good.clone(), good.clone()], &Control::default())?;
     assert_eq!(made[1].token_ids, alone(&model, &[good])?[0]);
     assert!(session.generate_batch(&[], &Control::default())?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn the_budget_of_a_batch_is_that_of_rows_as_long_as_the_longest() -> TestResult {
+    let request = |text: &str| Request {
+        prompt: Prompt::from_reference_text(&format!(
+            "<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+        )),
+        visuals: Vec::new(),
+        options: GenerateOptions::greedy(1),
+    };
+    let mut requests = vec![request(&"long ".repeat(400))];
+    requests.extend((0..7).map(|_| request("short")));
+    let plans = requests.iter().map(|request| bundled()?.model().plan(request).map_err(Error::from));
+    let plans = plans.collect::<Result<Vec<_>, Error>>()?;
+    let by_themselves: u64 = plans.iter().map(|plan| plan.total_bytes() - plan.weight_bytes).sum();
+    let with_budget = |budget| -> Result<Rcmu, Error> {
+        let mut options = LoadOptions::default().on(Backend::from_name("flex")?.device()?);
+        options.model.memory_budget = Some(budget);
+        Rcmu::load(&asset("model"), &options)
+    };
+    let long = plans[0].total_bytes() - plans[0].weight_bytes;
+
+    let refused = with_budget(plans[0].weight_bytes + by_themselves + plans[0].kv_bytes)?
+        .model()
+        .generate_batch(&requests, &Control::default());
+    // A cache more for what the prompts begin with, and two bytes a mark.
+    let marks = 8 * 2 * (plans[0].prompt_tokens() as u64).pow(2);
+    let room = plans[0].weight_bytes + 8 * long + plans[0].kv_bytes + marks;
+    let made = with_budget(room)?.model().generate_batch(&requests, &Control::default())?;
+
+    let Err(GenerateError::Request(source)) = refused else {
+        panic!("expected a refusal, found {refused:?}")
+    };
+    assert!(matches!(source.downcast_ref(), Some(rcmu::model::Error::MemoryBudget { .. })), "{source}");
+    assert_eq!(made.len(), 8);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Its words mean nothing; what is tested is that the parts fit and that no way of asking changes the answer.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -11,8 +12,8 @@ use std::{
 use rcmu::{
     AnswerEvent, Backend, ComputeDtype, Error, LoadOptions, Rcmu,
     core::{
-        Control, FinishReason, GenerateError, GenerateOptions, Generator, ImageSize, Picture, PixelBox,
-        Question, Request, Scene,
+        Control, Event, FinishReason, GenerateError, GenerateOptions, Generator, ImageSize, Picture,
+        PixelBox, Prompt, Question, Request, Scene, Visual,
     },
     prompt::PromptBuilder,
 };
@@ -322,12 +323,60 @@ fn bad_options_and_missing_pictures_are_refused_and_the_model_goes_on() -> TestR
     no_picture.visuals.clear();
     let mut hot = good.clone();
     hot.options.temperature = Some(f32::NAN);
+    let mut empty = good.clone();
+    (empty.prompt, empty.visuals) = (Prompt::new(), Vec::new());
 
     let ask = |request: &Request| model.model().generate(request, &Control::default(), &mut |_| {});
 
     assert!(matches!(refusal(ask(&no_picture)), rcmu::model::Error::VisualCount { .. }));
     assert!(matches!(refusal(ask(&hot)), rcmu::model::Error::Options(_)));
+    assert!(matches!(refusal(ask(&empty)), rcmu::model::Error::EmptyPrompt));
+    let batch = model.model().generate_batch(&[good.clone(), empty], &Control::default());
+    assert!(matches!(refusal(batch), rcmu::model::Error::EmptyPrompt));
     assert!(ask(&good).is_ok());
+    Ok(())
+}
+
+#[test]
+fn what_is_cancelled_before_it_begins_decodes_no_picture() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let mut bytes = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/scene.png"))?;
+    // The header is right, the pixels are not.
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    let mut request = request(&scene(0)?, "What is shown?", GenerateOptions::greedy(4))?;
+    request.visuals = vec![Visual::Image(Picture::Encoded(bytes.into()))];
+    let whole = refusal(model.model().generate(&request, &Control::default(), &mut |_| {}));
+    let control = Control::default();
+    control.cancel.cancel();
+    let mut events = Vec::new();
+
+    let made = model.model().generate(&request, &control, &mut |event| events.push(event))?;
+
+    assert!(matches!(whole, rcmu::model::Error::PictureDecode { .. }), "{whole}");
+    assert_eq!((made.finish, made.text.as_str()), (FinishReason::Cancelled, ""));
+    assert!(made.stats.prompt_tokens > made.stats.image_tokens && made.stats.image_tokens > 0);
+    assert!(matches!(events[..], [Event::Started { .. }, Event::Finished { .. }]), "{events:?}");
+    let together = model.model().generate_batch(&[request.clone(), request], &control)?;
+    assert!(together.iter().all(|made| made.finish == FinishReason::Cancelled));
+    Ok(())
+}
+
+#[test]
+fn a_panic_of_the_callers_own_code_is_the_callers() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let request = request(&scene(0)?, "What is shown?", GenerateOptions::greedy(4))?;
+    let mut session = model.model().session();
+    let asked = catch_unwind(AssertUnwindSafe(|| {
+        session.generate(&request, &Control::default(), &mut |event| {
+            assert!(!matches!(event, Event::Text(_)), "no text is wanted");
+        })
+    }));
+
+    let panic = asked.expect_err("the panic goes on");
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"no text is wanted"));
+    let after = session.generate(&request, &Control::default(), &mut |_| {})?;
+    assert_eq!(after.token_ids, generate(&model, &request)?.1);
     Ok(())
 }
 

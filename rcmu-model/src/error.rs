@@ -287,12 +287,6 @@ pub enum Error {
     /// A slot of the prompt holds something that this version does not know.
     #[error("this kind of picture or video is not known")]
     UnknownVisual,
-    /// `preprocessor_config.json` is not JSON of the expected form.
-    #[error("cannot read the processor settings")]
-    ParseProcessorConfig {
-        /// What the parser said.
-        source: serde_json::Error,
-    },
     /// A setting of the processor is out of its range.
     #[error("processor setting {field} is {found}, expected {expected}")]
     ProcessorSetting {
@@ -304,6 +298,9 @@ pub enum Error {
         expected: &'static str,
     },
     // ---- generation --------------------------------------------------------------------------------------------
+    /// A prompt has no token to go on from.
+    #[error("the prompt is empty")]
+    EmptyPrompt,
     /// An option of generation is out of its range.
     #[error("the options of the request are not valid")]
     Options(#[from] rcmu_core::Error),

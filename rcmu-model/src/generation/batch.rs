@@ -5,7 +5,7 @@ use rcmu_core::{Control, FinishReason, GenerateError, Generation, Request, Stats
 
 use super::{
     EncodedRequest, Row, Session,
-    session::{StopCheck, past_tokens},
+    session::{StopCheck, past_tokens, unless_stopped},
 };
 use crate::{
     Error,
@@ -43,7 +43,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`Session::generate`]; one bad request fails the batch. The budget counts the keys and values of all rows.
+    /// As [`Session::generate`]; one bad request fails the batch. The budget counts what all rows need as long as the longest.
     pub fn generate_batch(
         &mut self,
         requests: &[Request],
@@ -62,49 +62,44 @@ impl Session {
         let (model, started) = (self.model().clone(), Instant::now());
         let mut outlines = Vec::with_capacity(requests.len());
         let mut constraints = Vec::with_capacity(requests.len());
-        let (mut needed, mut kept, mut new) = (model.weight_bytes(), 0, 0);
+        let mut stats: Vec<Stats> = Vec::with_capacity(requests.len());
+        let mut new = 0;
         for request in requests {
             request.options.check()?;
             constraints.push(model.constraint(&request.options)?);
             let outline = model.outline(&request.prompt, &request.visuals)?;
             let plan = model.plan_outline(&outline, &request.options)?;
             plan.check(model.memory_budget())?;
-            needed = needed.saturating_add(plan.kv_bytes).saturating_add(plan.activation_bytes);
-            kept = kept.max(plan.kv_bytes);
             new = new.max(plan.max_new_tokens);
+            stats.push(plan.stats());
             outlines.push(outline);
         }
-        // What several prompts begin with is in the session, too.
-        needed = needed.saturating_add(if requests.len() > 1 { kept } else { 0 });
+        let needed = model.batch_bytes(&outlines, new);
         if let Some(budget) = model.memory_budget().filter(|&budget| needed > budget) {
             return Err(Error::MemoryBudget { needed, budget });
         }
         if requests.is_empty() {
             return Ok(Vec::new());
         }
+        let mut rows: Vec<Row<'_>> = requests
+            .iter()
+            .zip(&outlines)
+            .zip(constraints)
+            .map(|((request, outline), constraint)| {
+                let (config, tokenizer) = (model.generation_config(), model.tokenizer());
+                Row::new(&outline.input_ids, &request.options, config, tokenizer, constraint)
+            })
+            .collect();
         let encoded = outlines
             .into_iter()
             .zip(requests)
-            .map(|(outline, request)| model.encode_outline(outline, &request.visuals))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut rows: Vec<Row<'_>> = requests
-            .iter()
-            .zip(&encoded)
-            .zip(constraints)
-            .map(|((request, encoded), constraint)| {
-                let (config, tokenizer) = (model.generation_config(), model.tokenizer());
-                Row::new(&encoded.input_ids, &request.options, config, tokenizer, constraint)
-            })
-            .collect();
-        let mut stats: Vec<Stats> = encoded
-            .iter()
-            .map(|encoded| Stats {
-                prompt_tokens: encoded.input_ids.len(),
-                image_tokens: encoded.visuals.iter().map(|visual| visual.tokens.len()).sum(),
-                process_time: started.elapsed(),
-                ..Stats::default()
-            })
-            .collect();
+            .map(|(outline, request)| model.encode_outline(outline, &request.visuals, control));
+        let encoded = unless_stopped(encoded.collect::<Result<Vec<_>, _>>())?;
+        stats.iter_mut().for_each(|row| row.process_time = started.elapsed());
+        let Some(encoded) = encoded else {
+            end_all(&mut rows, control.stop_reason().unwrap_or(FinishReason::Cancelled));
+            return Ok(ended(rows, stats));
+        };
 
         let started = Instant::now();
         let first = || self.prefill_batch(&encoded, new, control, &mut stats);
@@ -137,7 +132,7 @@ impl Session {
         } else {
             end_all(&mut rows, control.stop_reason().unwrap_or(FinishReason::Cancelled));
         }
-        Ok(rows.into_iter().zip(stats).map(|(row, stats)| row.into_generation(stats)).collect())
+        Ok(ended(rows, stats))
     }
 
     /// Runs all prompts, what they begin with once; returns the logits after the last token of each.
@@ -206,6 +201,10 @@ fn shared_tokens(encoded: &[EncodedRequest]) -> usize {
 
 fn longest(encoded: &[EncodedRequest]) -> usize {
     encoded.iter().map(|row| row.input_ids.len()).max().unwrap_or(0)
+}
+
+fn ended(rows: Vec<Row<'_>>, stats: Vec<Stats>) -> Vec<Generation> {
+    rows.into_iter().zip(stats).map(|(row, stats)| row.into_generation(stats)).collect()
 }
 
 fn end_all(rows: &mut [Row<'_>], reason: FinishReason) {
@@ -287,11 +286,7 @@ impl PaddedBatch {
         let tokens = TokenBatch {
             embeds: model.network().embed(&ids, features, model.device()),
             positions: positions.iter().map(|row| axes(row, 0..seq)).collect(),
-            mask: if self.pads.iter().all(|&pads| pads == 0) {
-                AttentionMask::Causal
-            } else {
-                self.mask(shared..shared + seq)
-            },
+            mask: self.mask(shared..shared + seq),
         };
         model.network().decode(tokens, model.config(), &mut self.cache, observer)
     }
@@ -317,6 +312,9 @@ impl PaddedBatch {
 
     /// Hides later tokens and pads; every query sees itself, so that rows of pads stay finite.
     fn mask(&self, queries: std::ops::Range<usize>) -> AttentionMask {
+        if self.pads.iter().all(|&pads| pads == 0) {
+            return AttentionMask::Causal;
+        }
         let keys = queries.end;
         let mut hidden = Vec::with_capacity(self.pads.len() * queries.len() * keys);
         for &pads in &self.pads {

@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use rcmu_core::{Prompt, Visual};
+use rcmu_core::{Control, Prompt, Visual};
 
 use super::plan::VisualPlan;
 use crate::{
@@ -62,18 +62,23 @@ impl Model {
             plans.iter().filter(|plan| plan.is_video == video).map(VisualPlan::tokens).collect()
         };
         let input_ids = encoded.expand(&tokens(false), &tokens(true))?;
+        if input_ids.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
         Ok(Outline { input_ids, visuals: plans })
     }
 
-    /// Decodes and resizes the pictures and counts the positions.
+    /// Decodes and resizes the pictures and counts the positions; [`Error::Stopped`] when it was stopped from outside.
     pub(crate) fn encode_outline(
         &self,
         outline: Outline,
         visuals: &[Visual],
+        control: &Control,
     ) -> Result<EncodedRequest, Error> {
         let mut processed = Vec::with_capacity(visuals.len());
+        let stops = || control.stop_reason().is_some();
         for visual in visuals {
-            let picture = self.processor().process(visual, self.picture_options())?;
+            let picture = self.processor().process_until(visual, self.picture_options(), &stops)?;
             let grid = self.grid(picture.grid_thw)?;
             processed.push((picture, grid, matches!(visual, Visual::Video(_))));
         }
@@ -92,10 +97,11 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// Any error of the tokenizer or the processor; [`Error::ImageTokens`] when pictures and places do not match.
+    /// Any error of the tokenizer or the processor; [`Error::EmptyPrompt`]; [`Error::ImageTokens`] when pictures and places
+    /// do not match.
     pub fn encode(&self, prompt: &Prompt, visuals: &[Visual]) -> Result<EncodedRequest, Error> {
         let outline = self.outline(prompt, visuals)?;
-        self.encode_outline(outline, visuals)
+        self.encode_outline(outline, visuals, &Control::default())
     }
 
     fn grid(&self, thw: [usize; 3]) -> Result<PatchGrid, Error> {

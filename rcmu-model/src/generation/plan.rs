@@ -1,6 +1,6 @@
 use std::fmt;
 
-use rcmu_core::{GenerateOptions, ImageSize};
+use rcmu_core::{GenerateOptions, ImageSize, Stats};
 
 use super::encode::Outline;
 use crate::{
@@ -102,6 +102,11 @@ impl Plan {
         self.text_tokens + self.image_tokens
     }
 
+    /// What is known of an answer before it begins.
+    pub(super) fn stats(&self) -> Stats {
+        Stats { prompt_tokens: self.prompt_tokens(), image_tokens: self.image_tokens, ..Stats::default() }
+    }
+
     /// Bytes of weights, cache and activations together.
     pub const fn total_bytes(&self) -> u64 {
         self.weight_bytes.saturating_add(self.kv_bytes).saturating_add(self.activation_bytes)
@@ -143,7 +148,6 @@ impl Model {
             available: config.text.max_position_embeddings,
         };
         let kv_bytes = KvCache::bytes(&config.text, prompt + max_new_tokens, size).ok_or_else(too_long)?;
-        let patches = outline.visuals.iter().map(|v| v.grid.patches()).max().unwrap_or(0);
         Ok(Plan {
             text_tokens: prompt - image_tokens,
             image_tokens,
@@ -151,17 +155,47 @@ impl Model {
             context_window: config.text.max_position_embeddings,
             weight_bytes: self.weight_bytes(),
             kv_bytes,
-            activation_bytes: vision_bytes(config, patches, size).max(prefill_bytes(config, prompt, size)),
+            activation_bytes: pixel_bytes(config, &outline.visuals)
+                + vision_bytes(config, &outline.visuals, size).max(prefill_bytes(config, prompt, size)),
             hints: hints(&outline.visuals),
             visuals: outline.visuals.clone(),
         })
     }
+
+    /// Bytes that several requests of `new` tokens at most need together: every row is as long as the longest, what they
+    /// begin with is kept once more, and where they are of several lengths it is marked for each token what it looks at.
+    pub(super) fn batch_bytes(&self, outlines: &[Outline], new: usize) -> u64 {
+        let (config, size, rows) = (self.config(), self.compute_dtype().size(), outlines.len());
+        let lengths = || outlines.iter().map(|outline| outline.input_ids.len());
+        let longest = lengths().max().unwrap_or(0);
+        let kept = rows + usize::from(rows > 1);
+        let cache = KvCache::bytes(&config.text, longest + new, size).unwrap_or(u64::MAX);
+        // One byte a mark, on the host and on the device.
+        let marks = if lengths().all(|len| len == longest) { 0 } else { 2 * longest.saturating_mul(longest) };
+        let visuals = || outlines.iter().flat_map(|outline| &outline.visuals);
+        let prefill = prefill_bytes(config, rows * longest, size).saturating_add((rows * marks) as u64);
+        self.weight_bytes()
+            .saturating_add(cache.saturating_mul(kept as u64))
+            .saturating_add(pixel_bytes(config, visuals()))
+            .saturating_add(vision_bytes(config, visuals(), size).max(prefill))
+    }
 }
 
-/// Peak of one vision block: pixels, residual stream, normed copy, and the wider of the feed-forward rows (twice, for
+/// Patches of all pictures, which stay in the host's memory as f32 numbers until the answer is there.
+fn pixel_bytes<'a>(config: &ModelConfig, visuals: impl IntoIterator<Item = &'a VisualPlan>) -> u64 {
+    let patches: u64 = visuals.into_iter().map(|visual| visual.grid.patches() as u64).sum();
+    patches * config.vision.patch_dim() as u64 * 4
+}
+
+/// Peak of one vision block of the largest picture: pixels, residual stream, normed copy, and the wider of the feed-forward rows (twice, for
 /// the activation) and the attention rows (queries, keys, values, turned copies).
-fn vision_bytes(config: &ModelConfig, patches: usize, size: usize) -> u64 {
+fn vision_bytes<'a>(
+    config: &ModelConfig,
+    visuals: impl IntoIterator<Item = &'a VisualPlan>,
+    size: usize,
+) -> u64 {
     let vision = &config.vision;
+    let patches = visuals.into_iter().map(|visual| visual.grid.patches()).max().unwrap_or(0);
     let rows = vision.patch_dim() + 2 * vision.embed_dim;
     let wide = (3 * vision.intermediate_size()).max(10 * vision.embed_dim);
     (patches as u64) * (rows + wide) as u64 * size as u64

@@ -10,7 +10,7 @@ use super::{EncodedRequest, Row, features::FeatureStore};
 use crate::{
     Error,
     layers::{AttentionMask, Observer, Step},
-    model::{Model, to_host},
+    model::{Model, callers_own, to_host},
     pool::awake,
     position::Positions,
     qwen2_vl::{TokenBatch, axes},
@@ -80,7 +80,8 @@ impl Session {
     /// # Errors
     ///
     /// [`GenerateError::Request`] when the request cannot be answered (its source is an [`Error`]),
-    /// [`GenerateError::BackendFailed`] when the backend broke; the session can be used again after the former.
+    /// [`GenerateError::Engine`] when the logits are not finite, [`GenerateError::BackendFailed`] when the backend broke; the
+    /// session can be used again after the first two. A panic of `on_event` goes on to the caller.
     pub fn generate(
         &mut self,
         request: &Request,
@@ -88,7 +89,8 @@ impl Session {
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Generation, GenerateError> {
         let model = self.model.clone();
-        let result = model.guarded(|| self.run(request, control, on_event));
+        let mut on_event = |event| callers_own(|| on_event(event));
+        let result = model.guarded(|| self.run(request, control, &mut on_event));
         if result.is_err() {
             // Whatever was half done must not be taken for a known beginning.
             self.forget_from(0);
@@ -107,17 +109,18 @@ impl Session {
         request.options.check()?;
         let constraint = model.constraint(&request.options)?;
         let outline = model.outline(&request.prompt, &request.visuals)?;
-        model.plan_outline(&outline, &request.options)?.check(model.memory_budget())?;
-        let encoded = model.encode_outline(outline, &request.visuals)?;
-        let mut stats = Stats {
-            prompt_tokens: encoded.input_ids.len(),
-            image_tokens: encoded.visuals.iter().map(|visual| visual.tokens.len()).sum(),
-            process_time: started.elapsed(),
-            ..Stats::default()
-        };
-        on_event(Event::Started { prompt_tokens: stats.prompt_tokens, image_tokens: stats.image_tokens });
+        let plan = model.plan_outline(&outline, &request.options)?;
+        plan.check(model.memory_budget())?;
+        let mut stats = plan.stats();
         let (config, tokenizer) = (model.generation_config(), model.tokenizer());
-        let mut row = Row::new(&encoded.input_ids, &request.options, config, tokenizer, constraint);
+        let mut row = Row::new(&outline.input_ids, &request.options, config, tokenizer, constraint);
+        let encoded = unless_stopped(model.encode_outline(outline, &request.visuals, control))?;
+        stats.process_time = started.elapsed();
+        on_event(Event::Started { prompt_tokens: stats.prompt_tokens, image_tokens: stats.image_tokens });
+        let Some(encoded) = encoded else {
+            row.end(control.stop_reason().unwrap_or(FinishReason::Cancelled), on_event);
+            return Ok(finished(row, stats, on_event));
+        };
         let first = || self.prefill(&encoded, &request.options, control, &mut stats);
         let Some(mut logits) = awake(model.device(), first)? else {
             row.end(control.stop_reason().unwrap_or(FinishReason::Cancelled), on_event);
@@ -298,6 +301,14 @@ impl Session {
         if let Some(cache) = &mut self.cache {
             cache.truncate(len);
         }
+    }
+}
+
+/// The outcome, or none where it was stopped from outside.
+pub(super) fn unless_stopped<T>(outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+    match outcome {
+        Err(Error::Stopped) => Ok(None),
+        other => other.map(Some),
     }
 }
 

@@ -146,9 +146,22 @@ impl Processor {
     /// - [`Error::PictureLimit`] when the result would have more tokens, or the video more frames, than the limits;
     /// - [`Error::EmptyVideo`], [`Error::FrameSize`]; [`Error::Frame`] names the frame whose error it carries.
     pub fn process(&self, visual: &Visual, options: &PictureOptions) -> Result<ProcessedVisual, Error> {
+        self.process_until(visual, options, &|| false)
+    }
+
+    /// The same, which ends with [`Error::Stopped`] before the next picture or frame once it has to stop.
+    pub(crate) fn process_until(
+        &self,
+        visual: &Visual,
+        options: &PictureOptions,
+        stops: &dyn Fn() -> bool,
+    ) -> Result<ProcessedVisual, Error> {
         let (plan, pictures, steps) = self.outline(visual, options)?;
         let mut frames = Vec::with_capacity(pictures.len());
         for (frame, picture) in pictures.iter().enumerate() {
+            if stops() {
+                return Err(Error::Stopped);
+            }
             let name_frame = |error| name_frame(visual, frame, error);
             frames.push(self.resized(picture, &steps).map_err(name_frame)?);
         }

@@ -1,7 +1,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use burn::tensor::Tensor;
-use rcmu_core::{Piece, Question, RegionId, Scene, SpecialToken, Trust};
+use rcmu_core::{Control, Piece, Question, RegionId, Scene, SpecialToken, Trust};
 use rcmu_data::Sample;
 use rcmu_prompt::{AnsweredPrompt, PromptBuilder};
 
@@ -202,7 +202,7 @@ impl Example {
             let questions = question_tokens(&encoded, &prompt);
             let questions = questions.map(|tokens| place(tokens.start)..place(tokens.end));
             let turns = questions.zip(answers).map(|(question, answer)| [question, answer]).collect();
-            let request = model.encode_outline(outline, &prompt.built.visuals)?;
+            let request = model.encode_outline(outline, &prompt.built.visuals, &Control::default())?;
             let example = Self {
                 request,
                 targets,
