@@ -15,17 +15,19 @@ use std::{
 use burn::tensor::{DType, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{
     LoraSettings, TrainError,
     checkpoint::{write_durably, write_tensors},
-    lora,
+    lora::{self, MERGER, Names},
     parameters::{Parameter, has_parameters, parameters, replica},
     trainer::Trainer,
 };
 use crate::{
     model::{Model, to_host},
-    weights::expected_tensors,
+    weights::{HeaderLimits, WeightHeader, expected_tensors, hub_name},
 };
 
 const CONFIG: &str = "adapter_config.json";
@@ -55,6 +57,11 @@ struct AdapterConfig {
     use_dora: bool,
     #[serde(default)]
     use_rslora: bool,
+    /// Other settings of some layers, which are not known here.
+    #[serde(default, skip_serializing)]
+    rank_pattern: Option<serde_json::Map<String, Value>>,
+    #[serde(default, skip_serializing)]
+    alpha_pattern: Option<serde_json::Map<String, Value>>,
 }
 
 fn no_bias() -> String {
@@ -86,17 +93,21 @@ impl Trainer {
             let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             tensors.push((published_name(&parameter.name), parameter.dims.clone(), bytes));
         }
+        let of_merger = MERGER.into_iter().filter(|(name, _)| settings.targets.iter().any(|it| it == name));
+        let of_merger = of_merger.map(|(_, published)| published.to_owned());
         let config = AdapterConfig {
             peft_type: "LORA".into(),
             r: settings.rank,
             lora_alpha: settings.alpha,
-            target_modules: settings.targets.iter().cloned().collect(),
+            target_modules: settings.targets.iter().cloned().chain(of_merger).collect(),
             lora_dropout: 0.0,
             bias: no_bias(),
             base_model_name_or_path: self.start().to_str().map(str::to_owned),
             task_type: Some("CAUSAL_LM".into()),
             use_dora: false,
             use_rslora: false,
+            rank_pattern: None,
+            alpha_pattern: None,
         };
         fs::create_dir_all(dir).map_err(TrainError::file(dir))?;
         let text = serde_json::to_vec_pretty(&config).expect("plain data");
@@ -121,6 +132,7 @@ impl Trainer {
         let saved = settings_of(dir)?;
         let sorted = |settings: &LoraSettings| {
             let mut settings = settings.clone();
+            settings.targets.retain(|target| MERGER.iter().all(|(_, published)| target != published));
             settings.targets.sort();
             settings
         };
@@ -128,7 +140,7 @@ impl Trainer {
             let problem = format!("its settings are {saved:?}, those of the training {settings:?}");
             return Err(TrainError::Checkpoint { path: dir.to_owned(), problem });
         }
-        fill(&mut self.parameters, dir)
+        fill(&mut self.parameters, dir).map(|_| ())
     }
 }
 
@@ -154,9 +166,9 @@ impl Model {
                 expected: "what the model computes in, beside an adapter",
             });
         }
-        let network = lora::attach(self.network().clone(), &settings, self.config())?;
+        let network = lora::attach(self.network().clone(), &settings, Names::Published, self.config())?;
         let mut parameters = parameters(&network, &names);
-        fill(&mut parameters, dir)?;
+        let fingerprint = fill(&mut parameters, dir)?;
         let mut network = replica(
             network,
             &parameters,
@@ -164,8 +176,9 @@ impl Model {
             self.compute_dtype().dtype(),
         );
         network.retie(self.config());
-        let name = dir.file_name().map_or_else(|| dir.to_string_lossy(), |name| name.to_string_lossy());
-        Ok(self.with_network(network, &format!("adapter {name}")))
+        let LoraSettings { rank, alpha, .. } = settings;
+        Ok(self
+            .with_network(network, &format!("adapter {fingerprint:016x} of rank {rank} and alpha {alpha}")))
     }
 }
 
@@ -186,6 +199,10 @@ fn settings_of(dir: &Path) -> Result<LoraSettings, TrainError> {
     if config.peft_type != "LORA" || config.bias != "none" || config.use_dora || config.use_rslora {
         return Err(bad("only plain LoRA without biases is known".into()));
     }
+    let patterns = [&config.rank_pattern, &config.alpha_pattern];
+    if patterns.into_iter().flatten().any(|pattern| !pattern.is_empty()) {
+        return Err(bad("ranks and alphas of their own for some layers are not known".into()));
+    }
     if !(1..=1024).contains(&config.r) || !config.lora_alpha.is_finite() || config.lora_alpha <= 0.0 {
         return Err(bad(format!("rank {} and alpha {} are no settings", config.r, config.lora_alpha)));
     }
@@ -194,14 +211,25 @@ fn settings_of(dir: &Path) -> Result<LoraSettings, TrainError> {
 }
 
 /// Puts the saved factors in place of all factors; changes nothing when one is missing, too many or of another shape.
-fn fill(parameters: &mut [Parameter], dir: &Path) -> Result<(), TrainError> {
+/// Returns what differs for files that differ.
+fn fill(parameters: &mut [Parameter], dir: &Path) -> Result<u64, TrainError> {
     let bad = |problem: String| TrainError::Checkpoint { path: dir.to_owned(), problem };
     let bytes = read(&dir.join(WEIGHTS), MAX_WEIGHT_BYTES)?;
+    let header = WeightHeader::read(&mut bytes.as_slice(), bytes.len() as u64, &HeaderLimits::default());
+    let header = header.map_err(|problem| bad(format!("`{WEIGHTS}` {problem}")))?;
+    // Layers are named as in the checkpoint that the adapter was trained beside, of whatever layout.
+    let layer_of = |name: &str| name.strip_prefix(PREFIX).map(|layer| format!("{PREFIX}{}", hub_name(layer)));
+    let names: HashMap<String, &str> = header
+        .entries()
+        .iter()
+        .map(|entry| (layer_of(&entry.name).unwrap_or_else(|| entry.name.clone()), entry.name.as_str()))
+        .collect();
     let file = SafeTensors::deserialize(&bytes).map_err(|error| bad(error.to_string()))?;
     let mut found: HashMap<&str, Tensor<1>> = HashMap::new();
     for parameter in parameters.iter().filter(|parameter| lora::is_factor(&parameter.name)) {
         let name = published_name(&parameter.name);
-        let view = file.tensor(&name).map_err(|error| bad(error.to_string()))?;
+        let stored = names.get(&name).ok_or_else(|| bad(format!("`{name}` is missing")))?;
+        let view = file.tensor(stored).map_err(|error| bad(error.to_string()))?;
         if view.dtype() != Dtype::F32 || view.shape() != parameter.dims {
             let (dtype, shape) = (view.dtype(), view.shape());
             return Err(bad(format!("`{name}` is {dtype:?} {shape:?}, expected F32 {:?}", parameter.dims)));
@@ -226,12 +254,17 @@ fn fill(parameters: &mut [Parameter], dir: &Path) -> Result<(), TrainError> {
             parameter.value = value;
         }
     }
-    Ok(())
+    let [first, ..] = *Sha256::digest(&bytes).as_chunks::<8>().0 else { return Ok(0) };
+    Ok(u64::from_be_bytes(first))
 }
 
 /// Reads a file of limited size.
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, TrainError> {
     let mut bytes = Vec::new();
+    if !fs::metadata(path).map_err(TrainError::file(path))?.is_file() {
+        let problem = "it is not a regular file".to_owned();
+        return Err(TrainError::Checkpoint { path: path.to_owned(), problem });
+    }
     let file = File::open(path).map_err(TrainError::file(path))?;
     file.take(limit + 1).read_to_end(&mut bytes).map_err(TrainError::file(path))?;
     if bytes.len() as u64 > limit {

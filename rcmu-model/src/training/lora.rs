@@ -12,13 +12,26 @@ use rand_chacha::{
 use super::{LoraSettings, TrainError, parameters::Parameter};
 use crate::{config::ModelConfig, qwen2_vl::Qwen2Vl};
 
-/// Attaches adapters to the decoder's layers whose name is among the targets.
+/// Whose names targets are.
+#[derive(Clone, Copy)]
+pub(super) enum Names {
+    /// The last parts of those in this crate.
+    Fields,
+    /// The last parts of those in checkpoints.
+    Published,
+}
+
+/// The merger's layers as targets here and, being numbers in checkpoints, there.
+pub(super) const MERGER: [(&str, &str); 2] = [("fc1", "merger.mlp.0"), ("fc2", "merger.mlp.2")];
+
+/// Attaches adapters to the layers of tower, merger and decoder whose name is among the targets.
 pub(super) fn attach(
     network: Qwen2Vl,
     settings: &LoraSettings,
+    names: Names,
     config: &ModelConfig,
 ) -> Result<Qwen2Vl, TrainError> {
-    let mut finder = Finder { path: Vec::new(), targets: &settings.targets, found: Vec::new() };
+    let mut finder = Finder { path: Vec::new(), targets: &settings.targets, names, found: Vec::new() };
     network.visit(&mut finder);
     if finder.found.is_empty() {
         return Err(TrainError::Setting {
@@ -33,20 +46,36 @@ pub(super) fn attach(
     Ok(network)
 }
 
-/// Finds the weights of layers by the last part of their name.
+/// Finds the weights of layers by the last parts of their name.
 struct Finder<'a> {
     path: Vec<String>,
     targets: &'a [String],
+    names: Names,
     found: Vec<ParamId>,
+}
+
+impl Finder<'_> {
+    /// Whether the layer at the end of a path is among the targets.
+    fn is_target(&self, path: &[String]) -> bool {
+        let Some(field) = path.last() else { return false };
+        let path = path.join(".");
+        let is_of_merger = |(name, _): &&(&str, &str)| path.ends_with(&format!("merger.mlp.{name}"));
+        let published = match (self.names, MERGER.iter().find(is_of_merger)) {
+            (Names::Fields, _) => return self.targets.contains(field),
+            (Names::Published, Some((_, published))) => format!(".{published}"),
+            (Names::Published, None) => format!(".{path}"),
+        };
+        self.targets.iter().any(|target| published.ends_with(&format!(".{target}")))
+    }
 }
 
 impl ModuleVisitor for Finder<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         // The matrix of a layer's weight, which is a module of its own.
-        if let [.., layer, field, _] = self.path.as_slice()
+        if let [layer @ .., field, _] = self.path.as_slice()
             && D == 2
             && field == "weight"
-            && self.targets.contains(layer)
+            && self.is_target(layer)
         {
             self.found.push(param.id);
         }

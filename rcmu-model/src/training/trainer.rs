@@ -84,7 +84,7 @@ impl Trainer {
         let names = expected_tensors(model.config()).into_iter().map(|tensor| tensor.name);
         let names: Vec<String> = names.chain(HELPERS.map(str::to_owned)).collect();
         let network = match &settings.lora {
-            Some(lora) => lora::attach(model.network().clone(), lora, model.config())?,
+            Some(lora) => lora::attach(model.network().clone(), lora, lora::Names::Fields, model.config())?,
             None => model.network().clone(),
         };
         let head = || SightHead::new(model.config(), &plain);

@@ -18,6 +18,8 @@ pub use checkpoint::{Checkpoint, CheckpointLimits, Scan};
 pub use header::{HeaderLimits, TensorDtype, TensorEntry, WeightHeader};
 pub(crate) use map::Maps;
 pub use pack::pack_checkpoint;
+#[cfg(feature = "train")]
+pub(crate) use table::hub_name;
 pub use table::{ExpectedTensor, expected_tensors};
 
 /// Files that describe a model beside its weights.

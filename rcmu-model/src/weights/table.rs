@@ -87,7 +87,7 @@ fn text(config: &ModelConfig, table: &mut Table) {
 ///
 /// transformers since 4.52 writes `model.visual.*` and `model.language_model.*`; bare models write `visual.*` and
 /// `language_model.*`. Prefixes are all that differs.
-pub(super) fn hub_name(name: &str) -> String {
+pub(crate) fn hub_name(name: &str) -> String {
     for (prefix, hub) in
         [("model.visual.", "visual."), ("model.language_model.", "model."), ("language_model.", "model.")]
     {

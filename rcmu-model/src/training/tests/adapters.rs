@@ -1,5 +1,7 @@
 //! Adapters: trained, merged, written, read.
 
+use std::path::Path;
+
 use super::*;
 
 #[test]
@@ -71,4 +73,65 @@ fn an_adapter_comes_back_from_its_files() {
     assert!(matches!(other.load_adapter(&scratch.0), Err(TrainError::Checkpoint { .. })));
     fs::write(scratch.0.join("adapter_model.safetensors"), b"no tensors").expect("written");
     assert!(matches!(trained.model().with_adapter(&scratch.0), Err(TrainError::Checkpoint { .. })));
+}
+
+/// Changes the names of an adapter's tensors, and drops those without one.
+fn rename(dir: &Path, rename: impl Fn(&str) -> Option<String>) {
+    let path = dir.join("adapter_model.safetensors");
+    let bytes = fs::read(&path).expect("it was written");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("it has tensors");
+    let tensors = file.tensors().into_iter().filter_map(|(name, view)| Some((rename(&name)?, view)));
+    let renamed = safetensors::serialize(tensors, None).expect("plain data");
+    fs::write(path, renamed).expect("written");
+}
+
+/// Changes the description of an adapter.
+fn describe(dir: &Path, field: &str, value: serde_json::Value) {
+    let path = dir.join("adapter_config.json");
+    let text = fs::read(&path).expect("it was written");
+    let mut config: serde_json::Value = serde_json::from_slice(&text).expect("it is JSON");
+    config[field] = value;
+    fs::write(path, config.to_string()).expect("written");
+}
+
+#[test]
+fn adapters_of_other_layouts_and_programs_are_read_for_what_they_are() {
+    let targets = ["q_proj", "fc1", "fc2"].map(str::to_owned).to_vec();
+    let lora = LoraSettings { rank: 2, alpha: 4.0, targets };
+    let mut trained = trainer(TrainSettings { lora: Some(lora), ..settings() });
+    for _ in 0..6 {
+        trained.step(&Colours).expect("a step");
+    }
+    let scratch = Scratch::new("adapter-layouts");
+    trained.export_adapter(&scratch.0).expect("written");
+    let model = trained.model().clone();
+    let whole = model.with_adapter(&scratch.0).expect("it fits");
+    trained.load_adapter(&scratch.0).expect("it fits");
+
+    // As transformers names layers since 4.52.
+    rename(&scratch.0, |name| {
+        let layer = name.strip_prefix("base_model.model.").expect("the prefix of PEFT");
+        let layer = match layer.strip_prefix("model.") {
+            Some(layer) => format!("language_model.{layer}"),
+            None => layer.to_owned(),
+        };
+        Some(format!("base_model.model.model.{layer}"))
+    });
+    let renamed = model.with_adapter(&scratch.0).expect("it fits");
+    assert_eq!(answer(&renamed), answer(&whole));
+    let identity = |model: &crate::Model| rcmu_core::Generator::identity(model);
+    assert_ne!(identity(&renamed), identity(&whole), "other files in a directory of the same name");
+
+    // The merger's layers are numbers in checkpoints, which `fc1` and `fc2` do not name.
+    rename(&scratch.0, |name| (!name.contains("merger")).then(|| name.to_owned()));
+    assert!(matches!(model.with_adapter(&scratch.0), Err(TrainError::Checkpoint { .. })));
+    describe(&scratch.0, "target_modules", serde_json::json!(["q_proj", "fc1", "fc2"]));
+    assert!(model.with_adapter(&scratch.0).is_ok());
+
+    describe(&scratch.0, "alpha_pattern", serde_json::json!({"q_proj": 8}));
+    assert!(matches!(model.with_adapter(&scratch.0), Err(TrainError::Checkpoint { .. })));
+    describe(&scratch.0, "alpha_pattern", serde_json::json!({}));
+    // A header that promises more than there can be.
+    fs::write(scratch.0.join("adapter_model.safetensors"), [0xff; 854]).expect("written");
+    assert!(matches!(model.with_adapter(&scratch.0), Err(TrainError::Checkpoint { .. })));
 }
