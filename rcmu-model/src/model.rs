@@ -155,10 +155,11 @@ impl Model {
             parameter_count: checkpoint.parameter_count(),
             weight_bytes,
             notes: checkpoint.notes().to_vec(),
-            identity: identity(&checkpoint, dtype, options),
+            identity: String::new(),
             config,
             broken: AtomicBool::new(false),
         };
+        let shared = Shared { identity: identity(&shared, &checkpoint, options), ..shared };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -363,11 +364,13 @@ pub(crate) fn to_host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Err
     data.try_to_vec::<f32>().map_err(|error| broken(format!("{error:?}")))
 }
 
-/// A name that changes with the weights' files, the dtype and the way pictures are read.
-fn identity(checkpoint: &Checkpoint, dtype: ComputeDtype, options: &LoadOptions) -> String {
+/// A name that changes with the settings, the tokenizer, the weights' files, the dtype and the way pictures are read.
+fn identity(shared: &Shared, checkpoint: &Checkpoint, options: &LoadOptions) -> String {
     let mut hash = Sha256::new();
     hash.update(checkpoint.fingerprint());
-    hash.update(format!("{dtype:?}/{:?}/{:?}", options.dialect, options.picture_options));
+    hash.update(shared.tokenizer.fingerprint());
+    hash.update(format!("{:?}/{:?}", shared.generation_config, shared.processor.config()));
+    hash.update(format!("{:?}/{:?}/{:?}", shared.dtype, options.dialect, options.picture_options));
     if let Some(formats) = options.weights {
         hash.update(format!("{formats:?}"));
     } else if options.maps {

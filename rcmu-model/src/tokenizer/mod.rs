@@ -104,6 +104,11 @@ impl Tokenizer {
         &self.vocabulary.notes
     }
 
+    /// Different for tokenizers that differ.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        self.vocabulary.fingerprint
+    }
+
     /// The highest known id plus one; never more than the rows of the embedding table.
     #[expect(clippy::len_without_is_empty, reason = "a vocabulary is never empty")]
     pub fn len(&self) -> usize {

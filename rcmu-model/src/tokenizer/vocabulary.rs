@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use sha2::{Digest, Sha256};
 use tokenizers::models::bpe::{BPE, BpeBuilder, Vocab};
 
 use super::{Specials, byte_level, controls::Controls, shape::Parts};
@@ -17,6 +18,8 @@ pub(super) struct Vocabulary {
     pub(super) bpe: BPE,
     pub(super) controls: Controls,
     pub(super) notes: Vec<String>,
+    /// SHA-256 over all tokens, merges and added tokens.
+    pub(super) fingerprint: [u8; 32],
     /// Bytes of all tokens of the vocabulary, one after the other.
     bytes: Vec<u8>,
     /// Where the bytes of each token begin; one more than tokens.
@@ -29,6 +32,10 @@ impl Vocabulary {
         let Parts { file, vocab, merges, added, mut notes } = parts;
         let len = vocab.len();
         let (bytes, starts) = token_bytes(file, &vocab)?;
+        let mut hash = Sha256::new();
+        hash.update(format!("{starts:?}"));
+        hash.update(&bytes);
+        hash.update(format!("{merges:?}"));
         let mut ids = Vocab::default();
         for (index, (token, id)) in vocab.into_iter().enumerate() {
             if ids.insert(token, id).is_some() {
@@ -46,13 +53,14 @@ impl Vocabulary {
             return Err(refuse(file, "added_tokens", index, "is a token of the vocabulary as well"));
         }
         let controls = Controls::new(file, added, len..vocab_rows, &mut notes)?;
+        controls.iter().for_each(|(id, token)| hash.update(format!("{id} {token:?}")));
         let bpe = BpeBuilder::new()
             .vocab_and_merges(ids, merges)
             // The cache would keep words of the texts for as long as the thread lives.
             .cache_capacity(0)
             .build()
             .map_err(|source| Error::Bpe { source })?;
-        Ok(Self { bpe, controls, notes, bytes, starts })
+        Ok(Self { bpe, controls, notes, fingerprint: hash.finalize().into(), bytes, starts })
     }
 
     /// Tokens of the vocabulary; the id of the first one is 0.
