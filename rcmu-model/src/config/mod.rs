@@ -1,5 +1,6 @@
 //! `config.json` and `generation_config.json`: read, checked once, then trusted.
 
+mod agreement;
 mod fields;
 mod generation;
 mod model;
