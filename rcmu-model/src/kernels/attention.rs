@@ -277,3 +277,38 @@ fn mix<S: Simd, const QUERIES: usize>(simd: S, weights: &[f32], values: Rows<'_>
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_loops_give_what_vector_units_give() {
+        let number = |at: usize| (at * 37 % 101) as f32 / 50.0 - 1.0;
+        let values: Vec<f32> = (0..200 * 24).map(number).collect();
+        // Seven queries, of which the first does not see the last key; a width that fills no vector.
+        for width in [24, 19] {
+            let rows = |first: usize| Rows { values: &values[first * 24..], stride: 24, width };
+            let queries: Vec<&[f32]> = (0..14).map(|at| rows(3 * at).row(0)).collect();
+            let [mut plain, mut found] = [Mixed::new(14, width), Mixed::new(14, width)];
+            let part = |out| Part {
+                queries: &queries,
+                last: 6,
+                keys: rows(50),
+                values: rows(100),
+                len: 90,
+                left: 2,
+                out,
+            };
+
+            part(&mut plain).with_simd(pulp::Scalar::new());
+            Arch::new().dispatch(part(&mut found));
+
+            let pairs = plain.scores.as_flattened().iter().zip(found.scores.as_flattened());
+            for (plain, found) in pairs.chain(plain.values.iter().zip(&found.values)) {
+                assert!((plain - found).abs() < 1e-4 * plain.abs().max(1.0), "{width}: {plain} and {found}");
+            }
+            assert!(plain.values.iter().all(|value| value.abs() > 0.0));
+        }
+    }
+}

@@ -60,6 +60,8 @@ pub(crate) use pack::{Packing, nearest_f16};
 pub(crate) use rounded::attend_rounded;
 use rows::{Q4Row, Q8Row, Row};
 use tasks::{Inputs, Task};
+#[cfg(all(test, feature = "flex"))]
+pub(crate) use tests::with_best;
 
 /// Weights that share a scale.
 pub(crate) const GROUP: usize = 32;

@@ -3,6 +3,9 @@ use super::{activations::Activations, *};
 pub(super) const FORMATS: [WeightFormat; 5] =
     [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::F16, WeightFormat::Q8, WeightFormat::Q4];
 
+/// All units that there may be: plain loops, AVX2, AVX-512 without and with instructions for bf16.
+const UNITS: [u8; 4] = [0, 1, 2, 3];
+
 /// Numbers in -1..1 from a linear congruential generator (Knuth's MMIX constants).
 pub(super) fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed;
@@ -145,7 +148,7 @@ fn activations_beside_bf16_are_rounded_where_it_is_allowed() {
         let (packed, x) = (plain.with_halves(true), numbers(rows * inputs, 8));
 
         let expected = by_hand(&packed, &x);
-        for best in [0, 1, 2] {
+        for best in UNITS {
             let what = format!("{rows} rows, {}, {best}", named(&packed));
             let found = with_best(best, || product::rounded(&packed, &x));
             assert_products(&what, &found, &expected);
@@ -206,7 +209,7 @@ fn a_bias_is_added_to_every_row() {
 }
 
 /// Runs something with no better units than these, one test at a time: tiles of floats round differently on others.
-fn with_best<T>(best: u8, run: impl FnOnce() -> T) -> T {
+pub(crate) fn with_best<T>(best: u8, run: impl FnOnce() -> T) -> T {
     static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
     struct Restored;
     impl Drop for Restored {
@@ -234,6 +237,7 @@ fn all_units_give_the_same_bits() {
 
         assert_eq!(plain, with(1), "{} with AVX2, where there is any", named(packed));
         assert_eq!(plain, with(2), "{} with AVX-512, where there is any", named(packed));
+        assert_eq!(plain, with(3), "{} with all that there is", named(packed));
     }
 }
 
@@ -249,7 +253,7 @@ fn vector_units_read_every_scale_as_it_is() {
             }
         }
     }
-    for best in [0, 1, 2] {
+    for best in UNITS {
         with_best(best, || units::with_units(Scales));
     }
 }
@@ -278,7 +282,7 @@ fn vector_units_do_not_change_a_bit_of_floats() {
                 let row = |x| weights.chunks(inputs).map(move |w| plain_dot(w, x).to_bits());
                 let plain: Vec<u32> = x.chunks(inputs).flat_map(row).collect();
 
-                for best in [0, 1, 2] {
+                for best in UNITS {
                     let found = with_best(best, || linear(&packed, &x));
                     let found: Vec<u32> = found.iter().map(|y| y.to_bits()).collect();
                     assert_eq!(plain, found, "{format:?} {inputs} {rows} {best}");
@@ -307,7 +311,7 @@ fn vector_units_read_every_half_weight_as_it_is() {
             }
         }
     }
-    for best in [0, 1, 2] {
+    for best in UNITS {
         with_best(best, || units::with_units(Halves));
     }
 }
@@ -335,7 +339,7 @@ fn the_largest_numbers_do_not_overflow() {
     for (bits, x) in [(ActivationBits::Eight, 127.0_f32), (ActivationBits::Sixteen, 32_767.0)] {
         let packed = Packed::from_bytes(WeightFormat::Q8, [1, GROUP], &bytes).expect("a row").beside(bits);
         for (rows, x) in [1, 20].into_iter().flat_map(|rows| [x, -x].map(|x| (rows, x))) {
-            for best in [0, 1, 2] {
+            for best in UNITS {
                 let inputs = vec![x; rows * GROUP];
                 let found = with_best(best, || [linear(&packed, &inputs), product(&packed, &inputs)]);
                 let expected = vec![32.0 * -128.0 * x; rows];

@@ -318,8 +318,8 @@ pub(super) trait UnitWork {
     fn run(self, units: impl Units);
 }
 
-/// The best units that work may use: 0 for plain loops, 1 for AVX2, more for AVX-512. Tests change it for all threads, which
-/// changes no result but those of tiles of floats, and of rows that go to tiles on some units only.
+/// The best units that work may use: 0 for plain loops, 1 for AVX2, 2 for AVX-512, more for that with instructions for bf16.
+/// Tests change it for all threads, which changes no result but those of tiles of floats, and of rows that go to tiles on some units only.
 #[cfg(test)]
 pub(super) static BEST: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(u8::MAX);
 
@@ -336,7 +336,7 @@ const fn best() -> u8 {
 /// Whether the units of this machine multiply bf16 numbers.
 pub(super) fn have_halves() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return best() > 1 && vnni::Vnni::<true>::try_new().is_some();
+    return best() > 2 && vnni::Vnni::<true>::try_new().is_some();
     #[cfg(not(target_arch = "x86_64"))]
     false
 }
@@ -352,13 +352,16 @@ pub(super) fn are_many() -> bool {
 /// Runs work with the vector units of this machine.
 pub(super) fn with_units(work: impl UnitWork) {
     #[cfg(target_arch = "x86_64")]
-    if best() > 1 {
-        if let Some(units) = vnni::Vnni::<true>::try_new() {
-            return units.run(work);
-        }
-        if let Some(units) = vnni::Vnni::<false>::try_new() {
-            return units.run(work);
-        }
+    if best() > 2
+        && let Some(units) = vnni::Vnni::<true>::try_new()
+    {
+        return units.run(work);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if best() > 1
+        && let Some(units) = vnni::Vnni::<false>::try_new()
+    {
+        return units.run(work);
     }
     #[cfg(target_arch = "x86_64")]
     if best() > 0
