@@ -3,6 +3,8 @@
     reason = "loops of a fixed count over several arrays become vector instructions"
 )]
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{
@@ -252,16 +254,16 @@ impl<K: Kind<STEPS>, const STEPS: usize> Parts for Whole<K, STEPS> {
         self.rows
     }
 
-    fn add_block(&self, packed: &Packed, first: usize, part: usize, sums: &mut [Sums]) {
+    fn add_block(&self, packed: &Packed, outputs: Range<usize>, part: usize, sums: &mut [Sums]) {
         assert_eq!(packed.inputs, self.width * GROUP, "the layers have the same inputs");
-        with_units(Block { packed, first, kind: self.kind, x: &self.groups[part * self.width..], sums });
+        with_units(Block { packed, outputs, kind: self.kind, x: &self.groups[part * self.width..], sums });
     }
 }
 
-/// Outputs from `first` on.
+/// Some outputs.
 struct Block<'a, K: Kind<STEPS>, const STEPS: usize> {
     packed: &'a Packed,
-    first: usize,
+    outputs: Range<usize>,
     kind: K,
     x: &'a [PartGroup<K, STEPS>],
     sums: &'a mut [Sums],
@@ -270,8 +272,8 @@ struct Block<'a, K: Kind<STEPS>, const STEPS: usize> {
 impl<K: Kind<STEPS>, const STEPS: usize> UnitWork for Block<'_, K, STEPS> {
     #[inline(always)]
     fn run(self, units: impl Units) {
-        let Self { packed, first, kind, x, sums } = self;
-        let (outputs, groups) = (BLOCK.min(packed.outputs - first), packed.inputs / GROUP);
+        let Self { packed, outputs: Range { start: first, end }, kind, x, sums } = self;
+        let (outputs, groups) = (end - first, packed.inputs / GROUP);
         // Outputs side by side, input by input.
         let empty = PanelGroup { weights: [[0; COLUMNS]; STEPS], scales: [0.0; COLUMNS] };
         let mut panels: Vec<[PanelGroup<STEPS>; GROUPS]> = vec![[empty; GROUPS]; PANELS];

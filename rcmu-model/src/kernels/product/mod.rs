@@ -13,6 +13,8 @@ mod halves;
 mod integers;
 mod panels;
 
+use std::ops::Range;
+
 use floats::Floats;
 use half::{bf16, f16};
 use halves::Halves;
@@ -22,16 +24,16 @@ use integers::{Bytes, Pairs, Quads, Whole};
 use panels::Panels;
 use rayon::prelude::*;
 
-use super::{ActivationBits, GROUP, Packed, Values, all_alike, zeros};
+use super::{ActivationBits, GROUP, Packed, Values, all_alike, units::COLUMNS, zeros};
 
 /// Inputs of a stretch.
 const STRETCH: usize = 8 * GROUP;
-/// Outputs of a block.
+/// The most outputs of a block.
 const BLOCK: usize = 96;
 /// Rows of a part: their sums and what is multiplied fill the registers of AVX-512; units with fewer take halves of it.
 const PART: usize = 12;
-/// The most rows whose sums of a block are held at once.
-const SHARE: usize = 128 * PART;
+/// The most rows whose sums of a block are held at once: with a stretch of them they stay in the second cache.
+const SHARE: usize = 43 * PART;
 
 /// `x Wᵀ + b` for each of several layers of as many inputs, all weights read from memory once for each [`SHARE`] of rows;
 /// layers of one format share what is made of `x`.
@@ -83,8 +85,8 @@ trait Parts: Sync {
     /// Rows.
     fn rows(&self) -> usize;
 
-    /// Adds the products of the weights of outputs from `first` on with the rows from part `part` on.
-    fn add_block(&self, packed: &Packed, first: usize, part: usize, sums: &mut [Sums]);
+    /// Adds the products of the weights of some outputs, at most [`BLOCK`], with the rows from part `part` on.
+    fn add_block(&self, packed: &Packed, outputs: Range<usize>, part: usize, sums: &mut [Sums]);
 }
 
 /// Sums of a part's rows over a block's outputs.
@@ -96,21 +98,22 @@ fn blocks(x: &impl Parts, packed: &Packed, bias: Option<&[f32]>) -> Vec<f32> {
     let mut out = zeros(rows * outputs);
     // As few shares as there can be, of about as many rows each.
     let share = rows.div_ceil(rows.div_ceil(SHARE).max(1)).next_multiple_of(PART);
+    let size = block_size(outputs, rows.div_ceil(share.max(1)));
     let mut tasks = Vec::new();
     for (at, rows) in out.chunks_mut((share * outputs).max(1)).enumerate() {
         let mut blocks: Vec<Vec<&mut [f32]>> = Vec::new();
-        blocks.resize_with(outputs.div_ceil(BLOCK), || Vec::with_capacity(share));
+        blocks.resize_with(outputs.div_ceil(size), || Vec::with_capacity(share));
         for row in rows.chunks_exact_mut(outputs) {
-            for (block, places) in blocks.iter_mut().zip(row.chunks_mut(BLOCK)) {
+            for (block, places) in blocks.iter_mut().zip(row.chunks_mut(size)) {
                 block.push(places);
             }
         }
         let part = at * share / PART;
-        tasks.extend(blocks.into_iter().enumerate().map(|(block, places)| (part, block * BLOCK, places)));
+        tasks.extend(blocks.into_iter().enumerate().map(|(block, places)| (part, block * size, places)));
     }
     tasks.into_par_iter().for_each(|(part, first, places)| {
         let mut sums: Vec<Sums> = vec![[[0.0; BLOCK]; PART]; places.len().div_ceil(PART)];
-        x.add_block(packed, first, part, &mut sums);
+        x.add_block(packed, first..outputs.min(first + size), part, &mut sums);
         let bias = bias.map(|bias| &bias[first..]);
         for (places, sums) in places.into_iter().zip(sums.as_flattened()) {
             let Some(bias) = bias else {
@@ -123,4 +126,13 @@ fn blocks(x: &impl Parts, packed: &Packed, bias: Option<&[f32]>) -> Vec<f32> {
         }
     });
     out
+}
+
+/// Outputs of a block, so that threads have about as many each: of a few outputs the last blocks would count.
+fn block_size(outputs: usize, shares: usize) -> usize {
+    let threads = rayon::current_num_threads();
+    let longest = |size: usize| (outputs.div_ceil(size) * shares).div_ceil(threads) * size;
+    let sizes = (BLOCK / 2..=BLOCK).rev().step_by(COLUMNS);
+    // A smaller one costs, since rows are read once for each.
+    sizes.min_by_key(|&size| longest(size) * (20 * BLOCK + BLOCK - size)).unwrap_or(BLOCK)
 }

@@ -6,7 +6,7 @@
     reason = "loops of a fixed count over several arrays become vector instructions"
 )]
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, ops::Range};
 
 use rayon::prelude::*;
 
@@ -104,9 +104,8 @@ impl<K: Kind> Parts for Panels<K> {
         self.rows
     }
 
-    fn add_block(&self, packed: &Packed, first: usize, part: usize, sums: &mut [Sums]) {
+    fn add_block(&self, packed: &Packed, outputs: Range<usize>, part: usize, sums: &mut [Sums]) {
         assert_eq!(packed.inputs, self.inputs, "the layers have the same inputs");
-        let outputs = first..packed.outputs.min(first + BLOCK);
         let weights = &K::of(packed)[outputs.start * self.inputs..outputs.end * self.inputs];
         let width = self.inputs.div_ceil(step::<K>());
         let x = &self.parts[part * width..];
