@@ -21,7 +21,7 @@ use burn::tensor::Device;
 
 use crate::device::is_flex;
 
-/// Runs a pass, on the CPU on a thread of the pool whose other threads stay awake.
+/// Runs a pass, on the CPU on a thread of the pool whose other threads stay awake, as long as they find work now and then.
 pub(crate) fn awake<R: Send>(device: &Device, pass: impl FnOnce() -> R + Send) -> R {
     /// Those of all sessions.
     static PASSES: Passes = Passes(AtomicUsize::new(0));

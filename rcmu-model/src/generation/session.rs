@@ -27,7 +27,7 @@ const FEATURE_BYTES: usize = 512 << 20;
 /// it. Sessions share a model and nothing else.
 ///
 /// On the CPU passes through the model take the threads of rayon's pool, which look for work without falling asleep while a
-/// single session generates. A program that has long tasks of its own in that pool calls from another one
+/// single session generates, as long as they find some now and then. A program that has long tasks of its own in that pool calls from another one
 /// (`rayon::ThreadPool::install`).
 #[derive(Debug)]
 pub struct Session {

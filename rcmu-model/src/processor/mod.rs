@@ -4,7 +4,8 @@
 //! bytes ─ inspect ─ decode ─► RGB ─ smart_resize + resize ─► whole blocks ─ patchify ─► pixel_values
 //! ```
 //!
-//! Everything here is exact: for one dialect, the bytes of a PNG or a JPEG give the reference's numbers bit for bit.
+//! For one dialect, the bytes of a PNG or a JPEG give the reference's numbers bit for bit, but for frames of videos in
+//! `QwenVlUtils`, which the reference resizes in floats (see [`Dialect`]).
 
 mod config;
 mod decode;

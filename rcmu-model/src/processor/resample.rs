@@ -7,7 +7,7 @@ const PILLOW_BITS: u32 = 22;
 /// Bytes of a row that are summed together.
 const STRIP: usize = 512;
 
-/// Resizes with the bicubic filter of the reference, bit for bit.
+/// Resizes with the bicubic filter of the reference, bit for bit but for [`Resampler::TorchvisionFloat`].
 ///
 /// # Source
 ///

@@ -4,8 +4,8 @@ use crate::config::TextConfig;
 
 /// Keys (already turned) and values of the tokens so far, for all layers of one batch.
 ///
-/// Room is set aside once; tokens are written in place. The number of tokens is the one position counter of the
-/// sequence.
+/// Room is set aside once; tokens are written in place. Their number is the column of the next one, not its position: a
+/// picture takes more columns than positions.
 #[derive(Debug)]
 pub(crate) struct KvCache {
     layers: Vec<LayerCache>,
