@@ -22,6 +22,11 @@ fn fetch(source: &str) -> Result<PathBuf, Error> {
         }
         None => source,
     };
+    // An id has one slash, and nothing that only paths have.
+    if Path::new(repo_id).components().count() > 2 || repo_id.starts_with(['/', '.', '~', '\\']) {
+        let (path, problem) = (PathBuf::from(source), "is no directory, nor the id of a repository".into());
+        return Err(rcmu_model::Error::CheckpointFile { path, problem }.into());
+    }
     Ok(crate::hub::fetch(repo_id, &options)?)
 }
 
@@ -30,6 +35,22 @@ fn fetch(source: &str) -> Result<PathBuf, Error> {
     let problem = "is no directory; enable the feature `hub` to download a repository by its id";
     let path = PathBuf::from(source);
     Err(rcmu_model::Error::CheckpointFile { path, problem: problem.into() }.into())
+}
+
+#[cfg(all(test, feature = "hub"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_not_there_is_no_repository() {
+        for source in ["/data/qwen", "./qwen", "../qwen", "~/qwen", "models/qwen/2b"] {
+            let error = checkpoint_dir(source).expect_err("no such directory");
+            assert!(
+                matches!(error, Error::Model(rcmu_model::Error::CheckpointFile { .. })),
+                "{source}: {error}"
+            );
+        }
+    }
 }
 
 #[cfg(all(test, not(feature = "hub")))]
