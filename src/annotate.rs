@@ -45,10 +45,11 @@ const DIGITS: [[u8; 5]; 10] = [
 ///
 /// # Errors
 ///
-/// [`Error::Model`] when the picture cannot be decoded, [`Error::Draw`] when the PNG cannot be written.
+/// [`Error::Model`] when the picture cannot be decoded, [`Error::SceneSize`] when the scene has not the size of its
+/// picture, [`Error::Draw`] when the PNG cannot be written.
 pub fn annotate(scene: &Scene, regions: &[RegionId]) -> Result<Vec<u8>, Error> {
-    let mut canvas = upright(scene)?;
     let size = scene.size();
+    let mut canvas = canvas(scene)?;
     // Lines of 1/140 of the longer side can be seen at any zoom.
     let unit = (size.width().max(size.height()) / 140).max(1);
     for &id in regions {
@@ -73,16 +74,23 @@ pub fn annotate_to(path: &Path, scene: &Scene, regions: &[RegionId]) -> Result<(
     std::fs::write(path, png).map_err(|source| Error::WriteFile { path: path.to_owned(), source })
 }
 
-fn upright(scene: &Scene) -> Result<RgbImage, Error> {
-    let wrong_length = || Error::Draw("the picture has the wrong number of pixels".into());
+/// The pixels of the scene's picture, turned by its EXIF orientation or, where the scene's size says so, not.
+fn canvas(scene: &Scene) -> Result<RgbImage, Error> {
+    let limits = PictureLimits::default();
     let (size, pixels) = match scene.picture() {
         Picture::Encoded(bytes) => {
-            let decoded = decode(bytes, Dialect::default(), &PictureLimits::default())?;
-            (decoded.pixels.size(), decoded.pixels.pixels().to_vec())
+            let upright = decode(bytes, Dialect::default(), &limits)?.pixels;
+            let stored = || decode(bytes, Dialect::QwenVlUtils, &limits).map(|decoded| decoded.pixels);
+            let pixels = if upright.size() == scene.size() { upright } else { stored()? };
+            (pixels.size(), pixels.pixels().to_vec())
         }
         Picture::Rgb { size, pixels } => (*size, pixels.to_vec()),
         _ => return Err(rcmu_model::Error::UnknownVisual.into()),
     };
+    if size != scene.size() {
+        return Err(Error::SceneSize { scene: scene.size(), seen: size });
+    }
+    let wrong_length = || Error::Draw("the picture has the wrong number of pixels".into());
     RgbImage::from_raw(size.width(), size.height(), pixels).ok_or_else(wrong_length)
 }
 

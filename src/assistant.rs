@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use rcmu_core::{Answer, Control, GenerateOptions, Generator, Question, Request, Scene};
+use rcmu_core::{Answer, Control, GenerateOptions, Generator, Question, Scene};
 use rcmu_model::{Device, LoadProgress, Model, Plan, WeightFormats};
-use rcmu_prompt::{BuiltPrompt, PromptBuilder, grammar_of, parse};
+use rcmu_prompt::{BuiltPrompt, PromptBuilder, TextPolicy, grammar_of, parse};
 
-use crate::{AnswerStream, Chat, Error, default_device, source::checkpoint_dir};
+use crate::{AnswerStream, Chat, Error, default_device, open::check_size, source::checkpoint_dir};
 
 /// How to load a model.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,7 @@ impl LoadOptions {
 #[derive(Clone, Debug)]
 pub struct Rcmu {
     model: Model,
+    policy: TextPolicy,
 }
 
 impl Rcmu {
@@ -47,7 +48,7 @@ impl Rcmu {
     /// # Errors
     ///
     /// [`Error::Device`] without a backend, [`Error::Model`] when a file, the config, the tokenizer or a weight is not what it
-    /// must be.
+    /// must be; with the feature `hub`, `Error::Hub` when a repository cannot be fetched.
     pub fn load(source: &str, options: &LoadOptions) -> Result<Self, Error> {
         Self::load_with_progress(source, options, &mut |_| {})
     }
@@ -64,7 +65,26 @@ impl Rcmu {
     ) -> Result<Self, Error> {
         let device = options.device.clone().map_or_else(default_device, Ok)?;
         let dir = checkpoint_dir(source)?;
-        Ok(Self { model: Model::load(&dir, &device, &options.model, progress)? })
+        let model = Model::load(&dir, &device, &options.model, progress)?;
+        Ok(Self { model, policy: TextPolicy::default() })
+    }
+
+    /// Sets what becomes of line breaks, control characters and forged context lines in texts; by default they are written
+    /// otherwise, and [`Rcmu::prompt`] tells how.
+    pub const fn with_text_policy(mut self, policy: TextPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The prompt of a question as the model will read it, and what was changed in its texts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Prompt`]; [`Error::SceneSize`] when the scene has not the size in which the model sees its picture, so that
+    /// boxes would be elsewhere.
+    pub fn prompt(&self, scene: &Scene, question: &Question) -> Result<BuiltPrompt, Error> {
+        check_size(scene, self.model.processor())?;
+        Ok(PromptBuilder::new(scene, question).policy(self.policy).build()?)
     }
 
     /// The model itself: plans, sessions, batches.
@@ -76,9 +96,9 @@ impl Rcmu {
     ///
     /// # Errors
     ///
-    /// [`Error::Prompt`] and [`Error::Model`] when the question cannot be asked at all.
+    /// As [`Rcmu::prompt`]; [`Error::Model`] when the question cannot be asked at all.
     pub fn plan(&self, scene: &Scene, question: &Question) -> Result<Plan, Error> {
-        let request = request(scene, question, GenerateOptions::default())?;
+        let request = self.prompt(scene, question)?.into_request(GenerateOptions::default());
         Ok(self.model.plan(&request)?)
     }
 
@@ -86,7 +106,7 @@ impl Rcmu {
     ///
     /// # Errors
     ///
-    /// [`Error::Prompt`], [`Error::Generate`].
+    /// As [`Rcmu::prompt`]; [`Error::Generate`].
     pub fn ask(&self, scene: &Scene, question: &Question) -> Result<Answer, Error> {
         self.ask_with(scene, question, greedy(), &Control::default())
     }
@@ -105,7 +125,7 @@ impl Rcmu {
     ///
     /// # Errors
     ///
-    /// [`Error::Prompt`], [`Error::Generate`]. Cancellation and deadline are no errors: the answer is partial then.
+    /// As [`Rcmu::prompt`]; [`Error::Generate`]. Cancellation and deadline are no errors: the answer is partial then.
     pub fn ask_with(
         &self,
         scene: &Scene,
@@ -113,7 +133,7 @@ impl Rcmu {
         options: GenerateOptions,
         control: &Control,
     ) -> Result<Answer, Error> {
-        let built = build(scene, question)?;
+        let built = self.prompt(scene, question)?;
         let targets = built.targets;
         let made = self.model.generate(&built.into_request(options), control, &mut |_| {})?;
         Ok(parse(&made.text, targets, made.finish))
@@ -140,7 +160,8 @@ impl Rcmu {
         options: &GenerateOptions,
         control: &Control,
     ) -> Result<Vec<Answer>, Error> {
-        let built = questions.iter().map(|question| build(scene, question)).collect::<Result<Vec<_>, _>>()?;
+        let built = questions.iter().map(|question| self.prompt(scene, question));
+        let built = built.collect::<Result<Vec<_>, _>>()?;
         let (targets, requests): (Vec<_>, Vec<_>) =
             built.into_iter().map(|built| (built.targets, built.into_request(options.clone()))).unzip();
         let made = self.model.generate_batch(&requests, control)?;
@@ -152,7 +173,7 @@ impl Rcmu {
     ///
     /// # Errors
     ///
-    /// [`Error::Prompt`]; what goes wrong later comes out of the stream.
+    /// As [`Rcmu::prompt`]; what goes wrong later comes out of the stream.
     pub fn stream(&self, scene: &Scene, question: &Question) -> Result<AnswerStream, Error> {
         self.stream_with(scene, question, greedy(), Control::default())
     }
@@ -169,7 +190,7 @@ impl Rcmu {
         options: GenerateOptions,
         control: Control,
     ) -> Result<AnswerStream, Error> {
-        let built = build(scene, question)?;
+        let built = self.prompt(scene, question)?;
         let targets = built.targets;
         let generator: Arc<dyn Generator> = Arc::new(self.model.clone());
         let events = rcmu_core::stream(generator, built.into_request(options), control);
@@ -178,7 +199,7 @@ impl Rcmu {
 
     /// Starts a conversation about one scene; picture and context are encoded once.
     pub fn chat(&self, scene: Scene) -> Chat {
-        Chat::new(self.model.session(), scene)
+        Chat::new(self.model.session(), scene, self.policy)
     }
 }
 
@@ -190,12 +211,4 @@ pub(crate) fn greedy() -> GenerateOptions {
 /// Greedy decoding within the grammar of the question.
 pub(crate) fn strict(scene: &Scene, question: &Question) -> GenerateOptions {
     GenerateOptions { grammar: Some(grammar_of(scene, question)), ..greedy() }
-}
-
-fn build(scene: &Scene, question: &Question) -> Result<BuiltPrompt, Error> {
-    Ok(PromptBuilder::new(scene, question).build()?)
-}
-
-fn request(scene: &Scene, question: &Question, options: GenerateOptions) -> Result<Request, Error> {
-    Ok(build(scene, question)?.into_request(options))
 }

@@ -1,10 +1,11 @@
 use rcmu_core::{Answer, Control, Event, GenerateOptions, Question, Scene, Stats};
 use rcmu_model::Session;
-use rcmu_prompt::{PromptBuilder, parse};
+use rcmu_prompt::{Change, PromptBuilder, TextPolicy, parse};
 
 use crate::{
     Error,
     assistant::{greedy, strict},
+    open::check_size,
 };
 
 /// A conversation about one scene.
@@ -15,20 +16,22 @@ use crate::{
 pub struct Chat {
     session: Session,
     scene: Scene,
+    policy: TextPolicy,
     turns: Vec<(Question, String)>,
+    changes: Vec<Change>,
     stats: Stats,
 }
 
 impl Chat {
-    pub(crate) fn new(session: Session, scene: Scene) -> Self {
-        Self { session, scene, turns: Vec::new(), stats: Stats::default() }
+    pub(crate) fn new(session: Session, scene: Scene, policy: TextPolicy) -> Self {
+        Self { session, scene, policy, turns: Vec::new(), changes: Vec::new(), stats: Stats::default() }
     }
 
     /// Answers the next question.
     ///
     /// # Errors
     ///
-    /// [`Error::Prompt`], [`Error::Generate`]; the conversation stays as it was.
+    /// [`Error::Prompt`], [`Error::SceneSize`], [`Error::Generate`]; the conversation stays as it was.
     pub fn ask(&mut self, question: &Question) -> Result<Answer, Error> {
         self.ask_with(question, greedy(), &Control::default(), &mut |_| {})
     }
@@ -56,23 +59,29 @@ impl Chat {
         control: &Control,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Answer, Error> {
+        check_size(&self.scene, self.session.model().processor())?;
         let first = self.turns.first().map_or(question, |(first, _)| first);
-        let mut builder = PromptBuilder::new(&self.scene, first);
+        let mut builder = PromptBuilder::new(&self.scene, first).policy(self.policy);
         let later = self.turns.iter().skip(1).map(|(asked, _)| asked).chain([question]);
         for ((_, answer), next) in self.turns.iter().zip(later) {
             builder = builder.follow_up(answer, next);
         }
-        let built = builder.build()?;
-        let targets = built.targets;
+        let mut built = builder.build()?;
+        let (targets, changes) = (built.targets, std::mem::take(&mut built.changes));
         let made = self.session.generate(&built.into_request(options), control, on_event)?;
         self.turns.push((question.clone(), made.text.clone()));
-        self.stats = made.stats;
+        (self.stats, self.changes) = (made.stats, changes);
         Ok(parse(&made.text, targets, made.finish))
     }
 
     /// The scene.
     pub const fn scene(&self) -> &Scene {
         &self.scene
+    }
+
+    /// What was changed in the texts of the prompt that the last answer is to.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
     }
 
     /// What the last answer cost, and how much of the prompt was there already.

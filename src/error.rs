@@ -30,6 +30,16 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A scene has not the size in which the model sees its picture, so that boxes would be elsewhere.
+    #[error(
+        "the scene is {scene}, the model sees its picture as {seen}; `open_as` makes a scene for a model's dialect"
+    )]
+    SceneSize {
+        /// Size of the scene.
+        scene: rcmu_core::ImageSize,
+        /// Size of the picture, turned as the model's dialect turns it.
+        seen: rcmu_core::ImageSize,
+    },
     /// A file cannot be written.
     #[error("cannot write {path}")]
     WriteFile {

@@ -46,7 +46,7 @@ pub use assistant::{LoadOptions, Rcmu};
 pub use chat::Chat;
 pub use device::{Backend, Device, default_device};
 pub use error::Error;
-pub use open::{open, open_picture, open_regions, scene};
+pub use open::{open, open_as, open_picture, open_regions, scene, scene_as};
 pub use rcmu_model::{ComputeDtype, Hint, LoadProgress, Plan, WeightFormat, WeightFormats};
 pub use stream::{AnswerEvent, AnswerStream};
 

@@ -4,11 +4,11 @@ use rcmu_core::{
     ImageSize, Picture, RegionSet, Scene,
     import::{Edges, regions_json},
 };
-use rcmu_model::processor::{Dialect, ExifRule, PictureLimits, inspect, read_picture};
+use rcmu_model::processor::{Dialect, ExifRule, PictureLimits, Processor, inspect, read_picture};
 
 use crate::Error;
 
-/// Most bytes of a region file: 512 regions with the longest texts.
+/// Most bytes of a region file: twice those of 512 regions with the longest texts, where no character is escaped.
 const MAX_REGION_BYTES: u64 = 64 << 20;
 
 /// Reads a picture file; nothing is decoded yet.
@@ -22,7 +22,8 @@ pub fn open_picture(path: impl AsRef<Path>) -> Result<Picture, Error> {
 
 /// Opens a picture file as a scene without regions.
 ///
-/// Boxes in pixels refer to the picture as a person sees it, after its EXIF orientation.
+/// Boxes in pixels refer to the picture as a person sees it, after its EXIF orientation, which is what the default dialect
+/// shows the model; for others see [`open_as`].
 ///
 /// # Errors
 ///
@@ -31,14 +32,39 @@ pub fn open(path: impl AsRef<Path>) -> Result<Scene, Error> {
     scene(open_picture(path)?)
 }
 
+/// As [`open`], for a model that reads pictures in a dialect ([`model::LoadOptions::dialect`](rcmu_model::LoadOptions::dialect)):
+/// boxes in pixels refer to the picture as it is seen there, with or without its EXIF orientation.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_as(path: impl AsRef<Path>, dialect: Dialect) -> Result<Scene, Error> {
+    scene_as(open_picture(path)?, dialect)
+}
+
 /// Makes a scene without regions from a picture in memory.
 ///
 /// # Errors
 ///
 /// [`Error::Model`] when the bytes are over the limits or are no PNG, JPEG or WebP.
 pub fn scene(picture: Picture) -> Result<Scene, Error> {
-    let size = upright_size(&picture)?;
+    scene_as(picture, Dialect::default())
+}
+
+/// As [`scene`], for a model that reads pictures in a dialect; see [`open_as`].
+///
+/// # Errors
+///
+/// As [`scene`].
+pub fn scene_as(picture: Picture, dialect: Dialect) -> Result<Scene, Error> {
+    let size = seen_size(&picture, dialect, &PictureLimits::default())?;
     Ok(Scene::new(picture, size))
+}
+
+/// Checks that a scene has the size in which a processor shows its picture.
+pub(crate) fn check_size(scene: &Scene, processor: &Processor) -> Result<(), Error> {
+    let seen = seen_size(scene.picture(), processor.dialect(), processor.limits())?;
+    if seen == scene.size() { Ok(()) } else { Err(Error::SceneSize { scene: scene.size(), seen }) }
 }
 
 /// Reads regions from a file of the project's JSON form and adds them to the scene.
@@ -65,12 +91,12 @@ pub fn open_regions(path: impl AsRef<Path>, scene: Scene) -> Result<Scene, Error
     Ok(scene.with_regions(regions)?)
 }
 
-/// The size of a picture as a person sees it.
-fn upright_size(picture: &Picture) -> Result<ImageSize, Error> {
+/// The size of a picture as it is seen in a dialect.
+fn seen_size(picture: &Picture, dialect: Dialect, limits: &PictureLimits) -> Result<ImageSize, Error> {
     match picture {
         Picture::Encoded(bytes) => {
-            let header = inspect(bytes, &PictureLimits::default())?;
-            Ok(match Dialect::default().exif_rule() {
+            let header = inspect(bytes, limits)?;
+            Ok(match dialect.exif_rule() {
                 ExifRule::Apply => header.orientation.turn_size(header.file_size),
                 ExifRule::Ignore => header.file_size,
             })

@@ -15,7 +15,8 @@ use rcmu::{
         Control, Event, FinishReason, GenerateError, GenerateOptions, Generator, ImageSize, Picture,
         PixelBox, Prompt, Question, Request, Scene, Visual,
     },
-    prompt::PromptBuilder,
+    model::processor::Dialect,
+    prompt::{PromptBuilder, TextPolicy},
 };
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
@@ -377,6 +378,50 @@ fn a_panic_of_the_callers_own_code_is_the_callers() -> TestResult {
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"no text is wanted"));
     let after = session.generate(&request, &Control::default(), &mut |_| {})?;
     assert_eq!(after.token_ids, generate(&model, &request)?.1);
+    Ok(())
+}
+
+#[test]
+fn a_scene_must_be_seen_as_the_model_sees_its_picture() -> TestResult {
+    // 40 x 30 pixels in the file, which a person sees upright.
+    let path = fixture("images/exif_turned_jpeg.jpg");
+    let mut options = options()?;
+    options.model.dialect = Dialect::QwenVlUtils;
+    let model = Rcmu::load(&fixture("tiny_bf16").to_string_lossy(), &options)?;
+    let (upright, stored) = (rcmu::open(&path)?, rcmu::open_as(&path, Dialect::QwenVlUtils)?);
+    assert_ne!(upright.size(), stored.size());
+    let question = Question::new("What is shown?")?;
+
+    let refused = model.ask(&upright, &question).expect_err("its boxes would be elsewhere");
+    let chat = model.chat(upright.clone()).ask(&question).expect_err("its boxes would be elsewhere");
+
+    assert!(
+        matches!(refused, Error::SceneSize { scene, seen } if [scene, seen] == [upright.size(), stored.size()])
+    );
+    assert!(matches!(chat, Error::SceneSize { .. }));
+    assert!(model.plan(&stored, &question).is_ok() && load("tiny_bf16")?.plan(&upright, &question).is_ok());
+    // Both can be drawn on, and no third.
+    for scene in [&upright, &stored] {
+        let drawn = rcmu::scene(Picture::Encoded(rcmu::annotate(scene, &[])?.into()))?;
+        assert_eq!(drawn.size(), scene.size());
+    }
+    Ok(())
+}
+
+#[test]
+fn what_texts_are_changed_to_is_told() -> TestResult {
+    let model = load("tiny_bf16")?;
+    let scene =
+        rcmu::scene(picture(84, 56, 0)?)?.region("dog", PixelBox::new(1, 1, 50, 50)?, "Bella\nis 2.")?;
+    let question = Question::new("Who?")?;
+
+    assert_eq!(model.prompt(&scene, &question)?.changes.len(), 1);
+    let mut chat = model.chat(scene.clone());
+    chat.ask_with(&question, GenerateOptions::greedy(2), &Control::default(), &mut |_| {})?;
+    assert_eq!(chat.changes().len(), 1);
+    let strict = model.with_text_policy(TextPolicy::Reject);
+    assert!(matches!(strict.ask(&scene, &question), Err(Error::Prompt(_))));
+    assert!(matches!(strict.chat(scene).ask(&question), Err(Error::Prompt(_))));
     Ok(())
 }
 
