@@ -142,6 +142,7 @@ impl Model {
             device.sync().map_err(|error| Error::Backend { message: error.to_string() })?;
             Ok((network, params.bytes()))
         })?;
+        let notes = checkpoint.notes().iter().chain(tokenizer.notes()).cloned().collect();
         let shared = Shared {
             network,
             generation_config: checkpoint.generation_config().clone(),
@@ -154,7 +155,7 @@ impl Model {
             memory_budget: options.memory_budget,
             parameter_count: checkpoint.parameter_count(),
             weight_bytes,
-            notes: checkpoint.notes().to_vec(),
+            notes,
             identity: String::new(),
             config,
             broken: AtomicBool::new(false),
@@ -229,7 +230,7 @@ impl Model {
         self.shared.weight_bytes
     }
 
-    /// What was odd about the checkpoint but did not keep it from loading.
+    /// What was odd about the checkpoint, its tokenizer included, but did not keep it from loading.
     pub fn notes(&self) -> &[String] {
         &self.shared.notes
     }

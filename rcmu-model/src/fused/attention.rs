@@ -182,19 +182,6 @@ fn panels(rows: &Rows, head_dim: usize) -> Vec<f32> {
     out
 }
 
-/// Rows as columns, `[width of a head, spread(rows)]`.
-#[inline(always)]
-fn transposed(rows: &Rows, seq: usize, head_dim: usize) -> Vec<f32> {
-    let stride = spread(seq);
-    let mut out = vec![0.0; head_dim * stride];
-    for (at, row) in rows.values.chunks_exact(rows.width).enumerate() {
-        for (i, &x) in row[..head_dim].iter().enumerate() {
-            out[i * stride + at] = x;
-        }
-    }
-    out
-}
-
 impl WithSimd for Forward<'_> {
     /// Values, `[seq, head_dim]`, and sums, `[seq]`.
     type Output = Mixed;

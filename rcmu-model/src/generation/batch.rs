@@ -95,7 +95,9 @@ impl Session {
             .zip(requests)
             .map(|(outline, request)| model.encode_outline(outline, &request.visuals, control));
         let encoded = unless_stopped(encoded.collect::<Result<Vec<_>, _>>())?;
-        stats.iter_mut().for_each(|row| row.process_time = started.elapsed());
+        for row in &mut stats {
+            row.process_time = started.elapsed();
+        }
         let Some(encoded) = encoded else {
             end_all(&mut rows, control.stop_reason().unwrap_or(FinishReason::Cancelled));
             return Ok(ended(rows, stats));

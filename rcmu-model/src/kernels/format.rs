@@ -77,10 +77,9 @@ impl From<WeightFormat> for WeightFormats {
 }
 
 /// What activations beside weights of 8 bits are rounded to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ActivationBits {
     /// 16 bits: far less is lost than the weights have lost.
-    #[default]
     Sixteen,
     /// 8 bits, which units of AVX-512 multiply twice as fast: about as much is lost as the weights have lost.
     Eight,

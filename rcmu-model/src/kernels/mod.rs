@@ -97,6 +97,11 @@ enum Values {
 }
 
 impl Packed {
+    /// The weights of a layer, `[outputs, inputs]`, beside activations as they are by default.
+    const fn of([outputs, inputs]: [usize; 2], values: Values) -> Self {
+        Self { outputs, inputs, values, activations: ActivationBits::Sixteen, halves: false }
+    }
+
     /// Packs weights, `[out, in]`; see [`Packing`].
     #[cfg(test)]
     pub(crate) fn new(format: WeightFormat, dims: [usize; 2], values: &[f32]) -> Self {

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::{
-    ActivationBits, BLOCK, GROUP, Packed, TASK_WEIGHTS, Values, WeightFormat,
+    BLOCK, GROUP, Packed, TASK_WEIGHTS, Values, WeightFormat,
     dot::{Work, with_vectors},
     f16_scale,
     numbers::Coming,
@@ -86,7 +86,7 @@ impl Packing {
             Rows::Q8(words) => Values::Q8(words.finish()),
             Rows::Q4(words) => Values::Q4(words.finish()),
         };
-        Packed { outputs, inputs, values, activations: ActivationBits::default(), halves: false }
+        Packed::of([outputs, inputs], values)
     }
 }
 

@@ -136,13 +136,7 @@ fn every_finite_half_number_is_read_as_it_is() {
 #[test]
 fn every_half_number_is_read_as_it_is() {
     let all: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
-    let packed = Packed {
-        outputs: 1,
-        inputs: all.len(),
-        values: Values::F16(Numbers::Own(all.clone())),
-        activations: ActivationBits::default(),
-        halves: false,
-    };
+    let packed = Packed::of([1, all.len()], Values::F16(Numbers::Own(all.clone())));
 
     for (found, half) in self::all(&packed).iter().zip(&all) {
         let expected = half.to_f32();

@@ -5,7 +5,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use half::bf16;
 use rayon::prelude::*;
 
-use super::{ActivationBits, GROUP, Numbers, Packed, Values, dot, product, units, zeros};
+use super::{GROUP, Numbers, Packed, Values, dot, product, units, zeros};
 use crate::fused::{
     Heads,
     vectors::{exp_all, largest},
@@ -92,7 +92,7 @@ fn mix([query, key, value]: [Part<'_>; 3]) -> Vec<f32> {
     let [keys, values] =
         [(tokens, inner, keys), (head_dim, tokens, values)].map(|(outputs, inputs, halves)| {
             let values = Values::Bf16(Numbers::Own(halves));
-            Packed { outputs, inputs, values, activations: ActivationBits::default(), halves: true }
+            Packed::of([outputs, inputs], values).with_halves(true)
         });
     let scale = (head_dim as f32).sqrt().recip();
     // Whole parts of products.

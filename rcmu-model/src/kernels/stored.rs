@@ -1,7 +1,7 @@
 use rayon::prelude::*;
 
 use super::{
-    ActivationBits, BLOCK, GROUP, Mapped, Numbers, Packed, Values, WeightFormat,
+    BLOCK, GROUP, Mapped, Numbers, Packed, Values, WeightFormat,
     numbers::Coming,
     rows::{split, split_mut, words_of_row},
 };
@@ -64,7 +64,7 @@ impl Packed {
             }
         }
         let values = if bits == 4 { Values::Q4(numbers.finish()) } else { Values::Q8(numbers.finish()) };
-        Some(Self { outputs, inputs, values, activations: ActivationBits::default(), halves: false })
+        Some(Self::of([outputs, inputs], values))
     }
 
     /// Weights that stay in a file; none where its bytes do not fill the shape, or cannot be read where they are.
@@ -84,7 +84,7 @@ impl Packed {
             WeightFormat::Q8 => Values::Q8(Numbers::mapped(bytes)?),
             WeightFormat::Q4 => Values::Q4(Numbers::mapped(bytes)?),
         };
-        Some(Self { outputs, inputs, values, activations: ActivationBits::default(), halves: false })
+        Some(Self::of([outputs, inputs], values))
     }
 
     /// The weights of a tensor where it lies; none where it is not on the CPU, of f32 numbers and in order, or is under
@@ -107,7 +107,7 @@ impl Packed {
             return None;
         }
         let values = Values::F32(Numbers::of_tensor(tensor.data_arc())?);
-        Some(Self { outputs, inputs, values, activations: ActivationBits::default(), halves: false })
+        Some(Self::of([outputs, inputs], values))
     }
 
     /// The first weight that is not finite, or whose scale is not.

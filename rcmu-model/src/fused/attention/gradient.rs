@@ -9,7 +9,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::{
     super::vectors::{Into, Left, Out, Right, exp_all, padded, product, sum},
-    BLOCK, Heads, Inputs, Rows, Tokens, spread, transposed,
+    BLOCK, Heads, Inputs, Rows, Tokens, spread,
 };
 
 /// What came out, and the gradient of that.
@@ -56,6 +56,19 @@ impl Inputs<'_> {
             }
         }
     }
+}
+
+/// Rows as columns, `[width of a head, spread(rows)]`.
+#[inline(always)]
+fn transposed(rows: &Rows, seq: usize, head_dim: usize) -> Vec<f32> {
+    let stride = spread(seq);
+    let mut out = vec![0.0; head_dim * stride];
+    for (at, row) in rows.values.chunks_exact(rows.width).enumerate() {
+        for (i, &x) in row[..head_dim].iter().enumerate() {
+            out[i * stride + at] = x;
+        }
+    }
+    out
 }
 
 impl WithSimd for Backward<'_> {
