@@ -26,13 +26,16 @@ fn main() {
         });
         println!("{line}");
     }
-    for rows in list("RCMU_BENCH_ROWS", &[1, 2, 4, 8, 16]) {
-        let requests = vec![request(WORDS); rows];
+    let rows = list("RCMU_BENCH_ROWS", &[1, 2, 4, 8, 16]);
+    // Prompts of one length, and each a word shorter than the one before.
+    for (rows, less) in [0, 1].into_iter().flat_map(|less| rows.iter().map(move |&rows| (rows, less))) {
+        let requests: Vec<_> = (0..rows).map(|row| request(WORDS - less * row.min(WORDS - 1))).collect();
         let answers = model.generate_batch(&requests, &Control::default()).expect("answers");
         let first = &answers[0].stats;
         let seconds = milliseconds_per_token(first) / 1000.0;
         let line = serde_json::json!({
             "rows": rows,
+            "lengths": if less == 0 { "one" } else { "several" },
             "prompt_tokens": first.prompt_tokens,
             "prefill_tokens_s": rows as f64 * first.prompt_tokens as f64 / first.prefill_time.as_secs_f64(),
             "decode_ms_per_step": seconds * 1000.0,

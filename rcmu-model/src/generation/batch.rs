@@ -1,6 +1,6 @@
-use std::time::Instant;
+use std::{ops::Range, time::Instant};
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use rcmu_core::{Control, FinishReason, GenerateError, Generation, Request, Stats};
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Error,
-    layers::{AttentionMask, Observer},
+    layers::{Attender, AttentionMask, Observer, Pads},
     model::{Model, to_host},
     pool::awake,
     position::Positions,
@@ -312,21 +312,19 @@ impl PaddedBatch {
         split_rows(model.network().logits(hidden), ids.len())
     }
 
-    /// Hides later tokens and pads; every query sees itself, so that rows of pads stay finite.
-    fn mask(&self, queries: std::ops::Range<usize>) -> AttentionMask {
-        if self.pads.iter().all(|&pads| pads == 0) {
-            return AttentionMask::Causal;
+    /// Hides later tokens and pads.
+    fn mask(&self, queries: Range<usize>) -> AttentionMask {
+        let pads = Pads { start: self.shared, counts: self.pads.as_slice().into() };
+        let device = self.model.device();
+        if pads.are_none() {
+            AttentionMask::Causal
+        } else if queries.start > self.shared && Attender::for_device(device) == Attender::Fused {
+            // New tokens, for which pads are left out where the cache lies.
+            AttentionMask::Padded(pads)
+        } else {
+            // Once for all layers.
+            AttentionMask::Marked(pads.marks([self.pads.len(), queries.len(), queries.end], device))
         }
-        let keys = queries.end;
-        let mut hidden = Vec::with_capacity(self.pads.len() * queries.len() * keys);
-        for &pads in &self.pads {
-            let pads = self.shared..self.shared + pads;
-            for query in queries.clone() {
-                hidden.extend((0..keys).map(|key| key > query || (pads.contains(&key) && key != query)));
-            }
-        }
-        let shape = [self.pads.len(), 1, queries.len(), keys];
-        AttentionMask::Marked(Tensor::from_data(TensorData::new(hidden, shape), self.model.device()))
     }
 }
 

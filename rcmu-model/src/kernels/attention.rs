@@ -8,6 +8,8 @@
     reason = "loops of a fixed count over several arrays become vector instructions"
 )]
 
+use std::ops::Range;
+
 use burn::{
     backend::{
         Dispatch, Flex, backend_extension,
@@ -19,7 +21,10 @@ use burn::{
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::fused::vectors::{self, exp, largest};
+use crate::{
+    fused::vectors::{self, exp, largest},
+    layers::Pads,
+};
 
 /// Keys that are taken together; the parts of a long cache are shared out among threads.
 const PART: usize = 256;
@@ -37,10 +42,12 @@ pub(crate) trait CachedAttention: burn::backend::Backend {
         query: FloatTensor<Self>,
         keys: FloatTensor<Self>,
         values: FloatTensor<Self>,
+        pads: Pads,
     ) -> FloatTensor<Self>;
 }
 
-/// Mixes the values that each query looks at: the last at all keys, the one before at all but the last, and so on.
+/// Mixes the values that each query looks at: the last at all keys, the one before at all but the last, and so on, none of
+/// them at pads.
 ///
 /// For f32 tensors of the `flex` device, without autodiff.
 ///
@@ -49,16 +56,16 @@ pub(crate) trait CachedAttention: burn::backend::Backend {
 /// - `query`: `[batch, heads, queries, head_dim]`
 /// - `keys`, `values`: `[batch, kv_heads, keys, head_dim]`, `heads` a multiple of `kv_heads`
 /// - output: `[batch, heads, queries, head_dim]`
-pub(crate) fn attend_cached(query: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> Tensor<4> {
+pub(crate) fn attend_cached(query: Tensor<4>, keys: Tensor<4>, values: Tensor<4>, pads: Pads) -> Tensor<4> {
     let [query, keys, values] = [query, keys, values].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(Dispatch::attend_cached(query, keys, values))
+    Tensor::from_dispatch(Dispatch::attend_cached(query, keys, values, pads))
 }
 
 impl CachedAttention for Flex {
-    fn attend_cached(query: FlexTensor, keys: FlexTensor, values: FlexTensor) -> FlexTensor {
+    fn attend_cached(query: FlexTensor, keys: FlexTensor, values: FlexTensor, pads: Pads) -> FlexTensor {
         let query = query.to_contiguous();
         let shape = dims(&query);
-        let out = attend(&View::new(&query), &View::new(&keys), &View::new(&values));
+        let out = attend(&View::new(&query), &View::new(&keys), &View::new(&values), &pads);
         FlexTensor::new(Bytes::from_elems(out), Layout::contiguous(shape.into()), DType::F32)
     }
 }
@@ -108,7 +115,7 @@ fn dims(tensor: &FlexTensor) -> [usize; 4] {
 }
 
 /// `[batch, heads, queries, head_dim]`, row by row.
-fn attend(query: &View<'_>, keys: &View<'_>, values: &View<'_>) -> Vec<f32> {
+fn attend(query: &View<'_>, keys: &View<'_>, values: &View<'_>, pads: &Pads) -> Vec<f32> {
     let [batch, heads, queries, width] = query.dims;
     let [_, kv_heads, len, _] = keys.dims;
     let (group, parts) = (heads / kv_heads, len.div_ceil(PART).max(1));
@@ -118,6 +125,7 @@ fn attend(query: &View<'_>, keys: &View<'_>, values: &View<'_>) -> Vec<f32> {
             let [sequence, head] = [at / parts / kv_heads, at / parts % kv_heads];
             let row = |row: usize| query.rows([sequence, head * group + row / queries], row % queries).row(0);
             let first = at % parts * PART;
+            let hidden = pads.of(sequence);
             let mut out = Mixed::new(group * queries, width);
             Arch::new().dispatch(Part {
                 queries: &(0..group * queries).map(row).collect::<Vec<_>>(),
@@ -126,6 +134,7 @@ fn attend(query: &View<'_>, keys: &View<'_>, values: &View<'_>) -> Vec<f32> {
                 values: values.rows([sequence, head], first),
                 len: PART.min(len - first),
                 left: len.saturating_sub(first + PART),
+                hidden: hidden.start.saturating_sub(first)..hidden.end.saturating_sub(first),
                 out: &mut out,
             });
             out
@@ -177,6 +186,8 @@ struct Part<'a> {
     len: usize,
     /// Keys after these.
     left: usize,
+    /// Keys of these, and after them, that no query looks at.
+    hidden: Range<usize>,
     out: &'a mut Mixed,
 }
 
@@ -185,7 +196,7 @@ impl WithSimd for Part<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { queries, last, keys, values, len, left, out } = self;
+        let Self { queries, last, keys, values, len, left, hidden: pads, out } = self;
         let mut weights = vec![0.0_f32; queries.len() * len];
         let (together, rest) = queries.as_chunks::<TOGETHER>();
         let (weights_together, weights_of_rest) = weights.split_at_mut(TOGETHER * together.len() * len);
@@ -199,10 +210,14 @@ impl WithSimd for Part<'_> {
             // The last query sees all keys, the one before it all but the last.
             let hidden = (last - query % (last + 1)).saturating_sub(left);
             let (seen, hidden) = weights.split_at_mut(len.saturating_sub(hidden));
+            let pads = pads.start.min(seen.len())..pads.end.min(seen.len());
+            seen[pads.clone()].fill(f32::NEG_INFINITY);
             *most = largest(seen);
             for weight in seen.iter_mut() {
                 *weight = exp(*weight - *most);
             }
+            // Not nearly nothing, nor what is no number where there are only pads.
+            seen[pads].fill(0.0);
             *sum = vectors::sum(seen, seen, |weight, _| weight);
             hidden.fill(0.0);
         }
@@ -298,6 +313,7 @@ mod tests {
                 values: rows(100),
                 len: 90,
                 left: 2,
+                hidden: 10..17,
                 out,
             };
 

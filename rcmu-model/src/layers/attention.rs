@@ -1,5 +1,8 @@
+use std::{ops::Range, sync::Arc};
+
 use burn::tensor::{
-    Bool, DType, Device, Tensor, activation::softmax, module::attention, ops::AttentionModuleOptions,
+    Bool, DType, Device, Tensor, TensorData, activation::softmax, module::attention,
+    ops::AttentionModuleOptions,
 };
 
 use crate::device;
@@ -12,8 +15,42 @@ pub(crate) enum AttentionMask {
     Full,
     /// The last query looks at all keys, the one before at all but the last, and so on.
     Causal,
+    /// As [`AttentionMask::Causal`], but nothing looks at pads.
+    Padded(Pads),
     /// As marked: `[batch, 1, queries, keys]`, true where the query must not look.
     Marked(Tensor<4, Bool>),
+}
+
+/// Keys that nothing looks at, in each sequence of a batch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pads {
+    /// The first of them.
+    pub(crate) start: usize,
+    /// How many there are in each sequence; empty where there are none at all.
+    pub(crate) counts: Arc<[usize]>,
+}
+
+impl Pads {
+    /// Those of one sequence.
+    pub(crate) fn of(&self, sequence: usize) -> Range<usize> {
+        self.start..self.start + self.counts.get(sequence).copied().unwrap_or(0)
+    }
+
+    /// Whether no sequence has any.
+    pub(crate) fn are_none(&self) -> bool {
+        self.counts.iter().all(|&count| count == 0)
+    }
+
+    /// Marks later keys and pads, `[batch, 1, queries, keys]`; every query looks at itself, so that rows of pads stay finite.
+    pub(crate) fn marks(&self, [batch, queries, keys]: [usize; 3], device: &Device) -> Tensor<4, Bool> {
+        let mut hidden = Vec::with_capacity(batch * queries * keys);
+        for pads in (0..batch).map(|sequence| self.of(sequence)) {
+            for query in keys - queries..keys {
+                hidden.extend((0..keys).map(|key| key > query || (pads.contains(&key) && key != query)));
+            }
+        }
+        Tensor::from_data(TensorData::new(hidden, [batch, 1, queries, keys]), device)
+    }
 }
 
 /// Scaled dot-product attention with grouped key and value heads.
@@ -61,7 +98,11 @@ impl Attender {
     ) -> Tensor<4> {
         match self {
             #[cfg(feature = "flex")]
-            Self::Fused if is_decoding(&query, mask) => crate::kernels::attend_cached(query, key, value),
+            Self::Fused if is_decoding(&query, mask) => {
+                let pads =
+                    if let AttentionMask::Padded(pads) = mask { pads.clone() } else { Pads::default() };
+                crate::kernels::attend_cached(query, key, value, pads)
+            }
             Self::Fused => fused(query, key, value, mask),
             Self::Explicit => explicit(&query, key, &value, mask),
         }
@@ -73,7 +114,9 @@ impl Attender {
 fn is_decoding(query: &Tensor<4>, mask: &AttentionMask) -> bool {
     let queries = query.dims()[2];
     let seen = match mask {
-        AttentionMask::Causal => (1..=crate::kernels::FEW_QUERIES).contains(&queries),
+        AttentionMask::Causal | AttentionMask::Padded(_) => {
+            (1..=crate::kernels::FEW_QUERIES).contains(&queries)
+        }
         // One query looks at all keys either way.
         AttentionMask::Full => queries == 1,
         AttentionMask::Marked(_) => false,
@@ -82,9 +125,11 @@ fn is_decoding(query: &Tensor<4>, mask: &AttentionMask) -> bool {
 }
 
 fn fused(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
+    let ([batch, _, queries, _], [_, _, keys, _]) = (query.dims(), key.dims());
     let (marked, is_causal) = match mask {
         AttentionMask::Full => (None, false),
         AttentionMask::Causal => (None, true),
+        AttentionMask::Padded(pads) => (Some(pads.marks([batch, queries, keys], &query.device())), false),
         AttentionMask::Marked(marked) => (Some(marked.clone()), false),
     };
     let options = AttentionModuleOptions { is_causal, ..AttentionModuleOptions::default() };
@@ -132,7 +177,7 @@ fn block_rows(batch_heads: usize, keys: usize) -> usize {
 fn block_mask(
     mask: &AttentionMask,
     [batch, queries, keys]: [usize; 3],
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     scores: &Tensor<4>,
 ) -> Option<Tensor<4, Bool>> {
     match mask {
@@ -144,6 +189,10 @@ fn block_mask(
             let first = (keys - queries + range.start) as i64;
             let hidden = Tensor::<2, Bool>::tril_mask([range.len(), keys], first, &scores.device());
             Some(hidden.reshape([1, 1, range.len(), keys]))
+        }
+        AttentionMask::Padded(pads) => {
+            let marked = pads.marks([batch, queries, keys], &scores.device());
+            Some(marked.slice([0..batch, 0..1, range, 0..keys]))
         }
         AttentionMask::Marked(marked) => Some(marked.clone().slice([0..batch, 0..1, range, 0..keys])),
     }
@@ -157,8 +206,6 @@ fn softmax_f32(scores: Tensor<4>) -> Tensor<4> {
 
 #[cfg(all(test, feature = "flex"))]
 mod tests {
-    use burn::tensor::TensorData;
-
     use super::*;
 
     /// Numbers from 0 to 1, the same in every run: fractions of the multiples of the golden ratio.
@@ -251,6 +298,41 @@ mod tests {
         let expected = Attender::Fused.forward(query, keys, values, &AttentionMask::Causal);
 
         assert_eq!(found.into_data(), expected.into_data());
+    }
+
+    #[test]
+    fn nothing_looks_at_pads() {
+        let device = Device::flex();
+        let tensor =
+            |seed, shape| Tensor::<4>::from_data(TensorData::new(numbers(seed, shape), shape), &device);
+        // None, few, those of a whole part of the cache, all but the first and the last keys.
+        for (queries, start, counts) in
+            [(1, 3, [0, 7]), (3, 250, [270, 1]), (1, 1, [590, 300]), (9, 5, [20, 0])]
+        {
+            let keys = 600;
+            let shapes = [[2, 4, queries, 8], [2, 2, keys, 8], [2, 2, keys, 8]];
+            let [q, k, v] = [0, 1, 2].map(|at| tensor(1000 * at, shapes[at]));
+            let mask = AttentionMask::Padded(Pads { start, counts: counts.into() });
+
+            for attender in [Attender::Fused, Attender::Explicit] {
+                let found = attender.forward(q.clone(), k.clone(), v.clone(), &mask);
+                for (row, pads) in counts.into_iter().enumerate() {
+                    // The same without the pads.
+                    let one = |x: &Tensor<4>| x.clone().narrow(0, row, 1);
+                    let kept = |x: &Tensor<4>| {
+                        let end = start + pads;
+                        Tensor::cat(vec![one(x).narrow(2, 0, start), one(x).narrow(2, end, keys - end)], 2)
+                    };
+                    let expected =
+                        Attender::Explicit.forward(one(&q), kept(&k), kept(&v), &AttentionMask::Causal);
+                    let apart = (one(&found) - expected).abs().max().into_scalar::<f32>();
+                    assert!(
+                        f64::from(apart) <= 2.0 * rounding(8, keys),
+                        "{attender:?} {queries} {pads}: {apart}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

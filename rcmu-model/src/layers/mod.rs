@@ -12,7 +12,7 @@ mod quantised;
 mod rotary;
 mod weight;
 
-pub(crate) use attention::{Attender, AttentionMask};
+pub(crate) use attention::{Attender, AttentionMask, Pads};
 pub(crate) use linear::{Bias, Linear};
 pub(crate) use mlp::{GeluMlp, QuickGeluMlp, SwiGluMlp};
 pub(crate) use norm::{LayerNorm, RmsNorm};
