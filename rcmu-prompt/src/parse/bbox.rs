@@ -60,8 +60,12 @@ pub(crate) fn is_box_char(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, '(' | ')' | ',' | ';') || c.is_whitespace()
 }
 
-/// The boxes whose corners stand in `text`, and what was mended. Empty unless the numbers come in fours.
+/// The boxes whose corners stand in `text`, and what was mended. Empty unless the numbers come in fours and nothing
+/// but numbers and their separators stands there: of `(-5,10)` the sign would get lost, and `12.5` would become two.
 pub(crate) fn read_corners(text: &str) -> (Vec<BBox>, Vec<RepairKind>) {
+    if !text.chars().all(is_box_char) {
+        return (Vec::new(), Vec::new());
+    }
     let numbers: Vec<u64> = text
         .split(|c: char| !c.is_ascii_digit())
         .filter(|digits| !digits.is_empty())
@@ -118,11 +122,7 @@ pub fn parse_bbox(text: &str) -> Option<(BBox, Vec<RepairKind>)> {
     let inner = text
         .strip_prefix(SpecialToken::BoxStart.as_str())
         .and_then(|rest| rest.strip_suffix(SpecialToken::BoxEnd.as_str()));
-    let corners = inner.unwrap_or(text);
-    if !corners.chars().all(is_box_char) {
-        return None;
-    }
-    let (boxes, mut repairs) = read_corners(corners);
+    let (boxes, mut repairs) = read_corners(inner.unwrap_or(text));
     let [bbox] = boxes[..] else { return None };
     if inner.is_none() {
         repairs.insert(0, RepairKind::BoxWithoutTokens);

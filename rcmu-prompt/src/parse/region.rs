@@ -80,3 +80,36 @@ pub(crate) fn read_line(
     let info = turn.text[place + IN_THE_IMAGE.len()..to].to_owned();
     Some(ContextLine::Region { number, label, bbox: None, info })
 }
+
+#[cfg(test)]
+mod tests {
+    use rcmu_core::Prompt;
+
+    use super::*;
+    use crate::{UserTurn, parse_user_turn};
+
+    fn read(text: &str) -> UserTurn {
+        parse_user_turn(&Prompt::from_reference_text(text))
+    }
+
+    fn man(bbox: Option<[u16; 4]>) -> ContextLine {
+        let bbox = bbox.map(|xyxy| BBox::try_from(xyxy).expect("the corners are in order"));
+        ContextLine::Region { number: 1, label: "man".into(), bbox, info: "Tom.".into() }
+    }
+
+    fn kinds(turn: &UserTurn) -> Vec<RepairKind> {
+        turn.repairs.iter().map(|repair| repair.kind).collect()
+    }
+
+    #[test]
+    fn corners_with_signs_points_or_letters_are_no_box() {
+        for corners in ["(-5,10),(100,200)", "(12.5,20.5)", "(1e2,5),(6,7)", "[1,2,3,4]", "(x1,y2),(x3,y4)"] {
+            let turn = read(&format!(
+                "[1]: The information of the man located at <|box_start|>{corners}<|box_end|> in the image: Tom."
+            ));
+
+            assert_eq!(turn.context, [man(None)], "{corners}");
+            assert_eq!(kinds(&turn), [RepairKind::BoxTruncated], "{corners}");
+        }
+    }
+}
