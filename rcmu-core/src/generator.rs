@@ -17,7 +17,7 @@ pub struct GenerateOptions {
     pub max_new_tokens: u32,
     /// Draws instead of taking the likeliest token. `Some(false)` is greedy whatever the other settings say.
     pub sample: Option<bool>,
-    /// Divides the logits; above 0.
+    /// Divides the logits; from [`GenerateOptions::MIN_DIVISOR`] to [`GenerateOptions::MAX_DIVISOR`].
     pub temperature: Option<f32>,
     /// Keeps the k likeliest tokens; at least 1.
     pub top_k: Option<u32>,
@@ -25,7 +25,7 @@ pub struct GenerateOptions {
     pub top_p: Option<f32>,
     /// Drops tokens less likely than p times the likeliest; in [0, 1].
     pub min_p: Option<f32>,
-    /// Divides positive and multiplies negative logits of tokens already seen; above 0.
+    /// Divides positive and multiplies negative logits of tokens already seen; as the temperature.
     pub repetition_penalty: Option<f32>,
     /// Start of the random sequence; the same seed gives the same text on the same device.
     pub seed: u64,
@@ -60,6 +60,11 @@ impl GenerateOptions {
     pub const MAX_STOPS: usize = 64;
     /// The most bytes of a stop string.
     pub const MAX_STOP_BYTES: usize = 1024;
+    /// The least number that logits may be divided by, as in a `generation_config.json`: far below what is of use
+    /// (a temperature of 0.001 is as good as greedy), and far from where quotients of finite logits become infinite.
+    pub const MIN_DIVISOR: f32 = 1e-6;
+    /// The largest number that logits may be divided or multiplied by, as in a `generation_config.json`.
+    pub const MAX_DIVISOR: f32 = 1e6;
 
     /// Greedy decoding of at most `max_new_tokens` tokens.
     pub fn greedy(max_new_tokens: u32) -> Self {
@@ -85,15 +90,15 @@ impl GenerateOptions {
                 _ => Ok(()),
             }
         }
-        let finite_above_zero = |v: f32| v.is_finite() && v > 0.0;
+        let divides = |v: f32| (Self::MIN_DIVISOR..=Self::MAX_DIVISOR).contains(&v);
         test("max_new_tokens", Some(self.max_new_tokens), "1..=1048576", |v| {
             (1..=Self::MAX_NEW_TOKENS).contains(&v)
         })?;
-        test("temperature", self.temperature, "finite numbers above 0", finite_above_zero)?;
+        test("temperature", self.temperature, "[0.000001, 1000000]", divides)?;
         test("top_k", self.top_k, "1 and above", |v| v >= 1)?;
         test("top_p", self.top_p, "(0, 1]", |v| v > 0.0 && v <= 1.0)?;
         test("min_p", self.min_p, "[0, 1]", |v| (0.0..=1.0).contains(&v))?;
-        test("repetition_penalty", self.repetition_penalty, "finite numbers above 0", finite_above_zero)?;
+        test("repetition_penalty", self.repetition_penalty, "[0.000001, 1000000]", divides)?;
         let good = |stop: &String| (1..=Self::MAX_STOP_BYTES).contains(&stop.len());
         if self.stop.len() > Self::MAX_STOPS || !self.stop.iter().all(good) {
             let longest = self.stop.iter().map(String::len).max().unwrap_or(0);
@@ -335,6 +340,12 @@ mod tests {
                 assert!(options.check().is_err(), "{option} = {value}");
             }
         }
+        for value in [1e-40, 9e-7, 1.1e6, f32::MAX] {
+            let options = GenerateOptions { temperature: Some(value), ..GenerateOptions::default() };
+            assert!(options.check().is_err(), "temperature = {value}");
+            let options = GenerateOptions { repetition_penalty: Some(value), ..GenerateOptions::default() };
+            assert!(options.check().is_err(), "repetition_penalty = {value}");
+        }
         assert_eq!(bad(|o| o.top_p = Some(1.5)), "top_p");
         assert_eq!(bad(|o| o.min_p = Some(f32::NAN)), "min_p");
         assert_eq!(bad(|o| o.top_k = Some(0)), "top_k");
@@ -342,6 +353,14 @@ mod tests {
         assert_eq!(bad(|o| o.stop = vec!["x".repeat(1025)]), "stop");
         assert_eq!(bad(|o| o.stop = vec!["x".into(); 65]), "stop");
         assert_eq!(GenerateOptions::default().check(), Ok(()));
+        for value in [GenerateOptions::MIN_DIVISOR, 0.001, 1.0, GenerateOptions::MAX_DIVISOR] {
+            let options = GenerateOptions {
+                temperature: Some(value),
+                repetition_penalty: Some(value),
+                ..GenerateOptions::default()
+            };
+            assert_eq!(options.check(), Ok(()), "{value}");
+        }
     }
 
     #[test]
