@@ -132,20 +132,35 @@ impl TurnText {
     }
 
     /// The first place in the range where the words of the format stand and `accept` holds.
+    ///
+    /// The words begin with a character of one byte. Foreign text may end as they begin, so that places are told apart
+    /// where they overlap.
     pub(crate) fn find(
         &self,
         words: &str,
         range: Range<usize>,
         accept: impl Fn(usize) -> bool,
     ) -> Option<usize> {
-        let mut places = self.text[range.clone()].match_indices(words).map(|(at, _)| range.start + at);
-        places.find(|&at| self.is_template(at..at + words.len()) && accept(at))
+        let mut from = range.start;
+        loop {
+            let at = from + self.text[from..range.end].find(words)?;
+            if self.is_template(at..at + words.len()) && accept(at) {
+                return Some(at);
+            }
+            from = at + 1;
+        }
     }
 
-    /// The last place in the range where the words of the format stand.
+    /// The last place in the range where the words of the format stand; they end with a character of one byte.
     pub(crate) fn rfind(&self, words: &str, range: Range<usize>) -> Option<usize> {
-        let mut places = self.text[range.clone()].rmatch_indices(words).map(|(at, _)| range.start + at);
-        places.find(|&at| self.is_template(at..at + words.len()))
+        let mut end = range.end;
+        loop {
+            let at = range.start + self.text[range.start..end].rfind(words)?;
+            if self.is_template(at..at + words.len()) {
+                return Some(at);
+            }
+            end = at + words.len() - 1;
+        }
     }
 }
 
@@ -153,4 +168,39 @@ impl TurnText {
 fn is_vision_id(text: &str) -> bool {
     let number = text.strip_prefix("Picture ").or_else(|| text.strip_prefix("Video "));
     number.and_then(|rest| rest.strip_suffix(": ")).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rcmu_core::{BBox, ImageSize, Picture, Question, Scene};
+
+    use super::*;
+    use crate::PromptBuilder;
+
+    #[test]
+    fn texts_that_end_or_begin_as_the_words_around_them_are_read_back()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let bbox = BBox::new(1, 2, 3, 4)?;
+        let scene = Scene::new(Picture::from_bytes(vec![]), ImageSize::new(640, 480)?)
+            .unplaced("man in the image:", "in the image: Tom.")?
+            .region("dog located at", bbox, " in the image: Bella.")?;
+        let built = PromptBuilder::new(&scene, &Question::new("Who?")?).build()?;
+
+        let turn = parse_user_turn(&built.prompt);
+
+        let line = |number, label: &str, bbox, info: &str| ContextLine::Region {
+            number,
+            label: label.to_owned(),
+            bbox,
+            info: info.to_owned(),
+        };
+        assert_eq!(
+            turn.context,
+            [
+                line(1, "man in the image:", None, "in the image: Tom."),
+                line(2, "dog located at", Some(bbox), " in the image: Bella."),
+            ]
+        );
+        Ok(())
+    }
 }
