@@ -32,6 +32,8 @@ pub struct UserTurn {
 /// the published format, such as a training sample, wrap it with [`Prompt::from_reference_text`]; then every word
 /// counts.
 ///
+/// A line may end in `\r\n`. A line whose box cannot be read stays a context line; the box is missing and reported.
+///
 /// # Examples
 ///
 /// ```
@@ -52,7 +54,8 @@ pub fn parse_user_turn(prompt: &Prompt) -> UserTurn {
     let mut from = 0;
     while from < turn.text.len() {
         let line_end = turn.find("\n", from..turn.text.len(), |_| true).unwrap_or(turn.text.len());
-        let Some(line) = read_line(&turn, from, line_end, &mut read.repairs) else { break };
+        let line = from..turn.without_return(from, line_end);
+        let Some(line) = read_line(&turn, line, &mut read.repairs) else { break };
         read.context.push(line);
         from = turn.text.len().min(line_end + 1);
     }
@@ -126,9 +129,16 @@ impl TurnText {
         self.foreign.get(after).is_none_or(|foreign| foreign.start >= range.end)
     }
 
-    /// Whether a real control token begins here.
-    pub(crate) fn is_special(&self, at: usize) -> bool {
-        self.specials.binary_search(&at).is_ok()
+    /// Whether this control token, a real one, begins here.
+    pub(crate) fn is_token(&self, token: SpecialToken, at: usize) -> bool {
+        self.specials.binary_search(&at).is_ok() && self.text[at..].starts_with(token.as_str())
+    }
+
+    /// The end of the line from `start` to `end` without the `\r` that some editors write before a line break; one of
+    /// foreign text stays.
+    pub(crate) fn without_return(&self, start: usize, end: usize) -> usize {
+        let shorter = self.text[start..end].strip_suffix('\r').map(|line| start + line.len());
+        shorter.filter(|&at| self.is_template(at..end)).unwrap_or(end)
     }
 
     /// The first place in the range where the words of the format stand and `accept` holds.
@@ -176,6 +186,21 @@ mod tests {
 
     use super::*;
     use crate::PromptBuilder;
+
+    #[test]
+    fn lines_may_end_as_on_windows() {
+        let text = "[1]: The information of the man located at <|box_start|>(1,2),(3,4)<|box_end|> in the image: Tom.\n\
+                    [2]: The information of the object shown in Picture 1: Bella.\n\
+                    Answer the following question based on the information above and the given image, and provide \
+                    citations for your response.\n\
+                    Who?\nA. Tom\nB. Bella\nAnswer with the option's letter from the given choices directly.";
+
+        let unix = parse_user_turn(&Prompt::from_reference_text(text));
+        let windows = parse_user_turn(&Prompt::from_reference_text(&text.replace('\n', "\r\n")));
+
+        assert_eq!(windows, unix);
+        assert_eq!((unix.context.len(), unix.cited, unix.choices.len()), (2, Some(true), 2));
+    }
 
     #[test]
     fn texts_that_end_or_begin_as_the_words_around_them_are_read_back()

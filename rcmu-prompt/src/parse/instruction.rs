@@ -6,7 +6,8 @@ use crate::{
 /// Reads the instruction line at byte `from`: whether it asks for marks, and where the question begins.
 pub(crate) fn read_instruction(turn: &TurnText, from: usize) -> Option<(bool, usize)> {
     [(ANSWER, false), (ANSWER_CITED, true)].into_iter().find_map(|(words, cited)| {
-        let rest = turn.text[from..].strip_prefix(words)?.strip_prefix('\n')?;
+        let rest = turn.text[from..].strip_prefix(words)?;
+        let rest = rest.strip_prefix('\r').unwrap_or(rest).strip_prefix('\n')?;
         let question = turn.text.len() - rest.len();
         turn.is_template(from..question).then_some((cited, question))
     })
@@ -33,7 +34,8 @@ fn read_choices(turn: &TurnText, from: usize) -> Option<(String, Vec<String>)> {
             None => break,
         }
     }
+    let line = |start: usize, end: usize| turn.text[start..turn.without_return(start, end)].to_owned();
     let ends = starts.iter().skip(1).copied().chain([to]);
-    let choices = starts.iter().zip(ends).map(|(&start, end)| turn.text[start + 4..end].to_owned()).collect();
-    Some((turn.text[from..starts[0]].to_owned(), choices))
+    let choices = starts.iter().zip(ends).map(|(&start, end)| line(start + 4, end)).collect();
+    Some((line(from, starts[0]), choices))
 }

@@ -1,7 +1,13 @@
+use std::ops::Range;
+
 use rcmu_core::{BBox, Repair, RepairKind, SpecialToken};
 
 use crate::{
-    parse::{bbox::read_corners, chat::TurnText, citation::saturating_number},
+    parse::{
+        bbox::{is_box_char, read_corners},
+        chat::TurnText,
+        citation::saturating_number,
+    },
     render::region::{IN_THE_IMAGE, INFORMATION_OF_THE, LOCATED_AT, SHOWN_IN_PICTURE},
 };
 
@@ -31,11 +37,10 @@ pub enum ContextLine {
     },
 }
 
-/// Reads the context line between bytes `from` and `to`; `None` when it is another line.
+/// Reads the context line at these bytes; `None` when it is another line.
 pub(crate) fn read_line(
     turn: &TurnText,
-    from: usize,
-    to: usize,
+    Range { start: from, end: to }: Range<usize>,
     repairs: &mut Vec<Repair>,
 ) -> Option<ContextLine> {
     let line = &turn.text[from..to];
@@ -55,30 +60,67 @@ pub(crate) fn read_line(
             return Some(ContextLine::Reference { number, picture, info: info.to_owned() });
         }
     }
-    let opens_a_box = |at: usize| {
-        let box_start = at + LOCATED_AT.len();
-        turn.is_special(box_start) && turn.text[box_start..].starts_with(SpecialToken::BoxStart.as_str())
-    };
-    if let Some(place) = turn.find(LOCATED_AT, head..to, opens_a_box) {
-        let start = place + LOCATED_AT.len() + SpecialToken::BoxStart.as_str().len();
-        let end = turn.find(SpecialToken::BoxEnd.as_str(), start..to, |at| turn.is_special(at))?;
-        let after = end + SpecialToken::BoxEnd.as_str().len();
-        let info = turn.text[after..to].strip_prefix(IN_THE_IMAGE)?;
-        let (boxes, mended) = read_corners(&turn.text[start..end]);
-        repairs.extend(mended.into_iter().map(|kind| Repair { kind, span: start..end }));
-        let bbox = if let [bbox] = boxes[..] {
-            Some(bbox)
-        } else {
-            repairs.push(Repair { kind: RepairKind::BoxTruncated, span: start..end });
-            None
-        };
-        let label = turn.text[head..place].to_owned();
-        return Some(ContextLine::Region { number, label, bbox, info: info.to_owned() });
-    }
-    let place = turn.find(IN_THE_IMAGE, head..to, |_| true)?;
-    let label = turn.text[head..place].to_owned();
+    let boxed = find_box(turn, head..to);
+    let after_box = boxed.as_ref().map_or(head, |(_, place)| place.end);
+    let place = turn.find(IN_THE_IMAGE, after_box..to, |_| true)?;
+    let label = turn.text[head..boxed.as_ref().map_or(place, |&(located_at, _)| located_at)].to_owned();
+    let bbox = boxed.and_then(|(_, place)| read_box(turn, place, repairs));
     let info = turn.text[place + IN_THE_IMAGE.len()..to].to_owned();
-    Some(ContextLine::Region { number, label, bbox: None, info })
+    Some(ContextLine::Region { number, label, bbox, info })
+}
+
+/// Where ` located at ` stands in the rest of a line, and what stands between it and ` in the image: `.
+///
+/// A label may have the words too; those count before the opening token of a box, and before text that can only be
+/// meant for one.
+fn find_box(turn: &TurnText, rest: Range<usize>) -> Option<(usize, Range<usize>)> {
+    let last = turn.rfind(IN_THE_IMAGE, rest.clone())?;
+    let begins_box = |at: usize| {
+        let start = at + LOCATED_AT.len();
+        start <= last && turn.is_token(SpecialToken::BoxStart, start)
+    };
+    if let Some(located_at) = turn.find(LOCATED_AT, rest.clone(), begins_box) {
+        let start = located_at + LOCATED_AT.len();
+        let end = turn.find(IN_THE_IMAGE, start..rest.end, |_| true)?;
+        return Some((located_at, start..end));
+    }
+    let end = turn.find(IN_THE_IMAGE, rest.clone(), |_| true)?;
+    let located_at = turn.rfind(LOCATED_AT, rest.start..end)?;
+    let place = located_at + LOCATED_AT.len()..end;
+    let (_, corners) = corners_of(turn, place.clone());
+    let text = &turn.text[corners];
+    let is_bare = text.starts_with('(') && text.chars().all(is_box_char) && turn.is_template(place.clone());
+    is_bare.then_some((located_at, place))
+}
+
+/// The tokens around a box that are there, first and last, and the bytes between them.
+fn corners_of(turn: &TurnText, place: Range<usize>) -> ([bool; 2], Range<usize>) {
+    let [first, last] = [SpecialToken::BoxStart, SpecialToken::BoxEnd];
+    let opened = turn.is_token(first, place.start);
+    let start = if opened { place.start + first.as_str().len() } else { place.start };
+    let close = place.end.checked_sub(last.as_str().len());
+    let close = close.filter(|&at| at >= start && turn.is_token(last, at));
+    ([opened, close.is_some()], start..close.unwrap_or(place.end))
+}
+
+/// Reads the box of a context line, with or without its tokens.
+fn read_box(turn: &TurnText, place: Range<usize>, repairs: &mut Vec<Repair>) -> Option<BBox> {
+    let ([opened, closed], span) = corners_of(turn, place);
+    let (boxes, mended) = read_corners(&turn.text[span.clone()]);
+    let mut repair = |kind| repairs.push(Repair { kind, span: span.clone() });
+    if !opened {
+        repair(RepairKind::BoxWithoutTokens);
+    }
+    match boxes[..] {
+        [bbox] if closed || !opened => {
+            mended.into_iter().for_each(repair);
+            Some(bbox)
+        }
+        _ => {
+            repair(RepairKind::BoxTruncated);
+            None
+        }
+    }
 }
 
 #[cfg(test)]
@@ -111,5 +153,46 @@ mod tests {
             assert_eq!(turn.context, [man(None)], "{corners}");
             assert_eq!(kinds(&turn), [RepairKind::BoxTruncated], "{corners}");
         }
+    }
+
+    #[test]
+    fn a_box_without_its_tokens_is_read() {
+        for place in ["(755,417),(991,885)", "(755,417),(991,885)<|box_end|>"] {
+            let turn =
+                read(&format!("[1]: The information of the man located at {place} in the image: Tom.\nWho?"));
+
+            assert_eq!(turn.context, [man(Some([755, 417, 991, 885]))], "{place}");
+            assert_eq!(kinds(&turn), [RepairKind::BoxWithoutTokens], "{place}");
+            assert_eq!(&turn.question, "Who?");
+        }
+    }
+
+    #[test]
+    fn a_box_that_does_not_end_is_reported_and_reading_goes_on() {
+        let second = "[2]: The information of the dog in the image: Bella.";
+        let mended = [
+            ("<|box_start|>(755,417),(991,885)", vec![RepairKind::BoxTruncated]),
+            ("<|box_start|>(755,417),(991", vec![RepairKind::BoxTruncated]),
+            ("(755,417),(991", vec![RepairKind::BoxWithoutTokens, RepairKind::BoxTruncated]),
+        ];
+        for (place, expected) in mended {
+            let line = format!("[1]: The information of the man located at {place} in the image: Tom.");
+
+            let turn = read(&format!("{line}\n{second}\nWho?"));
+
+            assert_eq!(turn.context[0], man(None), "{place}");
+            assert_eq!((turn.context.len(), turn.question.as_str()), (2, "Who?"), "{place}");
+            assert_eq!(kinds(&turn), expected, "{place}");
+        }
+    }
+
+    #[test]
+    fn a_place_in_words_belongs_to_the_label() {
+        let turn = read("[1]: The information of the man located at the door in the image: Tom.\nWho?");
+
+        assert!(
+            matches!(&turn.context[..], [ContextLine::Region { label, bbox: None, .. }] if label == "man located at the door")
+        );
+        assert_eq!(turn.repairs, []);
     }
 }
