@@ -33,8 +33,10 @@ struct Ending {
     veto: Veto,
     /// The sign ends a sentence without white space after it (`。`).
     wide: bool,
-    /// White space or a mark came after it.
+    /// White space came after it.
     spaced: bool,
+    /// A mark or box came after it.
+    marked: bool,
 }
 
 /// The statement that is being read.
@@ -148,7 +150,8 @@ impl Assembler {
         push_word(current, &mut self.words, c);
         if is_terminator(c) {
             let veto = if c == '.' && current.ending.is_none() { veto(current) } else { Veto::No };
-            current.ending = Some(Ending { veto, wide: is_wide(c), spaced: false });
+            let marked = current.ending.is_some_and(|ending| ending.marked);
+            current.ending = Some(Ending { veto, wide: is_wide(c), spaced: false, marked });
         }
         if c.is_alphanumeric() || c == '.' {
             if current.word.len() < MAX_WORD {
@@ -192,8 +195,8 @@ impl Assembler {
     }
 
     fn token(&mut self, token: SpecialToken, span: &Range<usize>) {
-        let ended = self.current.ending.is_some_and(|ending| ending.spaced && ending.veto == Veto::No);
-        if token == SpecialToken::ObjectRefStart && ended {
+        let ended = |ending: Ending| (ending.spaced || ending.marked) && ending.veto == Veto::No;
+        if token == SpecialToken::ObjectRefStart && self.current.ending.is_some_and(ended) {
             self.close();
         }
         self.extend(span);
@@ -205,7 +208,7 @@ impl Assembler {
         self.current.cut = true;
         self.current.word.clear();
         if let Some(ending) = &mut self.current.ending {
-            ending.spaced = true;
+            ending.marked = true;
         }
     }
 
@@ -270,7 +273,8 @@ fn ends_before(ending: Ending, c: char) -> bool {
         Veto::BeforeNumber => c.is_ascii_digit(),
         Veto::Yes => true,
     };
-    !vetoed && (ending.wide || ending.spaced && !c.is_lowercase())
+    let apart = ending.spaced || ending.marked && !is_tight(c);
+    !vetoed && (ending.wide || apart && !c.is_lowercase())
 }
 
 /// What the word before a full stop says about it.
