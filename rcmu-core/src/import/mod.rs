@@ -185,6 +185,21 @@ fn same_size(format: &'static str, place: &str, file: [u32; 2], size: ImageSize)
     Err(import_error(format, place, problem))
 }
 
+/// The most characters that an error shows of a file; the limits of the file itself are far above.
+const MAX_SHOWN: usize = 120;
+
+/// What an error shows of a file: the beginning, with everything escaped that is not plain to see.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(MAX_SHOWN) {
+        match c {
+            '"' | '\'' => shown.push(c),
+            c => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
+}
+
 /// The text without the byte order mark that some editors write.
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)

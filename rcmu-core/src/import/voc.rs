@@ -5,6 +5,7 @@
 //! Tools that count from 0 write `xmin` 0, which lies outside and is refused, or cut on request.
 //!
 //! The object's `name` becomes the label; its `info`, which is not part of the published format, the text.
+//! Comments inside a text are left out of it; elements inside it are refused, and so is a field that stands twice.
 //! Document type definitions are refused, and with them every entity that they could define.
 //!
 //! # Source
@@ -14,7 +15,7 @@
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::{Edges, Imported, Reader, Unit, import_error, same_size, without_mark};
+use super::{Edges, Imported, Reader, Unit, import_error, same_size, shown, without_mark};
 use crate::{Error, ImageSize};
 
 const FORMAT: &str = "Pascal VOC XML";
@@ -35,63 +36,103 @@ pub fn read(text: &str, size: ImageSize, edges: Edges) -> Result<Imported, Error
         import_error(
             FORMAT,
             &format!("line {} column {}", error.pos().row, error.pos().col),
-            error.to_string(),
+            shown(&error.to_string()),
         )
     })?;
     let root = document.root_element();
     if root.tag_name().name() != "annotation" {
-        let problem = format!("expected an annotation, found {}", root.tag_name().name());
+        let problem = format!("expected an annotation, found {}", shown(root.tag_name().name()));
         return Err(import_error(FORMAT, "line 1", problem));
     }
-    if let Some(node) = child(root, "size") {
-        let place = at(node, "size");
-        let sides = [number(node, &place, "width")?, number(node, &place, "height")?];
-        same_size(FORMAT, &place, sides.map(|side| side as u32), size)?;
+    let mut lines = Lines { text, row: 1, at: 0 };
+    if let Some(node) = child(root, "annotation", "size")? {
+        let place = lines.place(node, "size");
+        let sides = [side(node, &place, "width")?, side(node, &place, "height")?];
+        same_size(FORMAT, &place, sides, size)?;
     }
     let mut reader = Reader::new(FORMAT, edges);
     for (index, object) in root.children().filter(|node| node.has_tag_name("object")).enumerate() {
-        let place = at(object, &format!("object[{index}]"));
-        let label = text_of(object, &place, "name")?.to_owned();
-        let info = child(object, "info").and_then(|node| node.text()).unwrap_or_default().trim().to_owned();
-        let Some(bndbox) = child(object, "bndbox") else {
-            return Err(reader.error(&place, "bndbox is missing"));
-        };
-        let place = at(bndbox, &format!("object[{index}].bndbox"));
+        let place = lines.place(object, &format!("object[{index}]"));
+        let label = text_of(object, &place, "name")?;
+        let info = child(object, &place, "info")?.map(|info| text_in(info, &place)).transpose()?;
+        let bndbox = child(object, &place, "bndbox")?.ok_or_else(|| missing(&place, "bndbox"))?;
+        let place = lines.place(bndbox, &format!("object[{index}].bndbox"));
         let corners = [
             number(bndbox, &place, "xmin")? - 1.0,
             number(bndbox, &place, "ymin")? - 1.0,
             number(bndbox, &place, "xmax")?,
             number(bndbox, &place, "ymax")?,
         ];
-        reader.push(&place, label, Some((corners, Unit::Pixels(size))), info)?;
+        reader.push(&place, label, Some((corners, Unit::Pixels(size))), info.unwrap_or_default())?;
     }
     Ok(reader.imported)
 }
 
-/// The only direct child with this name.
-fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
-    node.children().find(|child| child.has_tag_name(name))
+/// The direct child with this name; two of them are an error.
+fn child<'a, 'i>(node: Node<'a, 'i>, place: &str, name: &str) -> Result<Option<Node<'a, 'i>>, Error> {
+    let mut found = node.children().filter(|child| child.has_tag_name(name));
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => Err(import_error(FORMAT, place, format!("{name} stands twice"))),
+        (only, _) => Ok(only),
+    }
+}
+
+fn missing(place: &str, name: &str) -> Error {
+    import_error(FORMAT, place, format!("{name} is missing"))
 }
 
 /// The text of a child, without the blanks around it.
-fn text_of<'a>(node: Node<'a, '_>, place: &str, name: &str) -> Result<&'a str, Error> {
-    let mut found = node.children().filter(|child| child.has_tag_name(name));
-    match (found.next(), found.next()) {
-        (Some(only), None) => Ok(only.text().unwrap_or_default().trim()),
-        (None, _) => Err(import_error(FORMAT, place, format!("{name} is missing"))),
-        (Some(_), Some(_)) => Err(import_error(FORMAT, place, format!("{name} stands twice"))),
+fn text_of(node: Node<'_, '_>, place: &str, name: &str) -> Result<String, Error> {
+    let child = child(node, place, name)?.ok_or_else(|| missing(place, name))?;
+    text_in(child, place)
+}
+
+/// The text of a node, without the blanks around it. Comments cut it into several nodes.
+fn text_in(node: Node<'_, '_>, place: &str) -> Result<String, Error> {
+    if let Some(element) = node.children().find(Node::is_element) {
+        let [outer, inner] = [node, element].map(|node| node.tag_name().name());
+        let problem = format!("{outer} has the element {} in it, expected text", shown(inner));
+        return Err(import_error(FORMAT, place, problem));
     }
+    let text: String = node.children().filter(Node::is_text).filter_map(|text| text.text()).collect();
+    Ok(text.trim().to_owned())
 }
 
 fn number(node: Node<'_, '_>, place: &str, name: &str) -> Result<f64, Error> {
     let text = text_of(node, place, name)?;
-    text.parse().map_err(|_| import_error(FORMAT, place, format!("{name} is {text:?}, expected a number")))
+    text.parse().map_err(|_| not_a(place, name, &text, "a number"))
 }
 
-/// The place of a node, with its line.
-fn at(node: Node<'_, '_>, path: &str) -> String {
-    let row = node.document().text_pos_at(node.range().start).row;
-    format!("line {row}, {path}")
+/// A side of the image, in whole pixels.
+fn side(node: Node<'_, '_>, place: &str, name: &str) -> Result<u32, Error> {
+    let text = text_of(node, place, name)?;
+    let whole = |value: &f64| value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(value);
+    let value = text.parse().ok().filter(whole);
+    value.map(|value| value as u32).ok_or_else(|| not_a(place, name, &text, "a whole number"))
+}
+
+fn not_a(place: &str, name: &str, text: &str, expected: &str) -> Error {
+    import_error(FORMAT, place, format!("{name} is \"{}\", expected {expected}", shown(text)))
+}
+
+/// Counts lines as far as they are asked for, so that places in the order of the file cost one pass over it.
+struct Lines<'a> {
+    text: &'a str,
+    row: usize,
+    at: usize,
+}
+
+impl Lines<'_> {
+    /// The place of a node, with its line.
+    fn place(&mut self, node: Node<'_, '_>, path: &str) -> String {
+        let start = node.range().start;
+        if start < self.at {
+            (self.row, self.at) = (1, 0);
+        }
+        self.row += self.text[self.at..start].matches('\n').count();
+        self.at = start;
+        format!("line {}, {path}", self.row)
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +215,59 @@ mod tests {
         assert!(error(&file("<object><bndbox/></object>")).1.contains("name is missing"));
         assert!(error(&file("<object><name>a</name><name>b</name></object>")).1.contains("twice"));
         assert!(error("<html/>").1.contains("html"));
+    }
+
+    #[test]
+    fn texts_are_read_whole_or_refused() -> Result<(), Error> {
+        let with = |info: &str| object(["1", "1", "200", "100"]).replace("<pose>", &format!("{info}<pose>"));
+        let info = |info: &str| -> Result<String, Error> {
+            let read = read_objects(&with(info), Edges::Reject)?;
+            Ok(read.regions.iter().map(|(_, region)| region.info().to_owned()).collect())
+        };
+
+        assert_eq!(info("<info><!-- x -->Bella.</info>")?, "Bella.");
+        assert_eq!(
+            info("<info> Bella <!-- x -->is <![CDATA[<2>]]> &amp; black. </info>")?,
+            "Bella is <2> & black."
+        );
+        assert_eq!(info("<info/>")?, "");
+        let (place, problem) = error(&file(&with("<info>Bella <b>is</b> 2.</info>")));
+        assert_eq!((place.as_str(), problem.contains("element b")), ("line 3, object[0]", true), "{problem}");
+        Ok(())
+    }
+
+    #[test]
+    fn fields_that_stand_twice_are_refused() {
+        let good = object(["1", "1", "200", "100"]);
+        let bndbox = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox>";
+        for twice in [
+            file(&good.replace("<pose>", "<info>a</info><info>b</info><pose>")),
+            file(&good.replace("<pose>", &format!("{bndbox}<pose>"))),
+            file(&good)
+                .replace("<filename>", "<size><width>200</width><height>100</height></size><filename>"),
+        ] {
+            assert!(error(&twice).1.contains("twice"), "{twice}");
+        }
+    }
+
+    #[test]
+    fn sides_are_whole_numbers() -> Result<(), Error> {
+        let sized = |width: &str| file("").replace(">200<", &format!(">{width}<"));
+
+        for width in ["200.7", "-200", "1e300", "NaN", "inf", ""] {
+            assert_eq!(error(&sized(width)).0, "line 2, size", "{width}");
+        }
+        assert!(read(&sized("200.0"), ImageSize::new(200, 100)?, Edges::Reject).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn lines_are_counted_wherever_the_size_stands() {
+        let size = "<size><width>200</width><height>100</height></size>";
+        let text =
+            format!("<annotation>\n<object>\n<name>a</name></object>\n\n{size}\n<object/></annotation>");
+
+        assert_eq!(error(&text).0, "line 2, object[0]");
     }
 
     #[test]
