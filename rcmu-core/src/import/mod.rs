@@ -137,7 +137,11 @@ impl Reader {
         }
         let over = (0..4).any(|i| (before[i] - after[i]).abs() > EDGE_SLACK * extent[i]);
         let outside = (0..2).any(|i| before[i] > extent[i] || before[i + 2] < 0.0);
-        let inside = !outside && ordered(after[0], after[2]) && ordered(after[1], after[3]);
+        let emptied = |i: usize| before[i] < before[i + 2] && after[i] >= after[i + 2];
+        let inside = !outside
+            && ordered(after[0], after[2])
+            && ordered(after[1], after[3])
+            && !(over && (emptied(0) || emptied(1)));
         if over && self.edges == Edges::Reject || !inside {
             let [x1, y1, x2, y2] = before;
             let problem = format!("box [{x1}, {y1}, {x2}, {y2}] reaches outside [0, 0, {width}, {height}]");
@@ -257,7 +261,13 @@ mod tests {
 
     #[test]
     fn a_box_with_nothing_inside_is_refused_even_when_cutting() {
-        for xyxy in [[1001.0, 0.0, 1200.0, 9.0], [0.0, -9.0, 9.0, -1.0]] {
+        for xyxy in [
+            [1001.0, 0.0, 1200.0, 9.0],
+            [0.0, -9.0, 9.0, -1.0],
+            [1000.0, 0.0, 1200.0, 9.0],
+            [-9.0, 0.0, 0.0, 9.0],
+            [0.0, -9.0, 9.0, 0.0],
+        ] {
             assert!(place(xyxy, Unit::Grid, Edges::Clamp).is_err(), "{xyxy:?}");
             assert!(place(xyxy.map(|v| v / 1000.0), Unit::Side, Edges::Clamp).is_err(), "{xyxy:?}");
         }
