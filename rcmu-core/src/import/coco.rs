@@ -3,7 +3,7 @@
 //! A box is `[x, y, width, height]` in pixels from the top left corner, so `[10, 20, 30, 40]` has the corners
 //! `[10, 20, 40, 60]`.
 //! The name of the category becomes the label; the annotation's `info` or `caption`, which are not part of the
-//! published format, become the text.
+//! published format, become the text. An annotation with both is refused.
 //! Annotations with `iscrowd: 1` are left out and reported, because their box holds many objects.
 //!
 //! # Source
@@ -14,7 +14,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
-use super::{Change, Edges, Imported, Reader, Unit, four, import_error, json_error, same_size, without_mark};
+use super::{
+    Change, Corners, Edges, Imported, Reader, Unit, four, import_error, json_error, same_size, without_mark,
+};
 use crate::{Error, ImageSize};
 
 const FORMAT: &str = "COCO JSON";
@@ -55,8 +57,8 @@ struct Annotation {
     bbox: Vec<f64>,
     #[serde(default)]
     iscrowd: u8,
-    #[serde(default, alias = "caption")]
-    info: String,
+    info: Option<String>,
+    caption: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -78,27 +80,39 @@ pub fn read(text: &str, image: CocoImage<'_>, size: ImageSize, edges: Edges) -> 
     unique("categories", file.categories.iter().map(|category| Some(category.id)))?;
     unique("annotations", file.annotations.iter().map(|annotation| annotation.id))?;
     let image_id = choose(&file.images, image, size)?;
-    let names: HashMap<u64, &str> =
-        file.categories.iter().map(|category| (category.id, category.name.as_str())).collect();
+    let categories: HashMap<u64, (usize, &str)> = (0..)
+        .zip(&file.categories)
+        .map(|(index, category)| (category.id, (index, &*category.name)))
+        .collect();
 
     let mut reader = Reader::new(FORMAT, edges);
     for (index, annotation) in file.annotations.into_iter().enumerate() {
         if annotation.image_id != image_id {
             continue;
         }
+        let place = format!("annotations[{index}]");
         if annotation.iscrowd != 0 {
-            let place = format!("annotations[{index}]");
             reader.imported.changes.push(Change::CrowdLeftOut { place });
             continue;
         }
-        let Some(&label) = names.get(&annotation.category_id) else {
+        let Some(&(category, label)) = categories.get(&annotation.category_id) else {
             let problem = format!("no category has the id {}", annotation.category_id);
-            return Err(reader.error(&format!("annotations[{index}].category_id"), problem));
+            return Err(reader.error(&format!("{place}.category_id"), problem));
         };
-        let place = format!("annotations[{index}].bbox");
-        let [x, y, width, height] = four(FORMAT, &place, &annotation.bbox)?;
-        let corners = [x, y, x + width, y + height];
-        reader.push(&place, label.to_owned(), Some((corners, Unit::Pixels(size))), annotation.info)?;
+        if label.trim().is_empty() {
+            return Err(reader.error(&format!("categories[{category}].name"), "the name is empty"));
+        }
+        let info = match (annotation.info, annotation.caption) {
+            (Some(_), Some(_)) => {
+                return Err(reader.error(&place, "has an info and a caption, expected one of them"));
+            }
+            (info, caption) => info.or(caption).unwrap_or_default(),
+        };
+        let box_place = format!("{place}.bbox");
+        let [x, y, width, height] = four(FORMAT, &box_place, &annotation.bbox)?;
+        let corners =
+            Corners { place: &box_place, xyxy: [x, y, x + width, y + height], unit: Unit::Pixels(size) };
+        reader.push(&place, label.to_owned(), Some(corners), info)?;
     }
     Ok(reader.imported)
 }
@@ -238,6 +252,28 @@ mod tests {
         assert_eq!(after(unknown), "annotations[1].category_id");
         assert_eq!(after(good), "annotations[1].id");
         assert!(after(r#"{"image_id": 7, "category_id": 1, "bbox": [0, 0, NaN, 5]}"#).starts_with("line "));
+    }
+
+    #[test]
+    fn a_blank_name_is_the_fault_of_its_category() {
+        let text = file(r#"{"image_id": 7, "category_id": 18, "bbox": [0, 0, 5, 5]}"#).replace("dog", " ");
+
+        let error =
+            ImageSize::new(640, 480).and_then(|size| read(&text, CocoImage::Id(7), size, Edges::Reject));
+
+        assert!(matches!(error, Err(Error::Import { place, .. }) if place == "categories[1].name"));
+    }
+
+    #[test]
+    fn an_info_beside_a_caption_is_refused_by_name() {
+        let both = r#"{"image_id": 7, "category_id": 1, "bbox": [0, 0, 5, 5], "info": "Lily.", "caption": "A man."}"#;
+
+        let Err(Error::Import { place, problem, .. }) = park(both, Edges::Reject) else {
+            panic!("two texts")
+        };
+
+        assert_eq!(place, "annotations[0]");
+        assert!(problem.contains("info") && problem.contains("caption"), "{problem}");
     }
 
     #[test]

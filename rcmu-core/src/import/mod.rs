@@ -88,6 +88,14 @@ impl Unit {
     }
 }
 
+/// The corners of a box as a file has them.
+struct Corners<'a> {
+    /// Line, field or entry.
+    place: &'a str,
+    xyxy: [f64; 4],
+    unit: Unit,
+}
+
 /// Gathers the checked regions of one file.
 struct Reader {
     format: &'static str,
@@ -105,16 +113,16 @@ impl Reader {
         import_error(self.format, place, problem)
     }
 
-    /// Adds a region whose corners, if it has any, count this unit.
+    /// Adds the region of the entry at this place.
     fn push(
         &mut self,
         place: &str,
         label: String,
-        corners: Option<([f64; 4], Unit)>,
+        corners: Option<Corners<'_>>,
         info: String,
     ) -> Result<(), Error> {
         let bbox = match corners {
-            Some((xyxy, unit)) => Some(self.place(place, xyxy, unit)?),
+            Some(corners) => Some(self.place(corners.place, corners.xyxy, corners.unit)?),
             None => None,
         };
         let region = Region::new(label, bbox, info).map_err(|error| self.error(place, error.to_string()))?;

@@ -23,7 +23,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Edges, Imported, Reader, Unit, four, import_error, json_error, without_mark};
+use super::{Corners, Edges, Imported, Reader, Unit, four, import_error, json_error, without_mark};
 use crate::{BBox, Error, ImageSize, RegionSet};
 
 const FORMAT: &str = "regions JSON";
@@ -96,20 +96,22 @@ pub fn read(text: &str, size: ImageSize, edges: Edges) -> Result<Imported, Error
     }
     let mut reader = Reader::new(FORMAT, edges);
     for (index, entry) in file.regions.into_iter().enumerate() {
-        let place = format!("regions[{index}].box");
+        let place = format!("regions[{index}]");
+        let box_place = format!("{place}.box");
         let unit = match entry.unit {
             Some(EntryUnit::Grid) => Unit::Grid,
             Some(EntryUnit::Pixels) | None => Unit::Pixels(size),
         };
         let corners = match &entry.corners {
-            Some(numbers) => Some((four(FORMAT, &place, numbers)?, unit)),
+            Some(numbers) => {
+                Some(Corners { place: &box_place, xyxy: four(FORMAT, &box_place, numbers)?, unit })
+            }
             None if entry.unit.is_some() => {
-                return Err(reader.error(&place, "a unit needs a box"));
+                return Err(reader.error(&box_place, "a unit needs a box"));
             }
             None => None,
         };
-        let entry_place = if corners.is_some() { place } else { format!("regions[{index}]") };
-        reader.push(&entry_place, entry.label, corners, entry.info)?;
+        reader.push(&place, entry.label, corners, entry.info)?;
     }
     Ok(reader.imported)
 }
@@ -207,6 +209,7 @@ mod tests {
         assert_eq!(problem(&one(r#"{"label": "a", "box": [5, 0, 5, 9]}"#)).0, "regions[1].box");
         assert_eq!(problem(&one(r#"{"label": "a", "unit": "grid"}"#)).0, "regions[1].box");
         assert_eq!(problem(&one(r#"{"label": " "}"#)).0, "regions[1]");
+        assert_eq!(problem(&one(r#"{"label": " ", "box": [0, 0, 9, 9]}"#)).0, "regions[1]");
         assert_eq!(problem(r#"{"version": 2, "regions": []}"#).0, "version");
         assert_eq!(problem("{\n  \"regions\": nope}").0, "line 2 column 15");
     }

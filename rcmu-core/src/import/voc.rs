@@ -15,7 +15,7 @@
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::{Edges, Imported, Reader, Unit, import_error, same_size, shown, without_mark};
+use super::{Corners, Edges, Imported, Reader, Unit, import_error, same_size, shown, without_mark};
 use crate::{Error, ImageSize};
 
 const FORMAT: &str = "Pascal VOC XML";
@@ -56,14 +56,15 @@ pub fn read(text: &str, size: ImageSize, edges: Edges) -> Result<Imported, Error
         let label = text_of(object, &place, "name")?;
         let info = child(object, &place, "info")?.map(|info| text_in(info, &place)).transpose()?;
         let bndbox = child(object, &place, "bndbox")?.ok_or_else(|| missing(&place, "bndbox"))?;
-        let place = lines.place(bndbox, &format!("object[{index}].bndbox"));
-        let corners = [
-            number(bndbox, &place, "xmin")? - 1.0,
-            number(bndbox, &place, "ymin")? - 1.0,
-            number(bndbox, &place, "xmax")?,
-            number(bndbox, &place, "ymax")?,
+        let box_place = lines.place(bndbox, &format!("object[{index}].bndbox"));
+        let xyxy = [
+            number(bndbox, &box_place, "xmin")? - 1.0,
+            number(bndbox, &box_place, "ymin")? - 1.0,
+            number(bndbox, &box_place, "xmax")?,
+            number(bndbox, &box_place, "ymax")?,
         ];
-        reader.push(&place, label, Some((corners, Unit::Pixels(size))), info.unwrap_or_default())?;
+        let corners = Corners { place: &box_place, xyxy, unit: Unit::Pixels(size) };
+        reader.push(&place, label, Some(corners), info.unwrap_or_default())?;
     }
     Ok(reader.imported)
 }
@@ -248,6 +249,13 @@ mod tests {
         ] {
             assert!(error(&twice).1.contains("twice"), "{twice}");
         }
+    }
+
+    #[test]
+    fn a_blank_name_is_the_fault_of_its_object() {
+        let blank = object(["1", "1", "200", "100"]).replace("<name> dog </name>", "<name> </name>");
+
+        assert_eq!(error(&file(&blank)), ("line 3, object[0]".to_owned(), "label is empty".to_owned()));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! <https://docs.ultralytics.com/datasets/detect/>, "Ultralytics YOLO format": normalised `xywh`, classes from 0.
 
-use super::{Edges, Imported, Reader, Unit, without_mark};
+use super::{Corners, Edges, Imported, Reader, Unit, without_mark};
 use crate::Error;
 
 const FORMAT: &str = "YOLO text";
@@ -55,7 +55,8 @@ pub fn read(text: &str, names: &[impl AsRef<str>], edges: Edges) -> Result<Impor
         }
         let [cx, cy, width, height] = centre_and_size;
         let corners = [cx - width / 2.0, cy - height / 2.0, cx + width / 2.0, cy + height / 2.0];
-        reader.push(&place, label.as_ref().to_owned(), Some((corners, Unit::Side)), String::new())?;
+        let corners = Corners { place: &place, xyxy: corners, unit: Unit::Side };
+        reader.push(&place, label.as_ref().to_owned(), Some(corners), String::new())?;
     }
     Ok(reader.imported)
 }
