@@ -173,7 +173,7 @@ fn import_error(format: &'static str, place: &str, problem: impl Into<String>) -
 /// The error of a JSON text, with its line and column.
 fn json_error(format: &'static str, error: &serde_json::Error) -> Error {
     let text = error.to_string();
-    let problem = text.split(" at line ").next().unwrap_or(&text);
+    let problem = shown(text.split(" at line ").next().unwrap_or(&text));
     import_error(format, &format!("line {} column {}", error.line(), error.column()), problem)
 }
 

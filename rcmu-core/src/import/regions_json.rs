@@ -226,6 +226,17 @@ mod tests {
     }
 
     #[test]
+    fn errors_show_little_of_the_file() {
+        let long = "x\u{1b}".repeat(10_000);
+
+        let (_, problem) =
+            problem(&format!(r#"{{"version": 1, "{}": []}}"#, long.replace('\u{1b}', "\\u001b")));
+
+        assert!(problem.contains("unknown field") && problem.len() < 1000, "{} bytes", problem.len());
+        assert!(!problem.contains('\u{1b}'), "{problem}");
+    }
+
+    #[test]
     fn deep_nesting_is_refused() {
         let (place, _) = problem(&format!("{{\"version\": {}", "[".repeat(1_000_000)));
         assert!(place.starts_with("line 1"), "{place}");

@@ -8,7 +8,7 @@
 //!
 //! <https://docs.ultralytics.com/datasets/detect/>, "Ultralytics YOLO format": normalised `xywh`, classes from 0.
 
-use super::{Corners, Edges, Imported, Reader, Unit, without_mark};
+use super::{Corners, Edges, Imported, Reader, Unit, shown, without_mark};
 use crate::Error;
 
 const FORMAT: &str = "YOLO text";
@@ -45,13 +45,15 @@ pub fn read(text: &str, names: &[impl AsRef<str>], edges: Edges) -> Result<Impor
             return Err(reader.error(&place, "expected `class cx cy width height` and nothing else"));
         }
         let Some(label) = class.parse::<usize>().ok().and_then(|class| names.get(class)) else {
-            let problem = format!("class {class:?} is not one of the {} names, from 0", names.len());
+            let problem =
+                format!("class \"{}\" is not one of the {} names, from 0", shown(class), names.len());
             return Err(reader.error(&place, problem));
         };
         let mut centre_and_size = [0.0; 4];
         for (value, text) in centre_and_size.iter_mut().zip(numbers) {
-            *value =
-                text.parse::<f64>().map_err(|_| reader.error(&place, format!("{text:?} is not a number")))?;
+            *value = text
+                .parse::<f64>()
+                .map_err(|_| reader.error(&place, format!("\"{}\" is not a number", shown(text))))?;
         }
         let [cx, cy, width, height] = centre_and_size;
         let corners = [cx - width / 2.0, cy - height / 2.0, cx + width / 2.0, cy + height / 2.0];
@@ -107,6 +109,16 @@ mod tests {
             "0 1e308 0.5 1e308 1",
         ] {
             assert_eq!(error(&format!("0 0.5 0.5 1 1\n\n{line}\n")).0, "line 3", "{line}");
+        }
+    }
+
+    #[test]
+    fn errors_show_little_of_the_file() {
+        let long = "x\u{1b}".repeat(10_000);
+
+        for line in [format!("{long} 0.5 0.5 1 1"), format!("0 {long} 0.5 1 1")] {
+            let (_, problem) = error(&line);
+            assert!(problem.len() < 1000 && !problem.contains('\u{1b}'), "{} bytes", problem.len());
         }
     }
 
