@@ -285,9 +285,10 @@ fn veto(current: &Current) -> Veto {
         let mut letters = word.split('.').map(|part| part.chars().collect::<Vec<_>>());
         letters.all(|letters| matches!(letters[..], [letter] if letter.is_uppercase()))
     };
-    let list_number =
-        !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()) && current.text.len() == word.len() + 1;
-    if TITLES.contains(&lower.as_str()) || initials(word) || list_number {
+    let is_number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    let is_letter = word.len() == 1 && word.bytes().all(|b| b.is_ascii_alphabetic());
+    let begins_item = (is_number || is_letter) && current.text.len() == word.len() + 1;
+    if TITLES.contains(&lower.as_str()) || initials(word) || begins_item {
         Veto::Yes
     } else if BEFORE_NUMBERS.contains(&lower.as_str()) {
         Veto::BeforeNumber
