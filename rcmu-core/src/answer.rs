@@ -82,7 +82,7 @@ pub enum RepairKind {
     BoxClamped,
     /// A box ended before its fourth number or its closing token; it is not among the boxes.
     BoxTruncated,
-    /// A citation range such as `[9-2]` ran backwards or was too long; its ends are kept.
+    /// A citation range such as `[9-2]` ran backwards or was longer than what there is to cite; its ends are kept.
     CitationRange,
     /// A mark was open when the text ended; it is kept as text.
     CitationTruncated,

@@ -1,5 +1,38 @@
-/// The most numbers that a range such as `[1-3]` stands for; a longer one keeps its two ends.
+use rcmu_core::{RegionSet, Scene};
+
+/// The most numbers that a range such as `[1-3]` stands for wherever it lies.
 const MAX_RANGE: u64 = 32; // keeps the citations of a text in proportion to its length
+/// The most numbers that the longer ranges of one answer stand for together, which must be those of things there are.
+const MAX_LONG_RANGES: u64 = 16 * (RegionSet::MAX + Scene::MAX_REFERENCES) as u64; // each thing 16 times, at least
+
+/// What ranges over [`MAX_RANGE`] numbers may stand for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LongRanges {
+    /// The largest number there is to cite.
+    last: u64,
+    /// Numbers that are left to them.
+    left: u64,
+}
+
+impl LongRanges {
+    /// Those of an answer that can cite `[1]` up to this number.
+    pub(crate) fn up_to(last: u32) -> Self {
+        Self { last: u64::from(last), left: MAX_LONG_RANGES }
+    }
+
+    /// Whether the range from `first` to `last` stands for all its numbers.
+    fn expand(&mut self, first: u64, last: u64) -> bool {
+        let Some(more) = last.checked_sub(first) else { return false };
+        if more < MAX_RANGE {
+            return true;
+        }
+        let expands = first >= 1 && last <= self.last && more < self.left;
+        if expands {
+            self.left -= more + 1;
+        }
+        expands
+    }
+}
 
 /// Reads a mark one character at a time: `\[\s*\d+(\s*[,;-]\s*\d+)*\s*\]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +77,14 @@ impl MarkState {
 }
 
 /// The numbers of a complete mark, and whether one of its ranges had to be mended.
-pub(crate) fn read_mark(mark: &str) -> (Vec<u64>, bool) {
+pub(crate) fn read_mark(mark: &str, long_ranges: &mut LongRanges) -> (Vec<u64>, bool) {
     let inner = mark.trim_start_matches('[').trim_end_matches(']');
     let mut numbers = Vec::new();
     let mut mended = false;
     for item in inner.split([',', ';']) {
         let ends: Vec<u64> = item.split('-').map(saturating_number).collect();
         match ends[..] {
-            [first, last] if first <= last && last - first < MAX_RANGE => numbers.extend(first..=last),
+            [first, last] if long_ranges.expand(first, last) => numbers.extend(first..=last),
             [_] => numbers.extend(ends),
             _ => {
                 mended = true;
@@ -71,6 +104,11 @@ pub(crate) fn saturating_number(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Reads a mark where there is nothing to cite.
+    fn read_mark(mark: &str) -> (Vec<u64>, bool) {
+        super::read_mark(mark, &mut LongRanges::up_to(0))
+    }
 
     fn is_mark(text: &str) -> bool {
         let mut state = MarkState::Opened;
@@ -107,6 +145,33 @@ mod tests {
         assert_eq!(read_mark("[1-33]"), (vec![1, 33], true));
         assert_eq!(read_mark("[1-32]").0.len(), 32);
         assert_eq!(read_mark("[1-2-3]"), (vec![1, 2, 3], true));
+    }
+
+    #[test]
+    fn a_long_range_of_things_there_are_expands() {
+        let read = |mark, last| super::read_mark(mark, &mut LongRanges::up_to(last));
+
+        assert_eq!(read("[1-40]", 40), ((1..=40).collect(), false));
+        assert_eq!(read("[1-576]", 576).0.len(), 576);
+        for mark in ["[1-41]", "[0-40]", "[1-18446744073709551615]", "[0-18446744073709551615]"] {
+            let (numbers, mended) = read(mark, 40);
+            assert_eq!((numbers.len(), mended), (2, true), "{mark}");
+        }
+    }
+
+    #[test]
+    fn long_ranges_do_not_make_more_and_more() {
+        let mut long_ranges = LongRanges::up_to(u32::MAX);
+
+        let (numbers, mended) =
+            super::read_mark(&format!("[{}1]", "1-512,".repeat(10_000)), &mut long_ranges);
+
+        // 16 times 576 numbers are 18 ranges of 512; the others keep two ends, and `1` is one more.
+        assert_eq!((numbers.len(), mended), (18 * 512 + 9_982 * 2 + 1, true));
+        assert_eq!(
+            super::read_mark("[1-4294967295]", &mut LongRanges::up_to(u32::MAX)).0,
+            [1, 4_294_967_295]
+        );
     }
 
     #[test]

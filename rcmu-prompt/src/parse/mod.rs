@@ -94,3 +94,21 @@ pub fn parse(text: &str, targets: Targets, finish: FinishReason) -> Answer {
     let (_, answer) = parser.finish(finish);
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_over_all_regions_cites_each() -> Result<(), rcmu_core::Error> {
+        let targets = Targets::new(40, 0, ImageSize::new(640, 480)?);
+
+        let answer = parse("All of them play.[1-40] Nobody sleeps.[1-41]", targets, FinishReason::EndOfText);
+
+        let cited: Vec<_> = answer.statements[0].regions().map(RegionId::number).collect();
+        assert_eq!(cited, (1..=40).collect::<Vec<_>>());
+        assert_eq!(answer.statements[1].citations.len(), 2);
+        assert_eq!(answer.repairs.len(), 1);
+        Ok(())
+    }
+}

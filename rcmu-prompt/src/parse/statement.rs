@@ -5,7 +5,13 @@ use rcmu_core::{
 };
 
 use crate::{
-    parse::{ParseEvent, Targets, bbox::read_corners, citation::read_mark, is_refusal, lexer::Item},
+    parse::{
+        ParseEvent, Targets,
+        bbox::read_corners,
+        citation::{LongRanges, read_mark},
+        is_refusal,
+        lexer::Item,
+    },
     text_policy::is_line_break,
 };
 
@@ -64,6 +70,7 @@ struct Current {
 #[derive(Clone, Debug)]
 pub(crate) struct Assembler {
     targets: Targets,
+    long_ranges: LongRanges,
     current: Current,
     words: String,
     pub(crate) events: Vec<ParseEvent>,
@@ -77,6 +84,7 @@ impl Assembler {
     pub(crate) fn new(targets: Targets) -> Self {
         Self {
             targets,
+            long_ranges: LongRanges::up_to(targets.citable()),
             current: Current::default(),
             words: String::new(),
             events: Vec::new(),
@@ -164,7 +172,7 @@ impl Assembler {
 
     fn mark(&mut self, mark: &str, span: &Range<usize>) {
         self.attach(span);
-        let (numbers, mended) = read_mark(mark);
+        let (numbers, mended) = read_mark(mark, &mut self.long_ranges);
         if mended {
             self.repair(RepairKind::CitationRange, span);
         }
