@@ -12,7 +12,8 @@ pub enum Error {
         /// Height in pixels.
         height: u32,
     },
-    /// The corners of a box are not in order, or the box has no area.
+    /// The corners of a box are not in order, or the box has no area. The message states the rule of pixels; a box
+    /// on the grid may have equal corners, and gets this error for swapped ones only.
     #[error("box [{}, {}, {}, {}] needs x1 < x2 and y1 < y2", xyxy[0], xyxy[1], xyxy[2], xyxy[3])]
     BoxCorners {
         /// The box as given, `[x1, y1, x2, y2]`.
@@ -60,8 +61,8 @@ pub enum Error {
         /// Which text.
         field: &'static str,
     },
-    /// More regions than a scene may have.
-    #[error("{count} regions, the limit is {max}")]
+    /// More regions or reference pictures than a scene may have.
+    #[error("{count} regions or reference pictures, the limit is {max}")]
     TooManyRegions {
         /// How many were given.
         count: usize,
@@ -69,9 +70,9 @@ pub enum Error {
         max: usize,
     },
     /// A multiple-choice question has too few or too many options.
-    #[error("a multiple-choice question has 2 to 26 options, found {count}")]
+    #[error("a multiple-choice question has 2 to 26 options, found {count}{}", if *count > 26 { " or more" } else { "" })]
     Choices {
-        /// How many were given.
+        /// How many were given; no more than 27 are counted.
         count: usize,
     },
     /// An option of generation is out of its range.

@@ -11,6 +11,9 @@ use crate::{Error, Grammar, Prompt, Visual};
 
 /// Settings of one generation. `None` means: as the checkpoint's `generation_config.json` says, and greedy where
 /// that says nothing.
+///
+/// `temperature`, `top_k`, `top_p` and `min_p` go together: where one of them is set, the file's values of the other
+/// three do not count, and tokens are drawn unless `sample` says otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
     /// The most tokens to make; at least 1.

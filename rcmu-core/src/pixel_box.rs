@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, ImageSize};
 
-/// A box in pixels of the image as a person sees it, `[x1, y1, x2, y2]`, origin top left.
+/// A box in pixels of an image, `[x1, y1, x2, y2]`, origin top left.
+///
+/// The image is the one that a person sees, after its EXIF orientation, unless a function names another:
+/// [`Geometry`](crate::Geometry) also places boxes in the file's pixels and in the model's.
 ///
 /// Edges are half-open: column `x1` belongs to the box, column `x2` does not, so the width is `x2 - x1` and the
 /// whole image is `[0, 0, width, height]`.

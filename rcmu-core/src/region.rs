@@ -65,7 +65,7 @@ impl Region {
     /// Longest text about a region in bytes.
     pub const MAX_INFO: usize = 64 * 1024;
 
-    /// Makes a region; without a box the text belongs to the image as a whole.
+    /// Makes a region; without a box the object's place in the picture is not known.
     ///
     /// # Errors
     ///

@@ -127,6 +127,8 @@ mod tests {
 
         assert_eq!(question.clone().with_choices(["a"]), Err(Error::Choices { count: 1 }));
         assert_eq!(question.clone().with_choices(vec!["a"; 27]), Err(Error::Choices { count: 27 }));
+        let error = question.clone().with_choices(vec!["a"; 100]).expect_err("the limit is 26");
+        assert!(error.to_string().ends_with("found 27 or more"), "{error}");
         assert_eq!(question.with_choices(["a", "b"])?.choices().len(), 2);
         Ok(())
     }

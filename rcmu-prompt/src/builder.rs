@@ -88,7 +88,8 @@ impl<'a> PromptBuilder<'a> {
     /// Adds the answer to the question before, as the model wrote it, and the next question.
     ///
     /// The answer is foreign text. Only its well-formed boxes and object names get real tokens, as the model
-    /// generated them; the ids of the conversation so far then stay the same.
+    /// generates them. The text of the conversation so far stays the same, and so do its ids where the model cut the
+    /// words of its answer as the tokenizer does.
     pub fn follow_up(mut self, answer: &'a str, question: &'a Question) -> Self {
         self.follow_ups.push((answer, question));
         self

@@ -5,7 +5,7 @@
 //! Question ┴─ PromptBuilder ─ text policy ─ render ─► Prompt ──► Generator ──► text ─ parse ─► Answer
 //!                                              │                                  └ StreamParser ─► events
 //!                                              └────── parse_user_turn reads it back
-//! Scene ── grammar ─► Grammar: answers in which `parse` finds nothing wrong
+//! Scene ── grammar ─► Grammar: answers whose marks and boxes `parse` reads as they are meant
 //! ```
 //!
 //! A prompt is typed pieces, not a string: control tokens are put in by this crate alone, and whatever a label, a

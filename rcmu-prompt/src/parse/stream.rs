@@ -25,7 +25,7 @@ pub enum ParseEvent {
 /// Reads an answer while it is being written.
 ///
 /// The pieces may be cut anywhere, inside a character too. Bytes that are not UTF-8 become `U+FFFD`. Only what may
-/// still be the beginning of a mark, a box or a token is held back.
+/// still be the beginning of a mark, a box or a token is held back, and white space until a word follows.
 ///
 /// # Examples
 ///
