@@ -102,7 +102,8 @@ pub enum Trust {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Piece {
-    /// A control token, inserted by id.
+    /// A control token, inserted by id; in a [`Prompt`] never a pad token, which is [`Piece::Image`] or
+    /// [`Piece::Video`].
     Special(SpecialToken),
     /// Text; nothing inside it can become a control token.
     Text(String, Trust),
@@ -126,9 +127,13 @@ impl Prompt {
         Self { pieces: Vec::new() }
     }
 
-    /// Appends a control token.
+    /// Appends a control token; a pad token becomes the place of an image or a video.
     pub fn push_special(&mut self, token: SpecialToken) -> &mut Self {
-        self.pieces.push(Piece::Special(token));
+        self.pieces.push(match token {
+            SpecialToken::ImagePad => Piece::Image,
+            SpecialToken::VideoPad => Piece::Video,
+            other => Piece::Special(other),
+        });
         self
     }
 
@@ -192,11 +197,7 @@ impl Prompt {
         let mut rest = text;
         while let Some((at, token)) = first_special(rest) {
             prompt.push_template(&rest[..at]);
-            match token {
-                SpecialToken::ImagePad => prompt.pieces.push(Piece::Image),
-                SpecialToken::VideoPad => prompt.pieces.push(Piece::Video),
-                other => prompt.pieces.push(Piece::Special(other)),
-            }
+            prompt.push_special(token);
             rest = &rest[at + token.as_str().len()..];
         }
         prompt.push_template(rest);
@@ -261,6 +262,16 @@ mod tests {
         assert_eq!(prompt.to_reference_text(), text);
         assert_eq!(prompt.image_slots(), 1);
         assert!(prompt.pieces().contains(&Piece::Special(SpecialToken::ImEnd)));
+    }
+
+    #[test]
+    fn a_pad_token_is_the_place_of_a_picture_however_it_is_pushed() {
+        let mut prompt = Prompt::new();
+
+        prompt.push_special(SpecialToken::ImagePad).push_special(SpecialToken::VideoPad);
+
+        assert_eq!((prompt.image_slots(), prompt.video_slots()), (1, 1));
+        assert_eq!(prompt, Prompt::from_reference_text(&prompt.to_reference_text()));
     }
 
     #[test]
