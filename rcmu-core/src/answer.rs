@@ -46,7 +46,8 @@ pub struct BoxMention {
 /// One sentence or clause of an answer with what it rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// The words, without citation marks and box tokens, trimmed.
+    /// The words, without citation marks, boxes and their tokens, trimmed. Where one of them was all that parted two
+    /// words, a space does, unless their script puts none between words.
     pub text: String,
     /// Bytes of the statement in the answer's text, its marks included.
     pub span: Range<usize>,

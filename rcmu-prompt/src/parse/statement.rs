@@ -265,7 +265,8 @@ fn push_word(current: &mut Current, words: &mut String, c: char) {
     if current.text.is_empty() || cut && is_tight(c) {
         current.gap.clear();
     } else if cut && current.gap.is_empty() && c.is_alphanumeric() {
-        current.gap.push(' ');
+        let unspaced = is_unspaced(c) || current.text.ends_with(is_unspaced);
+        current.gap.push_str(if unspaced { "" } else { " " });
     }
     for text in [&mut current.text, words] {
         text.push_str(&current.gap);
@@ -321,4 +322,13 @@ fn is_closer(c: char) -> bool {
 fn is_tight(c: char) -> bool {
     matches!(c, ',' | ';' | ':' | '.' | '!' | '?' | '…' | ')' | ']' | '}' | '”' | '’' | '»' | '%')
         || matches!(c, '，' | '、' | '；' | '：' | '。' | '！' | '？' | '）' | '」')
+}
+
+/// Letters of scripts that put no space between words, or none before what is joined to a name: Thai and Lao, Burmese,
+/// Khmer, Korean, Japanese and Chinese with their wide signs.
+fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}')
+        || matches!(c, '\u{1100}'..='\u{11ff}' | '\u{2e80}'..='\u{a4cf}' | '\u{a960}'..='\u{a97f}')
+        || matches!(c, '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ffef}')
+        || matches!(c, '\u{1aff0}'..='\u{1b16f}' | '\u{20000}'..='\u{3ffff}')
 }
