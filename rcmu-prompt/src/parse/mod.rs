@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! text ─ stream (UTF-8) ─ lexer ─► chars, marks, boxes ─ statement ─► statements ─ refusal ─► Answer
-//!                                         │ citation   │ bbox
+//!                                         │ citation   │ bbox       │ sentence
 //! ```
 //!
 //! One machine that takes one character at a time serves whole texts and streams, so that both give the same
@@ -15,6 +15,7 @@ mod instruction;
 mod lexer;
 mod refusal;
 mod region;
+mod sentence;
 mod statement;
 mod stream;
 

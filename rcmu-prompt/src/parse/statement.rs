@@ -11,39 +11,15 @@ use crate::{
         citation::{LongRanges, read_mark},
         is_refusal,
         lexer::Item,
+        sentence::{
+            Ending, Veto, ends_before, is_closer, is_terminator, is_tight, is_unspaced, is_wide, veto,
+        },
     },
     text_policy::is_line_break,
 };
 
-/// Abbreviations that a name follows; those that may end a sentence (`etc.`, `Jr.`) are left out.
-const TITLES: [&str; 21] = [
-    "dr", "mr", "mrs", "ms", "mx", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "sen", "gov", "hon",
-    "st", "mt", "vs", "e.g", "i.e", "cf",
-];
-/// Abbreviations that a number follows.
-const BEFORE_NUMBERS: [&str; 5] = ["no", "fig", "vol", "pp", "ca"];
 /// Letters of a word that matter to tell an abbreviation.
 const MAX_WORD: usize = 16;
-
-/// Whether a full stop may be something else than the end of a sentence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Veto {
-    No,
-    BeforeNumber,
-    Yes,
-}
-
-/// Sentence-final punctuation has been read; the next character decides.
-#[derive(Clone, Copy, Debug)]
-struct Ending {
-    veto: Veto,
-    /// The sign ends a sentence without white space after it (`。`).
-    wide: bool,
-    /// White space came after it.
-    spaced: bool,
-    /// A mark or box came after it.
-    marked: bool,
-}
 
 /// The statement that is being read.
 #[derive(Clone, Debug, Default)]
@@ -157,7 +133,11 @@ impl Assembler {
         }
         push_word(current, &mut self.words, c);
         if is_terminator(c) {
-            let veto = if c == '.' && current.ending.is_none() { veto(current) } else { Veto::No };
+            let veto = if c == '.' && current.ending.is_none() {
+                veto(&current.word, &current.text)
+            } else {
+                Veto::No
+            };
             let marked = current.ending.is_some_and(|ending| ending.marked);
             current.ending = Some(Ending { veto, wide: is_wide(c), spaced: false, marked });
         }
@@ -273,62 +253,4 @@ fn push_word(current: &mut Current, words: &mut String, c: char) {
         text.push(c);
     }
     current.gap.clear();
-}
-
-/// Whether the sentence ends between its final punctuation and `c`.
-fn ends_before(ending: Ending, c: char) -> bool {
-    let vetoed = match ending.veto {
-        Veto::No => false,
-        Veto::BeforeNumber => c.is_ascii_digit(),
-        Veto::Yes => true,
-    };
-    let apart = ending.spaced || ending.marked && !is_tight(c);
-    !vetoed && (ending.wide || apart && !c.is_lowercase())
-}
-
-/// What the word before a full stop says about it.
-fn veto(current: &Current) -> Veto {
-    let word = current.word.as_str();
-    let lower = word.to_lowercase();
-    let initials = |word: &str| {
-        let mut letters = word.split('.').map(|part| part.chars().collect::<Vec<_>>());
-        letters.all(|letters| matches!(letters[..], [letter] if letter.is_uppercase()))
-    };
-    let is_number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
-    let is_letter = word.len() == 1 && word.bytes().all(|b| b.is_ascii_alphabetic());
-    let begins_item = (is_number || is_letter) && current.text.len() == word.len() + 1;
-    if TITLES.contains(&lower.as_str()) || initials(word) || begins_item {
-        Veto::Yes
-    } else if BEFORE_NUMBERS.contains(&lower.as_str()) {
-        Veto::BeforeNumber
-    } else {
-        Veto::No
-    }
-}
-
-fn is_terminator(c: char) -> bool {
-    matches!(c, '.' | '!' | '?' | '…') || is_wide(c)
-}
-
-fn is_wide(c: char) -> bool {
-    matches!(c, '。' | '！' | '？' | '｡')
-}
-
-fn is_closer(c: char) -> bool {
-    matches!(c, ')' | ']' | '}' | '"' | '\'' | '”' | '’' | '»' | '」' | '』' | '）' | '*')
-}
-
-/// Signs that stand close to the word before them, so that a space before a mark goes away with it.
-fn is_tight(c: char) -> bool {
-    matches!(c, ',' | ';' | ':' | '.' | '!' | '?' | '…' | ')' | ']' | '}' | '”' | '’' | '»' | '%')
-        || matches!(c, '，' | '、' | '；' | '：' | '。' | '！' | '？' | '）' | '」')
-}
-
-/// Letters of scripts that put no space between words, or none before what is joined to a name: Thai and Lao, Burmese,
-/// Khmer, Korean, Japanese and Chinese with their wide signs.
-fn is_unspaced(c: char) -> bool {
-    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}')
-        || matches!(c, '\u{1100}'..='\u{11ff}' | '\u{2e80}'..='\u{a4cf}' | '\u{a960}'..='\u{a97f}')
-        || matches!(c, '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ffef}')
-        || matches!(c, '\u{1aff0}'..='\u{1b16f}' | '\u{20000}'..='\u{3ffff}')
 }
