@@ -1,7 +1,8 @@
 use std::{collections::HashSet, mem, ops::Range};
 
 use rcmu_core::{
-    Answer, BoxMention, Citation, FinishReason, Refusal, Repair, RepairKind, SpecialToken, Statement,
+    Answer, BoxMention, Citation, CitationTarget, FinishReason, Refusal, Repair, RepairKind, SpecialToken,
+    Statement,
 };
 
 use crate::{
@@ -32,7 +33,7 @@ struct Current {
     /// A mark or box stood in the gap.
     cut: bool,
     citations: Vec<Citation>,
-    numbers: HashSet<u64>,
+    cited: HashSet<CitationTarget>,
     ending: Option<Ending>,
     /// The letters, digits and inner full stops before this place.
     word: String,
@@ -48,7 +49,11 @@ pub(crate) struct Assembler {
     targets: Targets,
     long_ranges: LongRanges,
     current: Current,
+    /// The statement before, which has words unless it is the first: marks without words behind it are its own.
+    held: Option<Current>,
     words: String,
+    /// What has been found behind the held statement before a word tells where it belongs.
+    waiting: Vec<ParseEvent>,
     pub(crate) events: Vec<ParseEvent>,
     statements: Vec<Statement>,
     boxes: Vec<BoxMention>,
@@ -62,7 +67,9 @@ impl Assembler {
             targets,
             long_ranges: LongRanges::up_to(targets.citable()),
             current: Current::default(),
+            held: None,
             words: String::new(),
+            waiting: Vec::new(),
             events: Vec::new(),
             statements: Vec::new(),
             boxes: Vec::new(),
@@ -98,6 +105,7 @@ impl Assembler {
     /// Ends the last statement and gives out the rest.
     pub(crate) fn finish(mut self, text: String, finish: FinishReason) -> (Vec<ParseEvent>, Answer) {
         self.close();
+        self.release();
         let events = self.drain();
         let Self { statements, boxes, refusal, repairs, .. } = self;
         (events, Answer { text, statements, boxes, refusal, repairs, finish })
@@ -131,6 +139,10 @@ impl Assembler {
         if begins && c == ':' && !current.citations.is_empty() {
             return; // `[1]: Lily …`
         }
+        if begins {
+            self.release();
+        }
+        let current = &mut self.current;
         push_word(current, &mut self.words, c);
         if is_terminator(c) {
             let veto = if c == '.' && current.ending.is_none() {
@@ -157,8 +169,9 @@ impl Assembler {
             self.repair(RepairKind::CitationRange, span);
         }
         for number in numbers {
-            if self.current.numbers.insert(number) {
-                let citation = Citation { target: self.targets.resolve(number), span: span.clone() };
+            let target = self.targets.resolve(number);
+            if self.current.cited.insert(target) {
+                let citation = Citation { target, span: span.clone() };
                 self.event(ParseEvent::Citation(citation.clone()));
                 self.current.citations.push(citation);
             }
@@ -211,23 +224,65 @@ impl Assembler {
         self.repairs.push(repair);
     }
 
-    /// Ends the current statement, if anything stands in it.
+    /// Ends the current statement, if anything stands in it. Without words it goes to the one before.
     fn close(&mut self) {
         let current = mem::take(&mut self.current);
-        let Some(start) = current.start else { return };
-        let span = start..current.end;
-        let statement = Statement { text: current.text, span: span.clone(), citations: current.citations };
-        let refuses = self.statements.is_empty() && is_refusal(&statement.text);
-        self.event(ParseEvent::Statement(statement.clone()));
-        self.statements.push(statement);
-        if refuses {
-            let refusal = Refusal { span };
-            self.event(ParseEvent::Refusal(refusal.clone()));
-            self.refusal = Some(refusal);
+        if current.start.is_none() {
+            return;
+        }
+        match self.held.take() {
+            Some(held) if current.text.is_empty() => self.join(held, current.end),
+            held => {
+                self.held = held;
+                self.release();
+                self.held = Some(current);
+            }
         }
     }
 
+    /// Gives what was found behind the held statement to it.
+    fn join(&mut self, mut held: Current, end: usize) {
+        held.end = end;
+        for event in mem::take(&mut self.waiting) {
+            if let ParseEvent::Citation(citation) = &event {
+                if !held.cited.insert(citation.target) {
+                    continue;
+                }
+                held.citations.push(citation.clone());
+            }
+            self.send(event);
+        }
+        self.held = Some(held);
+    }
+
+    /// Gives out the held statement: nothing more belongs to it.
+    fn release(&mut self) {
+        if let Some(Current { start: Some(start), end, text, citations, .. }) = self.held.take() {
+            let statement = Statement { text, span: start..end, citations };
+            let refuses = self.statements.is_empty() && is_refusal(&statement.text);
+            self.send(ParseEvent::Statement(statement.clone()));
+            self.statements.push(statement);
+            if refuses {
+                let refusal = Refusal { span: start..end };
+                self.send(ParseEvent::Refusal(refusal.clone()));
+                self.refusal = Some(refusal);
+            }
+        }
+        for event in mem::take(&mut self.waiting) {
+            self.send(event);
+        }
+    }
+
+    /// Tells an event, as soon as it is known which statement it belongs to.
     fn event(&mut self, event: ParseEvent) {
+        if self.held.is_some() && self.current.text.is_empty() {
+            self.waiting.push(event);
+        } else {
+            self.send(event);
+        }
+    }
+
+    fn send(&mut self, event: ParseEvent) {
         self.flush_words();
         self.events.push(event);
     }

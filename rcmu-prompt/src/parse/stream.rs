@@ -25,7 +25,8 @@ pub enum ParseEvent {
 /// Reads an answer while it is being written.
 ///
 /// The pieces may be cut anywhere, inside a character too. Bytes that are not UTF-8 become `U+FFFD`. Only what may
-/// still be the beginning of a mark, a box or a token is held back, and white space until a word follows.
+/// still be the beginning of a mark, a box or a token is held back, and white space until a word follows. A statement
+/// is told with the first word of the next one, since marks between them on a line of their own are its citations.
 ///
 /// # Examples
 ///
@@ -117,5 +118,32 @@ impl StreamParser {
         for (offset, c) in text[from..].char_indices() {
             lexer.feed(text, from + offset, c, &mut |item, span| assembler.take(text, item, span));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcmu_core::{ImageSize, RegionId};
+
+    use super::*;
+
+    #[test]
+    fn marks_on_a_line_of_their_own_wait_for_a_word() -> Result<(), rcmu_core::Error> {
+        let mut parser = StreamParser::new(Targets::new(3, 0, ImageSize::new(640, 480)?));
+
+        assert_eq!(parser.push("Nights [1].\n[1, 3]").len(), 3, "words, the first mark, words");
+        let events = parser.push("\n[2] She");
+
+        let told: Vec<_> = events
+            .iter()
+            .map(|event| match event {
+                ParseEvent::Citation(citation) => citation.target.region().map(RegionId::number),
+                ParseEvent::Statement(statement) => Some(100 + statement.citations.len() as u32),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, [Some(3), Some(102), Some(2), None]);
+        assert_eq!(events.last(), Some(&ParseEvent::Words("She".into())));
+        Ok(())
     }
 }
