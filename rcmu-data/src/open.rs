@@ -13,7 +13,9 @@ use crate::{Error, PictureSource, Sample, figurines};
 const MAX_FILE_BYTES: u64 = 32 << 20;
 /// Longest side of a picture in pixels.
 const MAX_SIDE: u32 = 16_384;
-/// Most memory for reading the header of a picture, in bytes.
+/// Most pixels of a picture.
+const MAX_PIXELS: u64 = 64_000_000;
+/// Most memory for the header of a picture, and for its pixels as the file stores them, in bytes.
 const MAX_ALLOC: u64 = 256 << 20;
 
 impl Sample {
@@ -23,8 +25,8 @@ impl Sample {
     ///
     /// # Errors
     ///
-    /// [`Error::Field`] naming the picture whose name leaves the folder, that is no regular file, over 32 MiB, or no PNG,
-    /// JPEG or WebP; [`Error::File`] when it cannot be read; [`Error::Core`] when a text or a list is over its limit.
+    /// [`Error::Field`] naming the picture whose name leaves the folder, that is no regular file, over 32 MiB, no PNG,
+    /// JPEG or WebP, or over 64 million pixels or 256 MiB when it is decoded; [`Error::File`] when it cannot be read; [`Error::Core`] when a text or a list is over its limit.
     pub fn open(&self, folder: &Path) -> Result<(Scene, Question), Error> {
         let (picture, size) = self.picture.open_as("picture", folder)?;
         let references = (0..).zip(&self.references).map(|(at, reference)| {
@@ -113,6 +115,15 @@ fn upright_size(bytes: &[u8]) -> Result<ImageSize, String> {
     let mut decoder = reader.into_decoder().map_err(unreadable)?;
     let (width, height) = decoder.dimensions();
     let size = ImageSize::new(width, height).map_err(|error| error.to_string())?;
+    if size.pixels() > MAX_PIXELS {
+        return Err(format!("is {size}, the limit is 64 million pixels"));
+    }
+    if decoder.total_bytes() > MAX_ALLOC {
+        return Err(format!(
+            "takes {} bytes when it is decoded, the limit is 256 MiB",
+            decoder.total_bytes()
+        ));
+    }
     // A broken EXIF block counts as none.
     Ok(match decoder.orientation().unwrap_or(Orientation::NoTransforms) {
         Orientation::Rotate90
@@ -127,7 +138,10 @@ fn upright_size(bytes: &[u8]) -> Result<ImageSize, String> {
 mod tests {
     use std::path::PathBuf;
 
-    use image::{ColorType, ImageEncoder, codecs::jpeg::JpegEncoder};
+    use image::{
+        ColorType, ExtendedColorType, ImageEncoder,
+        codecs::{jpeg::JpegEncoder, png::PngEncoder},
+    };
     use rcmu_core::BBox;
 
     use super::*;
@@ -222,6 +236,39 @@ mod tests {
             let error = PictureSource::File(name.into()).open(&folder).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// A PNG of one pixel of 16 bits a channel whose header says that it has this size.
+    fn png_that_claims(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        PngEncoder::new(&mut bytes).write_image(&[9; 8], 1, 1, ExtendedColorType::Rgba16).unwrap();
+        bytes[16..20].copy_from_slice(&width.to_be_bytes());
+        bytes[20..24].copy_from_slice(&height.to_be_bytes());
+        // The checksum over `IHDR` and its 13 bytes: the reflected CRC-32 of the PNG specification, annex D.
+        let crc = bytes[12..29].iter().fold(u32::MAX, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
+        });
+        bytes[29..33].copy_from_slice(&(!crc).to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_picture_that_decodes_to_too_much_is_refused_by_its_header() {
+        let folder = folder("bomb");
+        for (width, height, expected) in [
+            (16_384, 16_384, "`picture` is 16384x16384, the limit is 64 million pixels"),
+            // 36 million pixels of 8 bytes.
+            (6000, 6000, "`picture` takes 288000000 bytes when it is decoded, the limit is 256 MiB"),
+        ] {
+            fs::write(folder.join("bomb.png"), png_that_claims(width, height)).unwrap();
+
+            let error = PictureSource::File("bomb.png".into()).open(&folder).unwrap_err();
+
+            assert_eq!(error.to_string(), expected);
+        }
+        fs::write(folder.join("large.png"), png_that_claims(5000, 5000)).unwrap();
+        assert!(PictureSource::File("large.png".into()).open(&folder).is_ok());
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use rcmu_core::ScriptedGenerator;
-use rcmu_data::{Kind, figurines::WorldOptions};
+use rcmu_data::{Kind, PictureSource, Sample, figurines::WorldOptions};
 use rcmu_eval::{
     Error, Outcome, SummaryRow,
     dataset::{Dataset, figurine_bench, figurine_scenes},
@@ -139,6 +139,29 @@ fn rotated_questions_are_right_in_all_rotations_or_in_some() {
     assert_eq!(value(&guesser, "rotation_all", "all"), Some(0.0));
     let row = knows.rows.iter().find(|row| row.measure == "rotation_all").unwrap();
     assert_eq!(row.count, questions);
+}
+
+#[test]
+fn a_picture_that_is_cut_off_leaves_its_items_without_one() {
+    let folder = std::env::temp_dir().join(format!("rcmu-cut-off-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    // Noise, so that the pixels are most of the file.
+    let noise = image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x, y, x * y].map(|v| (v * 37) as u8)));
+    noise.save(folder.join("whole.png")).unwrap();
+    let whole = fs::read(folder.join("whole.png")).unwrap();
+    fs::write(folder.join("cut.png"), &whole[..whole.len() / 2]).unwrap();
+    let mut items: Vec<_> = scenes(3).items().iter().take(2).map(|item| Sample::clone(item)).collect();
+    for (item, name) in items.iter_mut().zip(["cut.png", "whole.png"]) {
+        item.picture = PictureSource::File(name.into());
+    }
+    let dataset = Dataset::new("cut-off", &folder, items).unwrap();
+
+    let report = report(&dataset, &run("cut-off", &dataset, right(&dataset), Mode::Full));
+
+    let places: Vec<_> = report.items.iter().map(|item| item.picture).collect();
+    assert_eq!((places, report.pictures.len()), (vec![None, Some(0)], 1));
+    assert!(report.to_html().is_ok());
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -28,6 +28,9 @@ use crate::{
     scorers::{citation_counts, invalid_citations, rotated_questions, score_reply},
 };
 
+/// Most memory for what a picture's file holds beside its pixels, in bytes; they were counted when it was opened.
+const MAX_ALLOC: u64 = 256 << 20;
+
 /// How a report is made of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportOptions {
@@ -131,7 +134,7 @@ impl<'a> Scores<'a> {
         &self.items
     }
 
-    /// Sums up.
+    /// Sums up. A picture that cannot be decoded is left out; its items have none.
     ///
     /// # Errors
     ///
@@ -141,15 +144,16 @@ impl<'a> Scores<'a> {
         let both = self.entries.iter().zip(&self.items);
         let mut items: Vec<_> = both.map(|(entry, score)| self.item(entry, score)).collect();
         let mut pictures = Vec::new();
-        let mut known: HashMap<&str, usize> = HashMap::new();
+        let mut known: HashMap<&str, Option<usize>> = HashMap::new();
         for place in report::shown(&items, options.shown) {
             let item = &mut items[place];
             let cluster = self.items[place].cluster.as_str();
             if !known.contains_key(cluster) {
-                known.insert(cluster, pictures.len());
-                pictures.push(self.picture(&item.sample)?);
+                let picture = self.picture(&item.sample)?;
+                known.insert(cluster, picture.is_some().then_some(pictures.len()));
+                pictures.extend(picture);
             }
-            item.picture = known.get(cluster).copied();
+            item.picture = known.get(cluster).copied().flatten();
         }
         Ok(Report {
             rows,
@@ -221,14 +225,14 @@ impl<'a> Scores<'a> {
         ReportItem::new(shown, None, entry.reply.clone().into_owned(), score.clone())
     }
 
-    /// The picture of an item as a PNG file, grey where that is what was shown.
-    fn picture(&self, sample: &Sample) -> Result<Vec<u8>, Error> {
+    /// The picture of an item as a PNG file, grey where that is what was shown; none where it cannot be decoded.
+    fn picture(&self, sample: &Sample) -> Result<Option<Vec<u8>>, Error> {
         let unseen = |source| Error::Item { item: sample.id.clone(), source: Box::new(source) };
         let (picture, size) =
             sample.picture.open(self.dataset.folder()).map_err(|error| unseen(error.into()))?;
         let hidden = self.manifest.mode == Mode::NoPicture;
         let picture = if hidden { grey(size).map_err(unseen)? } else { picture };
-        png(&picture).map_err(unseen)
+        Ok(png(&picture))
     }
 }
 
@@ -251,32 +255,28 @@ pub(super) fn cited(sample: &Sample, reply: &Reply) -> Option<(CitationCounts, I
     Some((citation_counts(sample, &answer), invalid_citations(&answer)))
 }
 
-/// The picture as a PNG file, upright.
-fn png(picture: &Picture) -> Result<Vec<u8>, Error> {
-    let bad = |error: &dyn std::fmt::Display| rcmu_data::Error::Field {
-        field: "picture".into(),
-        message: format!("cannot be shown: {error}"),
-    };
+/// The picture as a PNG file, upright; none where it cannot be decoded.
+fn png(picture: &Picture) -> Option<Vec<u8>> {
     let image = match picture {
         Picture::Rgb { size, pixels } => {
-            let buffer = RgbImage::from_raw(size.width(), size.height(), pixels.to_vec());
-            DynamicImage::from(buffer.ok_or_else(|| bad(&"it has not three bytes for each pixel"))?)
+            DynamicImage::from(RgbImage::from_raw(size.width(), size.height(), pixels.to_vec())?)
         }
         Picture::Encoded(bytes) => {
+            let mut limits = Limits::default();
+            limits.max_alloc = Some(MAX_ALLOC);
             let mut reader = ImageReader::new(Cursor::new(bytes));
-            reader.limits(Limits::default());
-            let reader = reader.with_guessed_format().map_err(|error| bad(&error))?;
-            let mut decoder = reader.into_decoder().map_err(|error| bad(&error))?;
+            reader.limits(limits);
+            let mut decoder = reader.with_guessed_format().ok()?.into_decoder().ok()?;
             let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-            let mut image = DynamicImage::from_decoder(decoder).map_err(|error| bad(&error))?;
+            let mut image = DynamicImage::from_decoder(decoder).ok()?;
             image.apply_orientation(orientation);
             image
         }
-        _ => return Err(bad(&"this kind of picture is not known").into()),
+        _ => return None,
     };
     let mut file = Cursor::new(Vec::new());
-    image.write_to(&mut file, ImageFormat::Png).map_err(|error| bad(&error))?;
-    Ok(file.into_inner())
+    image.write_to(&mut file, ImageFormat::Png).ok()?;
+    Some(file.into_inner())
 }
 
 /// A report of this run without anything that was found.
