@@ -23,7 +23,8 @@ pub fn fact_lines(facts: &BTreeMap<String, String>) -> String {
 /// - A hypothesis `name: value` **follows** from a fact of that name whose value has its words, and is
 ///   **contradicted** by any other value. Without such a fact it follows when its words stand in the text one after
 ///   the other, and is contradicted when a negation stands up to three words before them, or when it is an age and
-///   the text tells another.
+///   the text tells another. A value that is nothing but a negation (`job: none`) is decided by facts of that name
+///   alone, and follows from one whose value is nothing but a negation, too.
 /// - A hypothesis in words **follows** when the premise has all its words that carry facts, and both or none of them
 ///   have a negation; it is **contradicted** when only one has, when it counts the same thing differently (`34 year`
 ///   against `41 year`), or when it names a fact of the premise with other words than its value.
@@ -53,7 +54,7 @@ pub struct RuleEntailment;
 
 impl Entailment for RuleEntailment {
     fn identity(&self) -> String {
-        "rules-1".into()
+        "rules-2".into()
     }
 
     fn entails(&self, premise: &str, hypothesis: &str) -> Result<Verdict, JudgeError> {
@@ -89,6 +90,9 @@ impl Premise {
     }
 
     fn judge_fact(&self, name: &[String], mut value: Vec<String>) -> Verdict {
+        if is_denial(&value) {
+            return self.told(name, is_denial).unwrap_or(Verdict::Neutral);
+        }
         let turned = value.first().is_some_and(|word| is_negation(word));
         if turned {
             value.remove(0);
@@ -102,10 +106,9 @@ impl Premise {
     }
 
     fn judge_value(&self, name: &[String], value: &[String]) -> Verdict {
-        let mut told = self.facts.iter().filter(|(told, _)| told == name).map(|(_, value)| value).peekable();
-        if told.peek().is_some() {
-            let says_it = |told: &Vec<String>| positions(told, value).iter().any(|&at| !is_negated(told, at));
-            return if told.any(says_it) { Verdict::Entail } else { Verdict::Contradict };
+        let says_it = |told: &[String]| positions(told, value).iter().any(|&at| !is_negated(told, at));
+        if let Some(verdict) = self.told(name, says_it) {
+            return verdict;
         }
         let mut negated = false;
         for sentence in &self.sentences {
@@ -121,6 +124,13 @@ impl Premise {
             return Verdict::Contradict;
         }
         Verdict::Neutral
+    }
+
+    /// What the facts of this name say; none where there is no such fact.
+    fn told(&self, name: &[String], says_it: impl Fn(&[String]) -> bool) -> Option<Verdict> {
+        let mut told = self.facts.iter().filter(|(told, _)| told == name).map(|(_, value)| value).peekable();
+        told.peek()?;
+        Some(if told.any(|value| says_it(value)) { Verdict::Entail } else { Verdict::Contradict })
     }
 
     fn judge_words(&self, hypothesis: &[String]) -> Verdict {
@@ -177,6 +187,11 @@ impl Premise {
     }
 }
 
+/// `none`, but not `no cats`.
+fn is_denial(value: &[String]) -> bool {
+    value.iter().all(|word| is_negation(word))
+}
+
 /// `41 years old`, `aged 41`.
 fn tells_an_age(sentence: &[String]) -> bool {
     sentence.windows(2).any(|pair| {
@@ -209,6 +224,20 @@ mod tests {
             ("city: Rome", Verdict::Neutral),
         ] {
             assert_eq!(verdict(PREMISE, hypothesis), expected, "{hypothesis}");
+        }
+    }
+
+    #[test]
+    fn a_negation_alone_denies_the_fact_of_its_name() {
+        for denial in ["none", "never", "no", "not", "without"] {
+            for (name, expected) in [
+                ("job", Verdict::Entail),
+                ("owner", Verdict::Contradict),
+                // `not` stands in the text, and says nothing about a city.
+                ("city", Verdict::Neutral),
+            ] {
+                assert_eq!(verdict(PREMISE, &format!("{name}: {denial}")), expected, "{name}: {denial}");
+            }
         }
     }
 
