@@ -62,6 +62,7 @@ mod tests {
     fn subject(name: &str, look: &str) -> Subject {
         Subject {
             names: if name.is_empty() { Vec::new() } else { vec![lower(name)] },
+            name_facts: Vec::new(),
             look: Some(lower(look)).filter(|look| !look.is_empty()),
             nouns: Vec::new(),
             facts: Vec::new(),

@@ -14,6 +14,8 @@ const KINDS: [&str; 4] = ["class", "shape", "kind", "object"];
 pub(super) struct Subject {
     /// What it is called, first names too, longest first.
     pub(super) names: Vec<Vec<String>>,
+    /// Facts that say what it is called: name as it is written, and the value's words.
+    pub(super) name_facts: Vec<(String, Vec<String>)>,
     /// Colour and kind as in `red robot`, where no other subject looks so: a name for what has none.
     pub(super) look: Option<Vec<String>>,
     /// Class nouns: the label, and what the picture shows it to be.
@@ -62,17 +64,19 @@ fn drop_shared_looks(subjects: &mut [Subject]) {
 }
 
 fn subject(info: &str, facts: &BTreeMap<String, String>) -> Subject {
-    let (names, others): (Vec<_>, Vec<_>) =
-        facts.iter().partition(|(name, _)| NAMES.contains(&name.to_lowercase().as_str()));
-    let mut names: Vec<_> = names.into_iter().map(|(_, value)| lower(value)).collect();
+    let facts_in_words = facts.iter().map(|(name, value)| (name.clone(), lower(value)));
+    let (name_facts, others): (Vec<_>, Vec<_>) =
+        facts_in_words.partition(|(name, _)| NAMES.contains(&name.to_lowercase().as_str()));
+    let mut names: Vec<_> = name_facts.iter().map(|(_, value)| value.clone()).collect();
     if facts.is_empty() {
         names.extend(leading_name(info));
     }
     Subject {
         names,
+        name_facts,
         look: None,
         nouns: Vec::new(),
-        facts: others.into_iter().map(|(name, value)| (name.clone(), lower(value))).collect(),
+        facts: others,
         visual: Vec::new(),
         premise: format!("{info}\n{}", fact_lines(facts)),
         class: String::new(),

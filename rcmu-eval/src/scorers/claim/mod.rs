@@ -3,9 +3,9 @@ mod reading;
 use std::collections::BTreeSet;
 
 use crate::{
-    judge::{Entailment, JudgeError, Verdict},
+    judge::{Entailment, JudgeError, Verdict, find},
     scorers::{
-        claim::reading::{Reading, known_values},
+        claim::reading::{NAME, Reading, known_values},
         clause::Clause,
         subject::Subject,
     },
@@ -83,27 +83,27 @@ pub(super) fn claims(clauses: &[Clause], subjects: &[Subject], default: Option<u
 }
 
 impl Claim {
-    /// The claim in words for a subject: under the name of its fact that says the same, else of its fact of that
-    /// name, else any.
+    /// The claim in words for a subject, each under the name of a fact.
     fn hypotheses(&self, subject: Option<&Subject>) -> Vec<(String, String)> {
-        let fits = |key: &&String, wording: &Vec<String>| {
-            subject.is_some_and(|subject| {
-                subject.facts.iter().any(|(name, value)| name == *key && value == wording)
-            })
-        };
-        let has =
-            |key: &&String| subject.is_some_and(|subject| subject.facts.iter().any(|(name, _)| name == *key));
         let hypothesis = |wording: &Vec<String>| {
-            let mut keys = self.keys.iter();
-            let said = keys
-                .clone()
-                .find(|key| fits(key, wording))
-                .or_else(|| keys.clone().find(has))
-                .or_else(|| keys.next());
-            let key = said.cloned().unwrap_or_default();
+            let key = subject.and_then(|subject| self.key_of(subject, wording)).or_else(|| self.keys.first());
+            let key = key.cloned().unwrap_or_default();
             (key.clone(), format!("{}: {}", key.to_lowercase(), wording.join(" ")))
         };
         self.wordings.iter().map(hypothesis).collect()
+    }
+
+    /// The name of the subject's fact that says the same, or that tells a name with these words; else of the fact that
+    /// it has under a key of the claim.
+    fn key_of<'a>(&'a self, subject: &'a Subject, wording: &[String]) -> Option<&'a String> {
+        let names: &[_] = if self.keys.contains(NAME) { &subject.name_facts } else { &[] };
+        let own = || subject.facts.iter().filter(|(key, _)| self.keys.contains(key));
+        own()
+            .find(|(_, value)| value == wording)
+            .or_else(|| names.iter().find(|(_, name)| name == wording))
+            .or_else(|| names.iter().find(|(_, name)| find(name, wording)))
+            .or_else(|| own().next())
+            .map(|(key, _)| key)
     }
 
     /// The claim as hypotheses for a judge, about the first subject it is said of.
@@ -275,6 +275,30 @@ mod tests {
         assert_eq!(texts(&claims), ["name: john", "age: 8", "name: sam", "age: 8"]);
         assert_eq!(claims.iter().map(|claim| claim.entailed).collect::<Vec<_>>(), [true, false, true, true]);
         assert_eq!(claims[1].swapped_with, Some(2));
+    }
+
+    #[test]
+    fn every_name_of_a_region_is_its_name() {
+        let johns = || {
+            vec![
+                region(&[("name", "John Smith"), ("alias", "Johnny")], &[], ""),
+                region(&[("name", "Sam"), ("full_name", "Sam Novak")], &[], ""),
+            ]
+        };
+
+        for (text, expected) in [
+            ("Johnny [1] waves.", "alias: johnny"),
+            ("John [1] waves.", "name: john"),
+            ("Sam Novak [2] waves.", "full_name: sam novak"),
+        ] {
+            let claims = judged(text, johns(), None);
+
+            assert_eq!(texts(&claims), [expected]);
+            assert!(claims[0].entailed && !claims[0].contradicted, "{text}");
+        }
+        // Another one's alias is still none of this one's names.
+        let swapped = judged("Johnny [2] waves.", johns(), None);
+        assert_eq!((swapped[0].contradicted, swapped[0].swapped_with), (true, Some(1)));
     }
 
     #[test]

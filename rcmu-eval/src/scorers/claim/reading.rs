@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The name under which names are claimed.
-const NAME: &str = "name";
+pub(super) const NAME: &str = "name";
 /// The name under which an owner is claimed by `his`, `her` or `their`.
 const OWNER: &str = "owner";
 
