@@ -20,7 +20,7 @@ pub(super) struct Claim {
     pub(super) clause: usize,
     /// Under which names of facts its words are known.
     keys: BTreeSet<String>,
-    /// Its words; for a possessive pronoun the names of everyone it may mean.
+    /// Its words; for a possessive pronoun all names of everyone it may mean.
     wordings: Vec<Vec<String>>,
     /// The subjects it is said of.
     pub(super) subjects: Vec<usize>,
@@ -299,6 +299,21 @@ mod tests {
         // Another one's alias is still none of this one's names.
         let swapped = judged("Johnny [2] waves.", johns(), None);
         assert_eq!((swapped[0].contradicted, swapped[0].swapped_with), (true, Some(1)));
+    }
+
+    #[test]
+    fn a_possessive_pronoun_means_an_owner_by_each_of_his_names() {
+        for dog in [
+            region(&[("name", "Bella"), ("owner", "John")], &[], ""),
+            region(&[], &[], "Bella is a dog owned by John."),
+        ] {
+            let regions = vec![region(&[("name", "John Smith")], &[], ""), dog];
+
+            let claims = judged("John Smith [1] sits beside Bella, his dog [2].", regions, None);
+
+            assert_eq!(texts(&claims), ["name: john smith", "name: bella", "owner: john smith"]);
+            assert!(claims.iter().all(|claim| claim.entailed && !claim.contradicted), "{claims:?}");
+        }
     }
 
     #[test]

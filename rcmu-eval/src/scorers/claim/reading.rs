@@ -142,8 +142,7 @@ impl<'a> Reading<'a> {
             }
             let own = self.speaks_of(place);
             let others = known.iter().filter(|at| !own.contains(at));
-            let wordings: Vec<_> =
-                others.filter_map(|&at| self.subjects[at].names.first().cloned()).collect();
+            let wordings: Vec<_> = others.flat_map(|&at| self.subjects[at].names.iter().cloned()).collect();
             if !wordings.is_empty() {
                 self.claim(place, 1, BTreeSet::from([OWNER.to_owned()]), wordings);
             }
