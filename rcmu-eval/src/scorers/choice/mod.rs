@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Name and version of the chain by which options are read. A change that may alter a result gets a new number.
-pub const CHOICE_CHAIN: &str = "choice-1";
+pub const CHOICE_CHAIN: &str = "choice-2";
 
 /// By which step of the chain an option was read, in the order of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub enum MatchedBy {
     OptionExact,
     /// The reply is an option's text, but for case, punctuation and articles.
     OptionNormalised,
-    /// A letter is stated as the answer: `Answer: B`, `The answer is (B)`, `Option B`.
+    /// A letter is stated as the answer: `Answer: B`, `The answer is (B)`, `Option B`. `The answer is B or C` states two.
     Stated,
     /// The reply begins with a letter and a sign: `B. teacher`, `(B) teacher`, `**B** teacher`.
     Leading,
@@ -213,6 +213,9 @@ mod tests {
             ("The answer is A because she teaches.", 0, Stated),
             ("Option A is wrong, the answer is option B.", 1, Stated),
             ("I would take option D.", 3, Stated),
+            ("The answer is B, a nurse.", 1, Stated),
+            ("The answer is B, D is wrong.", 1, Stated),
+            ("The answer is B and not D.", 1, Stated),
             ("\\boxed{B}", 1, Stated),
             ("B. nurse", 1, Leading),
             ("B) She is a nurse.", 1, Leading),
@@ -259,6 +262,13 @@ mod tests {
             "A or B",
             "A, B",
             "Answer: A. No, the answer is B.",
+            "The answer is B or C.",
+            "Answer: A, B",
+            "Answer: B, C",
+            "Answer: B/D",
+            "Answer: (B), (C)",
+            "The answer is B, C, or D.",
+            "The answer is **B** and **D** because she cooks.",
             "A. teacher B. nurse",
             "B. She is a teacher",
             "A teacher or a nurse",

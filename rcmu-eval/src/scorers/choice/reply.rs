@@ -77,7 +77,7 @@ impl<'a> Reply<'a> {
             .collect()
     }
 
-    /// `answer` is a stronger cue than `option` or `choice`.
+    /// `answer` is a stronger cue than `option` or `choice`; letters that are joined to a stated one are stated, too.
     pub(super) fn stated(&self) -> BTreeSet<usize> {
         let by_cue = |cues: &[&str]| -> BTreeSet<usize> {
             let follows_cue = |letter: &Letter| {
@@ -91,12 +91,43 @@ impl<'a> Reply<'a> {
                 });
                 before.next().is_some_and(|word| cues.contains(&word.as_str()))
             };
-            let stated =
-                self.letters().filter(|letter| follows_cue(letter) && self.is_letter_of_option(*letter));
-            stated.map(|letter| letter.index).collect()
+            let is_stated = |letter: &Letter| follows_cue(letter) && self.is_letter_of_option(*letter);
+            let stated = self.letters().filter(is_stated);
+            stated.flat_map(|letter| self.with_joined(letter)).map(|letter| letter.index).collect()
         };
         let strong = by_cue(&["answer", "boxed"]);
         if strong.is_empty() { by_cue(&["option", "choice"]) } else { strong }
+    }
+
+    /// A letter with those that a comma, a stroke, `and` or `or` joins to it, as in `B or C`, but not `B, C is wrong`.
+    fn with_joined(&self, first: Letter) -> Vec<Letter> {
+        let mut joined = vec![first];
+        let mut last = first.place;
+        while let Some(letter) = self.letters().find(|letter| self.is_joined(last, letter.place)) {
+            let next = self.lower.get(letter.place + 1).map(String::as_str);
+            if !self.is_letter_of_option(letter) || matches!(next, Some("is" | "isnt" | "was" | "wasnt")) {
+                break;
+            }
+            joined.push(letter);
+            last = letter.place;
+        }
+        joined
+    }
+
+    /// Whether nothing but signs and at most one `and` or `or` stands between two words, and they join.
+    fn is_joined(&self, one: usize, other: usize) -> bool {
+        let between = |from: usize| &self.text[self.words[from].end..self.words[from + 1].start];
+        let is_apart =
+            |text: &str| text.contains(|c: char| !c.is_whitespace() && !",;/&()[]{}*\"'“”".contains(c));
+        match other.checked_sub(one) {
+            Some(1) => !is_apart(between(one)) && between(one).contains([',', ';', '/', '&']),
+            Some(2) => {
+                matches!(self.lower[one + 1].as_str(), "and" | "or")
+                    && !is_apart(between(one))
+                    && !is_apart(between(one + 1))
+            }
+            _ => false,
+        }
     }
 
     /// A capital letter, or one that ends the text or has a sign after it; `A` and `I` may be words.
