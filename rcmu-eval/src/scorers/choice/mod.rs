@@ -233,6 +233,17 @@ mod tests {
     }
 
     #[test]
+    fn letters_inside_the_words_of_the_chosen_option_choose_nothing() {
+        let people = ["Ann Lee", "Samuel C. Reed", "Tom Hill", "Max Berg"];
+        let plans = ["Plan A", "Plan C", "Plan B"];
+
+        assert_eq!(read("B. Samuel C. Reed", &people), Ok((1, MatchedBy::Leading)));
+        assert_eq!(read("C. Plan B.", &plans), Ok((2, MatchedBy::Leading)));
+        assert_eq!(read("B. Samuel C. Reed or C.", &people), Err(Unread::Ambiguous));
+        assert_eq!(read("B. Plan A.", &plans), Err(Unread::Ambiguous));
+    }
+
+    #[test]
     fn the_right_option_is_told_by_letter_or_by_text() {
         let place = |answer: &str| {
             let sample = Sample {

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    judge::{Word, is_negated, lower, outermost, words},
+    judge::{Word, is_negated, lower, outermost, positions, words},
     scorers::{choice::letter_index, normalise},
 };
 
@@ -142,20 +142,29 @@ impl<'a> Reply<'a> {
     }
 
     /// The letter at the beginning; another letter set out like it, or the words of another option after it, make it
-    /// ambiguous.
+    /// ambiguous. Letters that its own option's words have, as in `B. Samuel C. Reed`, are none.
     pub(super) fn leading(&self) -> BTreeSet<usize> {
         let is_set_out =
             |letter: &Letter| letter.after.is_some_and(|c| ".):]}".contains(c)) || letter.is_wrapped();
         let set_out: Vec<_> = self.letters().filter(is_set_out).collect();
         let mut found = BTreeSet::new();
         if let Some(first) = set_out.first().filter(|letter| letter.place == 0) {
-            found.extend(set_out.iter().map(|letter| letter.index));
+            let own = self.places_of(first.index);
+            let others = set_out.iter().filter(|letter| letter.place == 0 || !own.contains(&letter.place));
+            found.extend(others.map(|letter| letter.index));
             let rest = self.contained(1);
             if rest.len() == 1 && !rest.contains(&first.index) {
                 found.extend(rest);
             }
         }
         found
+    }
+
+    /// Where the words of an option of several words stand.
+    fn places_of(&self, option: usize) -> BTreeSet<usize> {
+        let words = &self.option_words[option];
+        let places = positions(&self.lower, words).into_iter().filter(|_| words.len() > 1);
+        places.flat_map(|place| place..place + words.len()).collect()
     }
 
     /// The options whose words stand in the reply from word `from` on, without a negation, and not inside the words
