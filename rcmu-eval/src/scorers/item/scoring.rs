@@ -199,11 +199,13 @@ impl<'a> Scoring<'a> {
     /// Contradicted and swapped claims of an answer that is about one region, whatever it cites.
     fn claims_about(&mut self, target: u32) -> Result<(), Fault> {
         let subjects = subjects(self.sample);
+        let target = (target as usize).checked_sub(1).filter(|&place| place < subjects.len());
+        let target = target.ok_or(Fault::Sample("the sample cites none of its regions"))?;
         let mut clauses = clauses(self.answer, self.sample.regions.len());
         for clause in &mut clauses {
             clause.cited.clear();
         }
-        let judged = judge_claims(&clauses, &subjects, Some(target as usize - 1), self.judges)?;
+        let judged = judge_claims(&clauses, &subjects, Some(target), self.judges)?;
         if !judged.is_empty() {
             let share = |count: usize| Some(count as f64 / judged.len() as f64);
             let contradicted = judged.iter().filter(|claim| claim.contradicted).count();

@@ -107,6 +107,17 @@ fn a_sample_without_a_right_option_is_not_scored() {
 }
 
 #[test]
+fn a_sample_that_cites_no_region_of_its_own_is_not_scored() {
+    for number in [0, 9] {
+        let sample = Sample { citations: vec![number], ..sample(Kind::VisualToContext) };
+
+        let score = score(&sample, "Lily owns it.[1]");
+
+        assert_eq!((score.outcome, score.measures.len()), (Outcome::JudgeFailed, 0), "{number}");
+    }
+}
+
+#[test]
 fn a_box_is_right_when_it_overlaps_by_half() {
     let mut sample = sample(Kind::Grounding);
     sample.answer = "<|box_start|>(0,0),(100,100)<|box_end|>.".into();
