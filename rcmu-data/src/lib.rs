@@ -17,6 +17,7 @@ mod picture_source;
 pub mod pipeline;
 #[cfg(feature = "remote")]
 pub mod remote;
+mod right_option;
 mod sample;
 
 pub use error::Error;

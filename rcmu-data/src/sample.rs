@@ -157,7 +157,8 @@ impl Sample {
     /// # Errors
     ///
     /// [`Error::Field`] naming the first field that does not: an empty id, question or answer, a citation of no
-    /// region, citations that are not ascending or belong to an unanswerable question, one option or more than 26.
+    /// region, citations that are not ascending or belong to an unanswerable question, one option or more than 26, an
+    /// answer that is none of the options ([`Sample::right_option`]).
     pub fn check(&self) -> Result<(), Error> {
         let fail = |field: &str, message: String| Err(Error::Field { field: field.into(), message });
         for (field, text) in [("id", &self.id), ("question", &self.question), ("answer", &self.answer)] {
@@ -179,6 +180,9 @@ impl Sample {
         }
         if self.options.len() == 1 || self.options.len() > 26 {
             return fail("options", format!("{} options; 0 or 2 to 26 are possible", self.options.len()));
+        }
+        if !self.options.is_empty() && self.right_option().is_none() {
+            return fail("answer", "is none of the options, by letter or by text".into());
         }
         Ok(())
     }

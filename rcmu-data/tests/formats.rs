@@ -96,6 +96,13 @@ fn sample<T: Strategy<Value = String> + Clone + 'static>(
             let references =
                 references.into_iter().map(|(picture, info, facts)| SampleReference { picture, info, facts });
             let (maker, step, seed) = provenance;
+            let options = if options.len() == 1 { vec![] } else { options };
+            // A right option, told by its letter or by its text.
+            let answer = match options.len() {
+                0 => answer,
+                count if cited => char::from(b'A' + cite.index(count) as u8).to_string(),
+                count => options[cite.index(count)].clone(),
+            };
             Sample {
                 id,
                 picture,
@@ -103,7 +110,7 @@ fn sample<T: Strategy<Value = String> + Clone + 'static>(
                 regions: regions.collect(),
                 kind,
                 question,
-                options: if options.len() == 1 { vec![] } else { options },
+                options,
                 cited,
                 answer,
                 accepted,

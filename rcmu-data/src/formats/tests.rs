@@ -256,7 +256,7 @@ fn a_writer_names_the_field_that_its_format_cannot_carry() {
         (
             Sample {
                 question:
-                    " \nWho?\nA. x\nB. y\nAnswer with the option's letter from the given choices directly."
+                    " \nWho?\nA. x\nB. Bella\nAnswer with the option's letter from the given choices directly."
                         .into(),
                 ..good.clone()
             },

@@ -163,6 +163,11 @@ mod tests {
             ("{\"maker\":\"me\"}", "[]", "`provenance` is a list, expected an object"),
             ("a.png", "../a.png", "`picture` has `..` in it"),
             ("\"open\"", "\"closed\"", "`kind` is not valid: unknown variant `closed`"),
+            (
+                "\"answer\":\"Bella.\"",
+                "\"options\":[\"Sam\",\"Max\"],\"answer\":\"Bella.\"",
+                "`answer` is none of the options",
+            ),
             ("true", "true,\"citations\":[2]", "`citations[0]` 2 is none of 1..=1"),
             ("\"a\",", "\"a\",\"id\":\"b\",", "is no JSON at column 14: the key `id` stands twice"),
             ("\"Who?\"", "\"Who?\" \"", "is no JSON at column"),

@@ -5,11 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use rcmu_core::Answer;
 use rcmu_data::Sample;
 
-use crate::{
-    dataset::is_insufficient,
-    judge::words,
-    scorers::{choice::reply::Reply, normalise},
-};
+use crate::{dataset::is_insufficient, scorers::choice::reply::Reply};
 
 /// Name and version of the chain by which options are read. A change that may alter a result gets a new number.
 pub const CHOICE_CHAIN: &str = "choice-2";
@@ -154,19 +150,14 @@ fn only(found: &BTreeSet<usize>, by: MatchedBy) -> Result<Option<Choice>, Unread
 ///
 /// # Examples
 ///
-/// Of the options `teacher` and `nurse`, the answers `B`, `b.` and `A nurse.` mean the place 1, and `C` means none.
+/// Of the options `teacher` and `nurse`, the answers `B`, `b.`, `B. nurse` and `A nurse.` mean the place 1, and `C` means
+/// none.
 ///
 /// # Source
 ///
 /// Ours.
 pub fn right_option(sample: &Sample) -> Option<usize> {
-    let letter = words(&sample.answer);
-    let by_letter = match letter.as_slice() {
-        [word] => letter_index(&word.lower).filter(|&at| at < sample.options.len()),
-        _ => None,
-    };
-    by_letter
-        .or_else(|| sample.options.iter().position(|option| normalise(option) == normalise(&sample.answer)))
+    sample.right_option()
 }
 
 fn letter_index(word: &str) -> Option<usize> {
@@ -264,7 +255,10 @@ mod tests {
             right_option(&sample)
         };
 
-        assert_eq!(["B", "b.", "A nurse.", "C"].map(place), [Some(1), Some(1), Some(1), None]);
+        assert_eq!(
+            ["B", "b.", "B. nurse", "A nurse.", "C"].map(place),
+            [Some(1), Some(1), Some(1), Some(1), None]
+        );
     }
 
     #[test]
