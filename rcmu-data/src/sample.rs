@@ -156,7 +156,7 @@ impl Sample {
     ///
     /// # Errors
     ///
-    /// [`Error::Field`] naming the first field that does not: an empty id, question or answer, a citation of no
+    /// [`Error::Field`] naming the first field that does not: an empty id, question, answer or accepted wording, a citation of no
     /// region, citations that are not ascending or belong to an unanswerable question, one option or more than 26, an
     /// answer that is none of the options ([`Sample::right_option`]).
     pub fn check(&self) -> Result<(), Error> {
@@ -165,6 +165,9 @@ impl Sample {
             if text.trim().is_empty() {
                 return fail(field, "is blank".into());
             }
+        }
+        if let Some(at) = self.accepted.iter().position(|wording| wording.trim().is_empty()) {
+            return fail(&format!("accepted[{at}]"), "is blank".into());
         }
         let targets = (self.regions.len() + self.references.len()) as u32;
         for (at, &cited) in self.citations.iter().enumerate() {

@@ -79,7 +79,8 @@ fn sample<T: Strategy<Value = String> + Clone + 'static>(
     let region = (filled.clone(), option::of(grid_box()), text.clone(), facts(), facts());
     let reference = (picture.clone(), text, facts());
     let provenance = (hostile(), hostile(), option::of(any::<u64>()));
-    let words = (filled.clone(), vec(filled.clone(), 0..4), filled.clone(), vec(hostile(), 0..3));
+    let accepted = hostile().prop_map(|text| if text.trim().is_empty() { "dog".to_owned() } else { text });
+    let words = (filled.clone(), vec(filled.clone(), 0..4), filled.clone(), vec(accepted, 0..3));
     let flags = (any::<bool>(), any::<bool>(), any::<Index>(), prop::sample::select(Kind::ALL.to_vec()));
     let shown = (picture, vec(reference, 0..3), vec(region, 0..4));
     (filled, shown, words, flags, provenance).prop_map(

@@ -3,7 +3,7 @@ use rcmu_data::Sample;
 
 use crate::{
     judge::{is_negated, lower, positions},
-    scorers::squad::{exact_match, token_f1},
+    scorers::squad::{exact_match, normalise, token_f1},
 };
 
 /// The most words of a value that is looked for inside an answer.
@@ -46,12 +46,12 @@ pub struct OpenScore {
 /// # Source
 ///
 /// Theirs: exact match and F1 of words, each the best over the wordings, `SQuAD` (arXiv 1606.05250), section 6.1. Ours: that
-/// the right answer without marks is one of the wordings; `contains`, rivals and `accuracy`.
+/// the right answer without marks is one of the wordings; that a text of articles alone (`A`) equals only itself and a
+/// text without words nothing; `contains`, rivals and `accuracy`.
 pub fn score_open(sample: &Sample, answer: &Answer, right: &Answer) -> OpenScore {
     let (text, right) = (plain_text(answer), plain_text(right));
     let wordings = || sample.accepted.iter().chain([&right]);
-    let best =
-        |score: fn(&str, &str) -> f64| wordings().map(|wording| score(&text, wording)).fold(0.0, f64::max);
+    let best = |score: Measure| wordings().map(|wording| of_words(score, &text, wording)).fold(0.0, f64::max);
     let (exact, f1) = (best(exact_match), best(token_f1));
     let said = lower(&text);
     let values: Vec<_> = sample.accepted.iter().map(|value| without_article(lower(value))).collect();
@@ -67,6 +67,18 @@ pub fn score_open(sample: &Sample, answer: &Answer, right: &Answer) -> OpenScore
         contains: (!short.is_empty()).then(|| flag(contains)),
         accuracy: (!sample.accepted.is_empty()).then(|| flag(exact == 1.0 || contains && !names_a_rival)),
     }
+}
+
+/// How alike two texts are.
+type Measure = fn(&str, &str) -> f64;
+
+/// The measure of two texts that have words other than articles; else 1 where they have the same words, and any.
+fn of_words(score: Measure, text: &str, wording: &str) -> f64 {
+    if !normalise(text).is_empty() && !normalise(wording).is_empty() {
+        return score(text, wording);
+    }
+    let words = lower(text);
+    f64::from(u8::from(!words.is_empty() && words == lower(wording)))
 }
 
 /// The words of an answer, without marks and boxes.
@@ -174,6 +186,18 @@ mod tests {
         let sample = sample(&["red"], &[&[("favourite", "red")], &[("favourite", "blue")]]);
 
         assert_eq!(score(&sample, "It is red, not far from the blue one.").accuracy, Some(1.0));
+    }
+
+    #[test]
+    fn what_has_no_words_is_right_by_no_wording() {
+        for (accepted, text) in [("A", ""), ("A", "The."), ("-", ""), ("-", "..."), ("", "")] {
+            let said = score(&sample(&[accepted], &[]), text);
+
+            assert_eq!((said.exact_match, said.accuracy), (0.0, Some(0.0)), "{accepted}: {text}");
+            assert_eq!(said.token_f1, 0.0, "{accepted}: {text}");
+        }
+        let letter = score(&sample(&["A"], &[]), "A");
+        assert_eq!((letter.exact_match, letter.token_f1, letter.accuracy), (1.0, 1.0, Some(1.0)));
     }
 
     #[test]

@@ -232,7 +232,9 @@ fn rename(error: Error, images: &str, question: &str, answer: &str) -> Error {
             "answer" => wrong(answer, message),
             "citations" | "kind" => wrong(format!("rcmu.{field}"), message),
             name if name.ends_with("picture") => wrong(images, message),
-            name if name.starts_with("citations") => wrong(format!("rcmu.{field}"), message),
+            name if name.starts_with("citations") || name.starts_with("accepted") => {
+                wrong(format!("rcmu.{field}"), message)
+            }
             name if name.starts_with("re") => wrong(question, format!("{field} {message}")),
             _ => wrong(field, message),
         },

@@ -168,6 +168,7 @@ mod tests {
                 "\"options\":[\"Sam\",\"Max\"],\"answer\":\"Bella.\"",
                 "`answer` is none of the options",
             ),
+            ("true", "true,\"accepted\":[\"Bella\",\" \"]", "`accepted[1]` is blank"),
             ("true", "true,\"citations\":[2]", "`citations[0]` 2 is none of 1..=1"),
             ("\"a\",", "\"a\",\"id\":\"b\",", "is no JSON at column 14: the key `id` stands twice"),
             ("\"Who?\"", "\"Who?\" \"", "is no JSON at column"),
