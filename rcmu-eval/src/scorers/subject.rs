@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use rcmu_data::Sample;
 
-use crate::judge::{fact_lines, is_stop_word, lower, words};
+use crate::judge::{fact_lines, find, is_stop_word, lower, words};
 
 /// Names of facts that say what something is called.
 const NAMES: [&str; 5] = ["name", "alias", "full_name", "full name", "nickname"];
@@ -68,8 +68,10 @@ fn subject(info: &str, facts: &BTreeMap<String, String>) -> Subject {
     let (name_facts, others): (Vec<_>, Vec<_>) =
         facts_in_words.partition(|(name, _)| NAMES.contains(&name.to_lowercase().as_str()));
     let mut names: Vec<_> = name_facts.iter().map(|(_, value)| value.clone()).collect();
-    if facts.is_empty() {
-        names.extend(leading_name(info));
+    if names.is_empty() {
+        // `Lily bought it` beside `owner: Lily` is about what is hers.
+        let tells = |name: &Vec<String>| others.iter().any(|(_, value)| find(value, name));
+        names.extend(leading_name(info).filter(|name| !tells(name)));
     }
     Subject {
         names,
@@ -121,6 +123,17 @@ mod tests {
         assert_eq!(leading_name("The dog of Lily."), None);
         assert_eq!(leading_name("Lily's dog."), None);
         assert_eq!(leading_name(""), None);
+    }
+
+    #[test]
+    fn facts_without_a_name_leave_the_name_to_the_text() {
+        let facts = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+
+        let man = subject("John Smith, a 41-year-old teacher.", &facts("age", "41"));
+        let toy = subject("Lily bought it in Rome.", &facts("owner", "Lily Novak"));
+
+        assert_eq!(man.names, [lower("john smith")]);
+        assert_eq!(toy.names, Vec::<Vec<String>>::new());
     }
 
     #[test]
