@@ -48,8 +48,8 @@ pub struct JudgedClaim {
     pub contradicted: bool,
     /// No text of these regions entails it; the text of this other region does.
     pub swapped_with: Option<u32>,
-    /// The name of the region's fact that it tells, if it is one.
-    pub(super) told: Option<(usize, String)>,
+    /// The regions whose texts entail it, each with the name of the fact that it tells.
+    pub(super) told: Vec<(usize, String)>,
 }
 
 /// The claims of an answer, in order, each once.
@@ -124,21 +124,23 @@ impl Claim {
             entailed: false,
             contradicted: false,
             swapped_with: None,
-            told: None,
+            told: Vec::new(),
         };
         for &at in &self.subjects {
             for (key, text) in self.hypotheses(subjects.get(at)) {
                 match judge.entails(&subjects[at].premise, &text)? {
                     Verdict::Entail => {
-                        judged.entailed = true;
-                        judged.contradicted = false;
-                        judged.told = Some((at, key));
-                        return Ok(judged);
+                        judged.told.push((at, key));
+                        break;
                     }
                     Verdict::Contradict => judged.contradicted = true,
                     Verdict::Neutral => {}
                 }
             }
+        }
+        if !judged.told.is_empty() {
+            (judged.entailed, judged.contradicted) = (true, false);
+            return Ok(judged);
         }
         for (at, other) in subjects.iter().enumerate() {
             if self.subjects.is_empty() || self.subjects.contains(&at) {

@@ -224,7 +224,7 @@ fn coverage_of_objects(clauses: &[Clause], mentions: &[(usize, usize)], subjects
 }
 
 fn coverage_of_facts(claims: &[JudgedClaim], subjects: &[Subject]) -> Option<f64> {
-    let told: BTreeSet<_> = claims.iter().filter_map(|claim| claim.told.as_ref()).collect();
+    let told: BTreeSet<_> = claims.iter().flat_map(|claim| &claim.told).collect();
     let shares: Vec<f64> = subjects
         .iter()
         .enumerate()
@@ -283,9 +283,13 @@ mod tests {
     }
 
     fn score(text: &str) -> RcidScore {
+        score_of(&sample(), text)
+    }
+
+    fn score_of(sample: &Sample, text: &str) -> RcidScore {
         let size = ImageSize::new(1000, 1000).expect("the sides are not empty");
         let answer = parse(text, Targets::new(2, 0, size), FinishReason::EndOfText);
-        let score = rcid_score(&sample(), &answer, &Judges::rules()).expect("rules never fail");
+        let score = rcid_score(sample, &answer, &Judges::rules()).expect("rules never fail");
         score.expect("the sample has regions")
     }
 
@@ -324,6 +328,19 @@ mod tests {
 
         assert_eq!((score.objects, score.facts, score.coverage), (0.5, Some(0.25), 0.375));
         assert!((score.score().expect("all parts are known") - 64.285_714).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_fact_of_several_cited_regions_is_told_of_each() {
+        let mut sample = sample();
+        for region in &mut sample.regions {
+            region.facts = [("home".to_owned(), "Rome".to_owned())].into();
+        }
+
+        // Each region tells 1 of min(2, 1): (1 + 1) / 2.
+        let score = score_of(&sample, "Both live in Rome [1][2].");
+
+        assert_eq!((score.facts, score.claims.len(), score.accuracy), (Some(1.0), 1, 1.0));
     }
 
     #[test]
