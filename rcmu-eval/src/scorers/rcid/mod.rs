@@ -210,11 +210,11 @@ fn mentions(clauses: &[Clause], subjects: &[Subject]) -> Vec<(usize, usize)> {
 
 fn coverage_of_objects(clauses: &[Clause], mentions: &[(usize, usize)], subjects: &[Subject]) -> f64 {
     let words: Vec<_> = clauses.iter().map(|clause| lower(&clause.text)).collect();
+    let named: BTreeSet<_> =
+        words.iter().flat_map(|words| mentions_in(words, subjects)).map(|(_, subject)| subject).collect();
     let is_covered = |(at, subject): (usize, &Subject)| {
-        let mut names = subject.names.iter().chain(&subject.look);
-        let named = names.any(|name| words.iter().any(|words| find(words, name)));
         let cited = mentions.iter().filter(|(_, other)| *other == at);
-        named
+        named.contains(&at)
             || cited
                 .into_iter()
                 .any(|(clause, _)| subject.nouns.iter().any(|noun| find(&words[*clause], noun)))
@@ -328,6 +328,17 @@ mod tests {
 
         assert_eq!((score.objects, score.facts, score.coverage), (0.5, Some(0.25), 0.375));
         assert!((score.score().expect("all parts are known") - 64.285_714).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_name_inside_a_longer_one_covers_no_region() {
+        let mut sample = sample();
+        for (region, name) in sample.regions.iter_mut().zip(["John", "John Smith"]) {
+            region.facts = [("name".to_owned(), name.to_owned())].into();
+        }
+
+        assert_eq!(score_of(&sample, "John Smith [2] waves.").objects, 0.5);
+        assert_eq!(score_of(&sample, "John Smith [2] waves to John [1].").objects, 1.0);
     }
 
     #[test]
