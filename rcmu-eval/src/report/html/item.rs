@@ -1,4 +1,5 @@
 use rcmu_core::FinishReason;
+use rcmu_data::Sample;
 use rcmu_prompt::parse;
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
         text::percent,
         visible,
     },
+    scorers::right_option,
 };
 
 /// Items that are unfolded when the page is opened.
@@ -83,7 +85,7 @@ impl ItemView {
             id: visible(&sample.id),
             kind: score.kind.name(),
             question: visible(&sample.question),
-            options: options(item),
+            options: options(sample),
             picture,
             width,
             height,
@@ -101,14 +103,11 @@ impl ItemView {
     }
 }
 
-fn options(item: &ReportItem) -> Vec<OptionView> {
-    let letters = ('A'..='Z').zip(&item.sample.options);
+fn options(sample: &Sample) -> Vec<OptionView> {
+    let right = right_option(sample);
+    let letters = ('A'..='Z').zip(&sample.options).enumerate();
     letters
-        .map(|(letter, text)| OptionView {
-            letter,
-            text: visible(text),
-            is_right: item.sample.answer.trim().starts_with(letter),
-        })
+        .map(|(at, (letter, text))| OptionView { letter, text: visible(text), is_right: right == Some(at) })
         .collect()
 }
 
@@ -143,4 +142,36 @@ fn target_views(item: &ReportItem) -> Vec<TargetView> {
             is_right: sample.citations.contains(&number),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rcmu_data::{Kind, PictureSource, Provenance};
+
+    use super::*;
+
+    #[test]
+    fn the_right_option_is_the_one_that_scorers_take() {
+        let right = |answer: &str| {
+            let sample = Sample {
+                id: "a".into(),
+                picture: PictureSource::File("a.png".into()),
+                references: Vec::new(),
+                regions: Vec::new(),
+                kind: Kind::Open,
+                question: "What does she do?".into(),
+                options: vec!["teacher".into(), "nurse".into()],
+                cited: false,
+                answer: answer.into(),
+                accepted: Vec::new(),
+                citations: Vec::new(),
+                answerable: true,
+                provenance: Provenance::default(),
+            };
+            let options = options(&sample).into_iter().filter(|option| option.is_right);
+            options.map(|option| option.letter).collect::<String>()
+        };
+
+        assert_eq!(["B", "b.", "A nurse."].map(right), ["B"; 3]);
+    }
 }
