@@ -62,6 +62,7 @@ impl<'a> Inspector<'a> {
         }
     }
 
+    /// Whether the subject alone of its class shows what is said; none where that is not known of itself.
     fn right_box(&mut self, clause: usize, subject: usize) -> Result<Option<bool>, JudgeError> {
         let regions = &self.subjects[..self.sample.regions.len()];
         if subject >= regions.len() {
@@ -70,7 +71,7 @@ impl<'a> Inspector<'a> {
         let class = &regions[subject].class;
         let rivals: Vec<_> =
             (0..regions.len()).filter(|&other| other != subject && regions[other].class == *class).collect();
-        let own = self.shows(clause, subject)? == Some(true);
+        let Some(own) = self.shows(clause, subject)? else { return Ok(None) };
         let mut others = false;
         for rival in &rivals {
             others |= self.shows(clause, *rival)? == Some(true);

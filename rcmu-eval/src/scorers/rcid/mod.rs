@@ -122,7 +122,8 @@ impl fmt::Display for RcidScore {
 /// that it cites, else of the one that it names; colour and shape are a name where no other region has both. Its
 /// claims are names, facts and ages; see [`JudgedClaim`]. The checks of consistency for a mention of region `i` are:
 /// its class noun is that of `i` (1), or only that of another region (0); of the regions of one class only `i` shows
-/// what is said (1), or another but not `i` (0); region `i` shows what is said (1 or 0).
+/// what is said (1), or another but not `i` (0); region `i` shows what is said (1 or 0). What is not known of region `i`
+/// itself gives no verdict.
 ///
 /// # Errors
 ///
@@ -339,6 +340,20 @@ mod tests {
 
         assert_eq!(score_of(&sample, "John Smith [2] waves.").objects, 0.5);
         assert_eq!(score_of(&sample, "John Smith [2] waves to John [1].").objects, 1.0);
+    }
+
+    #[test]
+    fn a_region_of_which_nothing_is_known_is_not_said_to_be_the_wrong_box() {
+        let mut sample = sample();
+        sample.regions[0].visual.clear();
+
+        // The second is a blue cat, the first may be one: only the class noun `figurine` can be judged.
+        let score = score_of(&sample, "A blue figurine [1].");
+
+        assert_eq!(
+            (score.consistency, score.checks),
+            (Some(1.0), Checks { class: 1, right_box: 0, vision: 0 })
+        );
     }
 
     #[test]
