@@ -2,7 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use rcmu_core::ScriptedGenerator;
 use rcmu_data::{Kind, PictureSource, Sample, figurines::WorldOptions};
@@ -10,7 +18,7 @@ use rcmu_eval::{
     Error, Outcome, SummaryRow,
     dataset::{Dataset, figurine_bench, figurine_scenes},
     journal::{self, Contents, Journal, SyncPolicy},
-    judge::Judges,
+    judge::{self, Entailment, FactVision, JudgeError, Judges, RuleEntailment},
     metrics::BootstrapOptions,
     report::{Report, ReportOptions, Scores, Uncompared, Verdict, totals},
     run::{Mode, Run, RunOptions},
@@ -99,6 +107,50 @@ fn pages_show_wrong_items_first_and_files_hold_all() {
         report.items.iter().map(|item| &item.sample).collect::<Vec<_>>(),
         dataset.items().iter().collect::<Vec<_>>()
     );
+}
+
+/// Learns which questions there are, and later fails at all others.
+#[derive(Default)]
+struct Learner {
+    known: Mutex<BTreeSet<[String; 2]>>,
+    has_learnt: AtomicBool,
+}
+
+impl Entailment for Learner {
+    fn identity(&self) -> String {
+        "learner-1".into()
+    }
+
+    fn entails(&self, premise: &str, hypothesis: &str) -> Result<judge::Verdict, JudgeError> {
+        let is_new = self.known.lock().unwrap().insert([premise, hypothesis].map(str::to_owned));
+        if is_new && self.has_learnt.load(Ordering::SeqCst) {
+            return Err(JudgeError::Empty);
+        }
+        RuleEntailment.entails(premise, hypothesis)
+    }
+}
+
+#[test]
+fn a_judge_that_fails_at_the_permuted_contexts_takes_no_answer_out_of_the_count() {
+    let dataset = dataset();
+    let mode = Mode::PermutedContexts { seed: 1 };
+    let contents = run("judged", &dataset, right(&dataset), mode);
+    let mut plain = contents.clone();
+    plain.manifest.mode = Mode::Full;
+    let learner = Learner::default();
+    let judges = Judges { entailment: &learner, vision: &FactVision };
+    Scores::of(&dataset, &plain, &judges).unwrap();
+    learner.has_learnt.store(true, Ordering::SeqCst);
+
+    let judged = Scores::of(&dataset, &contents, &judges).unwrap().report(&quick()).unwrap();
+
+    let row = |report: &Report| {
+        let mut rows = report.rows.iter();
+        rows.find(|row| row.measure == "context_followed" && row.slice == "all").cloned().unwrap()
+    };
+    let by_rules = Scores::of(&dataset, &contents, &Judges::rules()).unwrap().report(&quick()).unwrap();
+    assert_eq!(judged.failures(), 0);
+    assert_eq!(row(&judged), row(&by_rules));
 }
 
 #[test]

@@ -322,7 +322,9 @@ pub(super) fn score_answer(
     judges: &Judges,
 ) -> ItemScore {
     let mut score = score_reply(sample, reply, judges);
-    if let Some(followed) = followed(sample, mode, reply, judges) {
+    if score.outcome.is_measured()
+        && let Some(followed) = followed(sample, mode, reply)
+    {
         score.measures.insert(names::CONTEXT_FOLLOWED.to_owned(), followed);
     }
     if repeat > 0 {
@@ -336,10 +338,12 @@ pub(super) fn not_asked<'a>() -> Cow<'a, Reply> {
 }
 
 /// Whether a reply says what the permuted contexts say; `None` where that cannot be told from what the true ones say.
-fn followed(sample: &Sample, mode: Mode, reply: &Reply, judges: &Judges) -> Option<f64> {
+///
+/// No judge is asked: accuracy needs none, and one that fails would leave the item without this measure alone.
+fn followed(sample: &Sample, mode: Mode, reply: &Reply) -> Option<f64> {
     if !matches!(mode, Mode::PermutedContexts { .. }) || !matches!(reply, Reply::Text { .. }) {
         return None;
     }
     let moved = mode.moved(sample)?;
-    score_reply(&moved, reply, judges).measures.get(names::ACCURACY).copied()
+    score_reply(&moved, reply, &Judges::rules()).measures.get(names::ACCURACY).copied()
 }
