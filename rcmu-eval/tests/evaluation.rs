@@ -365,6 +365,18 @@ fn citations_of_nothing_are_in_the_table_with_their_denominators() {
 }
 
 #[test]
+fn without_context_every_number_points_at_nothing() {
+    let dataset = dataset();
+    let replies = vec!["Somebody [1].".to_owned(); dataset.items().len()];
+
+    let report = report(&dataset, &run("no-context", &dataset, replies, Mode::NoContext));
+
+    assert_eq!(value(&report, "citation_invalid", "all"), Some(1.0));
+    assert_eq!(value(&report, "citation_invalid_micro", "all"), Some(1.0));
+    assert!(report.items.iter().all(|item| item.invalid == [1] && item.cited.is_empty()));
+}
+
+#[test]
 fn totals_have_the_table_of_the_report_with_all_items() {
     let folder = std::env::temp_dir().join(format!("rcmu-totals-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
@@ -394,6 +406,8 @@ fn totals_have_the_table_of_the_report_with_all_items() {
     let mut cut = run("totals-cut", &dataset, mixed.collect(), Mode::Full);
     cut.records.truncate(40);
     check("cut", &dataset, &cut);
+    let blind = run("totals-blind", &dataset, answers.clone(), Mode::NoContext);
+    check("blind", &dataset, &blind);
     let permuted = run("totals-permuted", &dataset, answers, Mode::PermutedContexts { seed: 1 });
     check("permuted", &dataset, &permuted);
     let rotated = figurine_bench(3, 1).unwrap().rotated().unwrap();

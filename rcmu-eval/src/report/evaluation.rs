@@ -6,7 +6,7 @@ use std::{
 };
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
-use rcmu_core::{FinishReason, ImageSize, Picture};
+use rcmu_core::{FinishReason, Picture};
 use rcmu_data::Sample;
 use rcmu_prompt::{Targets, parse};
 
@@ -184,7 +184,7 @@ impl<'a> Scores<'a> {
     /// What each measured answer cites.
     fn cited(&self) -> Vec<CitedAnswer<'_>> {
         let measured = self.entries.iter().zip(&self.items).filter(|(_, score)| score.outcome.is_measured());
-        measured.filter_map(|(entry, score)| entry.cited(score)).collect()
+        measured.filter_map(|(entry, score)| entry.cited(score, self.manifest.mode)).collect()
     }
 
     /// Compares a second run over the same items with this one, on every row that both of their tables have; of every other
@@ -238,21 +238,28 @@ impl<'a> Scores<'a> {
 
 impl Entry<'_> {
     /// What the reply cites.
-    fn cited<'s>(&self, score: &'s ItemScore) -> Option<CitedAnswer<'s>> {
-        let (counts, invalid) = cited(self.sample, &self.reply)?;
+    fn cited<'s>(&self, score: &'s ItemScore, mode: Mode) -> Option<CitedAnswer<'s>> {
+        let (counts, invalid) = cited(self.sample, &self.reply, mode)?;
         let (item, cluster) = (&score.item, &score.cluster);
         Some(CitedAnswer { item, cluster, asked: self.sample.cited, counts, invalid })
     }
 }
 
-/// What a reply cites; none without a text.
-pub(super) fn cited(sample: &Sample, reply: &Reply) -> Option<(CitationCounts, InvalidCitations)> {
+/// What a reply cites, and what of it points at nothing that was shown; none without a text.
+pub(super) fn cited(
+    sample: &Sample,
+    reply: &Reply,
+    mode: Mode,
+) -> Option<(CitationCounts, InvalidCitations)> {
     let Reply::Text { text, .. } = reply else { return None };
-    // Only boxes in pixels depend on the size, and no count uses them.
-    let size = ImageSize::new(1000, 1000).ok()?;
-    let targets = Targets::new(sample.regions.len(), sample.references.len(), size);
-    let answer = parse(text, targets, FinishReason::EndOfText);
-    Some((citation_counts(sample, &answer), invalid_citations(&answer)))
+    let targets = report::targets(sample);
+    let read = |targets| parse(text, targets, FinishReason::EndOfText);
+    let answer = read(targets);
+    let invalid = match mode {
+        Mode::NoContext => invalid_citations(&read(Targets::new(0, 0, targets.size()))),
+        _ => invalid_citations(&answer),
+    };
+    Some((citation_counts(sample, &answer), invalid))
 }
 
 /// The picture as a PNG file, upright; none where it cannot be decoded.
@@ -322,6 +329,13 @@ pub(super) fn score_answer(
     judges: &Judges,
 ) -> ItemScore {
     let mut score = score_reply(sample, reply, judges);
+    // Numbers that are right may point at nothing that was shown.
+    if mode == Mode::NoContext
+        && score.outcome.is_measured()
+        && let Some(share) = cited(sample, reply, mode).and_then(|(_, invalid)| invalid.share())
+    {
+        score.measures.insert(names::CITATION_INVALID.to_owned(), share);
+    }
     if score.outcome.is_measured()
         && let Some(followed) = followed(sample, mode, reply)
     {

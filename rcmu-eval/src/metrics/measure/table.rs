@@ -167,7 +167,7 @@ measures! {
     CITATION_INVALID = "citation_invalid", Lower {
         meaning: "Share of the cited numbers that point at nothing, mean over the answers that cite.",
         formula: "Of one item: `invalid / cited`, where a number is invalid that is none of a region or a reference \
-                  picture; not measured where nothing is cited. It is measured whether or not marks were asked for.",
+                  picture that was shown; not measured where nothing is cited. It is measured whether or not marks were asked for.",
         example: "Of two regions, `Lily [1], Tom [9].` cites 1 and 9, and `Lily [1].` 1; a third answer cites nothing: \
                   `(1 / 2 + 0 / 1) / 2 = 0.25`, over 2 items.",
         source: "Ours.",

@@ -55,7 +55,7 @@ impl<'a> Answers<'a> {
                 }
             };
             let score = score_answer(sample, &reply, repeat, mode, self.judges);
-            self.sums.add(&score, sample.cited, cited(sample, &reply));
+            self.sums.add(&score, sample.cited, cited(sample, &reply, mode));
         }
         Ok(())
     }
