@@ -9,6 +9,9 @@ use crate::{
     },
 };
 
+/// Differences that are no further apart are equal but for rounding.
+const ROUNDING: f64 = 1e-12; // values are in 0..=1, and a step of theirs next to 1 is 2e-16
+
 /// One item as two runs scored it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PairedItem<'a> {
@@ -84,6 +87,9 @@ pub fn paired_bootstrap(items: &[PairedItem], options: &BootstrapOptions) -> Opt
     let difference = mean(&|item| item.second - item.first);
     let squares = mean(&|item| (item.second - item.first - difference).powi(2)) * n;
     let deviation = (squares / (n - 1.0)).sqrt();
+    let differences = || items.iter().map(|item| item.second - item.first);
+    let spread =
+        differences().fold(f64::NEG_INFINITY, f64::max) - differences().fold(f64::INFINITY, f64::min);
     let clusters = cluster_sums(items.iter().map(|item| (item.cluster, item.second - item.first)));
     let mut statistic = |drawn: &[u32]| {
         let drawn = drawn.iter().map(|&at| clusters[at as usize]);
@@ -98,7 +104,7 @@ pub fn paired_bootstrap(items: &[PairedItem], options: &BootstrapOptions) -> Opt
         difference,
         interval: percentiles(&values),
         p_value: p_value(&values),
-        effect_size: (deviation > 0.0).then(|| difference / deviation),
+        effect_size: (spread > ROUNDING).then(|| difference / deviation),
     })
 }
 
@@ -137,6 +143,20 @@ mod tests {
         assert!(none.p_value.expect("clusters") > 0.5);
         let interval = none.interval.expect("clusters");
         assert!(interval.low < 0.0 && interval.high > 0.0);
+    }
+
+    #[test]
+    fn differences_that_rounding_alone_tells_apart_have_no_effect_size() {
+        let same = run(&items(|_| 0.1));
+        let items: Vec<_> = (1..8).map(|at| (format!("p{at}"), f64::from(at) / 10.0)).collect();
+        let steps: Vec<_> = items
+            .iter()
+            .map(|(cluster, first)| PairedItem { cluster, first: *first, second: *first + 0.1 })
+            .collect();
+        let steps = paired_bootstrap(&steps, &BootstrapOptions::default()).expect("there are items");
+
+        assert_eq!((same.effect_size, steps.effect_size), (None, None));
+        assert!((steps.difference - 0.1).abs() < 1e-12);
     }
 
     #[test]
