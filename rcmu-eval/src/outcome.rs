@@ -120,7 +120,7 @@ pub struct SummaryRow {
     pub count: usize,
     /// The value over the measured items.
     pub value: f64,
-    /// Its interval; none for fewer than two items.
+    /// Its interval; none for fewer than two pictures.
     pub interval: Option<Interval>,
     /// The value if every failed item had scored worst.
     pub worst: f64,

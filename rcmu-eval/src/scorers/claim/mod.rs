@@ -57,8 +57,8 @@ pub struct JudgedClaim {
 /// A claim is: a name or a fact's value of any subject; an age (`34-year-old`, `aged 34`); capitalised words that are
 /// none of these and do not begin a sentence alone; `his`, `her` or `their` before a thing, which claims one of the
 /// subjects named so far as the owner. Words that a picture shows are none, and a number that counts things (`two
-/// dogs`) is no value. A clause speaks of the subjects that it cites; without marks, of the subject named last (or
-/// next, if none was), else of `default`.
+/// dogs`) is no value. A clause speaks of the subjects that it cites; without marks, of `default`, or where there is
+/// none, of the subject named last (or next, if none was).
 pub(super) fn claims(clauses: &[Clause], subjects: &[Subject], default: Option<usize>) -> Vec<Claim> {
     let known = known_values(subjects);
     let mut found: Vec<Claim> = Vec::new();
