@@ -10,6 +10,15 @@ pub struct CitedStatement {
     pub cited: Vec<Option<usize>>,
 }
 
+/// A statement of which each claim has one wording or more; one of them has to follow.
+#[derive(Clone, Debug)]
+pub(super) struct WordedStatement {
+    /// The wordings of each claim.
+    pub(super) claims: Vec<Vec<String>>,
+    /// As [`CitedStatement::cited`].
+    pub(super) cited: Vec<Option<usize>>,
+}
+
 /// Citation quality without right citations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AlceScore {
@@ -71,6 +80,19 @@ pub fn alce(
     passages: &[&str],
     judge: &dyn Entailment,
 ) -> Result<AlceScore, JudgeError> {
+    let worded = statements.iter().map(|statement| WordedStatement {
+        claims: statement.hypotheses.iter().map(|hypothesis| vec![hypothesis.clone()]).collect(),
+        cited: statement.cited.clone(),
+    });
+    alce_of_wordings(&worded.collect::<Vec<_>>(), passages, judge)
+}
+
+/// As [`alce`].
+pub(super) fn alce_of_wordings(
+    statements: &[WordedStatement],
+    passages: &[&str],
+    judge: &dyn Entailment,
+) -> Result<AlceScore, JudgeError> {
     let (mut needing, mut supported, mut citations, mut precise) = (0_usize, 0_usize, 0_usize, 0_usize);
     for statement in statements {
         let mut cited: Vec<usize> = Vec::new();
@@ -83,14 +105,14 @@ pub fn alce(
             }
         }
         citations += wrong;
-        if statement.hypotheses.is_empty() {
+        if statement.claims.is_empty() {
             continue;
         }
         needing += 1;
         citations += cited.len();
         let supports = |cited: &[usize]| -> Result<bool, JudgeError> {
             let premise: Vec<_> = cited.iter().map(|&place| passages[place]).collect();
-            entails_all(judge, &premise.join("\n"), &statement.hypotheses, cited.is_empty())
+            Ok(!cited.is_empty() && entails_all(judge, &premise.join("\n"), &statement.claims)?)
         };
         if !supports(&cited)? {
             continue;
@@ -112,21 +134,22 @@ pub fn alce(
     })
 }
 
-fn entails_all(
-    judge: &dyn Entailment,
-    premise: &str,
-    hypotheses: &[String],
-    no_premise: bool,
-) -> Result<bool, JudgeError> {
-    if no_premise {
-        return Ok(false);
-    }
-    for hypothesis in hypotheses {
-        if judge.entails(premise, hypothesis)? != Verdict::Entail {
+fn entails_all(judge: &dyn Entailment, premise: &str, claims: &[Vec<String>]) -> Result<bool, JudgeError> {
+    for wordings in claims {
+        if !entails_any(judge, premise, wordings)? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+fn entails_any(judge: &dyn Entailment, premise: &str, wordings: &[String]) -> Result<bool, JudgeError> {
+    for wording in wordings {
+        if judge.entails(premise, wording)? == Verdict::Entail {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

@@ -106,10 +106,17 @@ impl Claim {
             .map(|(key, _)| key)
     }
 
-    /// The claim as hypotheses for a judge, about the first subject it is said of.
+    /// The claim as hypotheses for a judge, one of which has to follow: about the subjects it is said of, each once.
     pub(super) fn texts(&self, subjects: &[Subject]) -> Vec<String> {
-        let subject = self.subjects.first().and_then(|&at| subjects.get(at));
-        self.hypotheses(subject).into_iter().map(|(_, text)| text).take(1).collect()
+        let told: Vec<_> = self.subjects.iter().filter_map(|&at| subjects.get(at)).collect();
+        let about = if told.is_empty() { vec![None] } else { told.into_iter().map(Some).collect() };
+        let mut texts: Vec<String> = Vec::new();
+        for (_, text) in about.into_iter().flat_map(|subject| self.hypotheses(subject)) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        texts
     }
 
     /// Asks whether the texts of the subjects it is said of entail it, and if not, whether another one does.
@@ -119,7 +126,7 @@ impl Claim {
         judge: &dyn Entailment,
     ) -> Result<JudgedClaim, JudgeError> {
         let mut judged = JudgedClaim {
-            text: self.texts(subjects).concat(),
+            text: self.texts(subjects).into_iter().next().unwrap_or_default(),
             regions: self.subjects.iter().map(|&at| at as u32 + 1).collect(),
             entailed: false,
             contradicted: false,

@@ -9,9 +9,9 @@ use crate::{
     judge::{JudgeError, Judges},
     metrics::names,
     scorers::{
-        CHOICE_CHAIN, CitedStatement, Unread,
+        CHOICE_CHAIN, Unread,
         abstention::{self, Response},
-        alce,
+        alce::{WordedStatement, alce_of_wordings},
         choice::{choose, right_option},
         citation::{self, citation_counts, invalid_citations},
         claim::claims,
@@ -227,14 +227,14 @@ impl<'a> Scoring<'a> {
             .map(|(at, clause)| {
                 let own = claims.iter().filter(|claim| claim.clause == at);
                 let resolved = clause.cited.iter().map(|&place| Some(place));
-                CitedStatement {
-                    hypotheses: own.flat_map(|claim| claim.texts(&subjects)).collect(),
+                WordedStatement {
+                    claims: own.map(|claim| claim.texts(&subjects)).collect(),
                     cited: resolved.chain((0..clause.unresolved).map(|_| None)).collect(),
                 }
             })
             .collect();
         let passages: Vec<_> = subjects.iter().map(|subject| subject.premise.as_str()).collect();
-        let score = alce(&statements, &passages, self.judges.entailment)?;
+        let score = alce_of_wordings(&statements, &passages, self.judges.entailment)?;
         self.set(names::ALCE_RECALL, score.recall);
         self.set(names::ALCE_PRECISION, score.precision);
         Ok(())

@@ -155,6 +155,24 @@ fn a_description_has_the_parts_of_its_score() {
     assert!(score.how.contains("RCIDScore 100.0 (coverage 1.000"), "{}", score.how);
 }
 
+#[test]
+fn a_pronoun_is_supported_by_any_owner_that_it_may_mean() {
+    let person = |name: &str, facts: &[(&str, &str)]| {
+        let mut region = sample(Kind::Description).regions.remove(0);
+        region.facts = facts.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        region.facts.insert("name".into(), name.into());
+        region
+    };
+    let mut sample = sample(Kind::Description);
+    sample.regions = vec![person("Ann", &[]), person("Lily", &[]), person("Bella", &[("owner", "Lily")])];
+    sample.citations = vec![1, 2, 3];
+
+    let score = score(&sample, "Ann [1] stands beside Lily [2] and Bella, her dog [3].");
+
+    // `her` may mean Ann or Lily, and Bella's text tells Lily: all three clauses are supported.
+    assert_eq!((of(&score, "alce_recall"), of(&score, "alce_precision")), (Some(1.0), Some(1.0)));
+}
+
 /// Never gives a verdict.
 struct Broken;
 
