@@ -202,10 +202,12 @@ impl<'a> Scores<'a> {
         }
         let cited = [self.cited(), second.cited()];
         let rotated = [self, second].map(|run| rotated_questions(&run.items));
+        let answers = [self, second]
+            .map(|run| run.entries.iter().map(|entry| entry.repeat).zip(&run.items).collect::<Vec<_>>());
         let no_draws = BootstrapOptions { resamples: 0, ..*options };
         let tables = [self.rows(&cited[0], &no_draws), second.rows(&cited[1], &no_draws)];
-        let runs = [(0, self), (1, second)].map(|(at, run)| pairing::Run {
-            answers: &run.items,
+        let runs = [0, 1].map(|at| pairing::Run {
+            answers: &answers[at],
             rotated: &rotated[at],
             cited: &cited[at],
             rows: &tables[at],
@@ -241,7 +243,8 @@ impl Entry<'_> {
     fn cited<'s>(&self, score: &'s ItemScore, mode: Mode) -> Option<CitedAnswer<'s>> {
         let (counts, invalid) = cited(self.sample, &self.reply, mode)?;
         let (item, cluster) = (&score.item, &score.cluster);
-        Some(CitedAnswer { item, cluster, asked: self.sample.cited, counts, invalid })
+        let (repeat, asked) = (self.repeat, self.sample.cited);
+        Some(CitedAnswer { item, repeat, cluster, asked, counts, invalid })
     }
 }
 

@@ -10,8 +10,8 @@ use crate::{
 
 /// One of two runs that are compared.
 pub(super) struct Run<'a> {
-    /// The scores of its answers.
-    pub(super) answers: &'a [ItemScore],
+    /// The scores of its answers, each with which answer to its item it is, from 0.
+    pub(super) answers: &'a [(u32, &'a ItemScore)],
     /// The scores of questions that were asked in all rotations.
     pub(super) rotated: &'a [ItemScore],
     /// What its measured answers cite.
@@ -31,7 +31,7 @@ pub(super) fn compare_tables(
         counts.collect()
     };
     let (one, other) = (side(first), side(second));
-    let sides = [first, second].map(|run| Side::new(run.answers, run.rotated, run.cited));
+    let sides = [first, second].map(|run| Side::new(run.answers.iter().copied(), run.rotated, run.cited));
     let (mut rows, mut uncompared) = (Vec::new(), Vec::new());
     let keys: BTreeSet<_> = one.keys().chain(other.keys()).collect();
     for key in keys {

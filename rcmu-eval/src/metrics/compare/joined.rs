@@ -14,9 +14,9 @@ pub(super) struct Joined<'a, V> {
 
 impl<'a, V> Joined<'a, V> {
     /// Joins by name; `value` gives the picture's key and the value, or `None` where there is none.
-    pub(super) fn of<T>(
-        first: &BTreeMap<&'a str, &'a T>,
-        second: &BTreeMap<&'a str, &'a T>,
+    pub(super) fn of<K: Ord, T>(
+        first: &BTreeMap<K, &'a T>,
+        second: &BTreeMap<K, &'a T>,
         value: impl Fn(&'a T) -> Option<(&'a str, V)>,
     ) -> Self {
         let mut joined = Self { pairs: Vec::new(), only_in_first: 0, only_in_second: 0 };

@@ -4,11 +4,7 @@ use std::collections::BTreeMap;
 
 use rcmu_data::Kind;
 
-use super::{
-    Comparison,
-    joined::{Joined, measured},
-    plain,
-};
+use super::{Comparison, joined::Joined, plain};
 use crate::{
     ItemScore,
     metrics::{
@@ -17,11 +13,16 @@ use crate::{
     },
 };
 
+/// The name of a score and which answer to its item it is: that of a second answer may be another item's name.
+type Key<'a> = (&'a str, u32);
+
 /// What one measured answer cites.
 #[derive(Clone, Debug)]
 pub(crate) struct CitedAnswer<'a> {
     /// The name of its score.
     pub(crate) item: &'a str,
+    /// Which of the answers to its item it is, from 0.
+    pub(crate) repeat: u32,
     /// A key of its picture.
     pub(crate) cluster: &'a str,
     /// Whether marks were asked for.
@@ -34,24 +35,32 @@ pub(crate) struct CitedAnswer<'a> {
 
 /// What one of two runs says about its items.
 pub(crate) struct Side<'a> {
-    answers: BTreeMap<&'a str, &'a ItemScore>,
-    rotated: BTreeMap<&'a str, &'a ItemScore>,
-    cited: BTreeMap<&'a str, &'a CitedAnswer<'a>>,
+    answers: BTreeMap<Key<'a>, &'a ItemScore>,
+    rotated: BTreeMap<Key<'a>, &'a ItemScore>,
+    cited: BTreeMap<Key<'a>, &'a CitedAnswer<'a>>,
 }
 
 impl<'a> Side<'a> {
-    /// The scores of answers and of rotated questions, and what the answers cite.
+    /// The scores of answers, each with which answer to its item it is, those of rotated questions, and what the answers
+    /// cite.
     pub(crate) fn new(
-        answers: &'a [ItemScore],
+        answers: impl IntoIterator<Item = (u32, &'a ItemScore)>,
         rotated: &'a [ItemScore],
         cited: &'a [CitedAnswer<'a>],
     ) -> Self {
-        let cited = cited.iter().map(|answer| (answer.item, answer)).collect();
-        Self { answers: measured(answers), rotated: measured(rotated), cited }
+        let measured = |scores: &mut dyn Iterator<Item = (u32, &'a ItemScore)>| {
+            let measured = scores.filter(|(_, score)| score.outcome.is_measured());
+            measured.map(|(repeat, score)| ((score.item.as_str(), repeat), score)).collect()
+        };
+        Self {
+            answers: measured(&mut answers.into_iter()),
+            rotated: measured(&mut rotated.iter().map(|score| (0, score))),
+            cited: cited.iter().map(|answer| ((answer.item, answer.repeat), answer)).collect(),
+        }
     }
 
     /// The scores that a measure stands in.
-    fn scores(&self, measure: &str) -> &BTreeMap<&'a str, &'a ItemScore> {
+    fn scores(&self, measure: &str) -> &BTreeMap<Key<'a>, &'a ItemScore> {
         let is_rotated = matches!(measure, names::ROTATION_ACCURACY | names::ROTATION_ALL);
         if is_rotated { &self.rotated } else { &self.answers }
     }
@@ -207,7 +216,7 @@ mod tests {
 
     /// The number of pairs and the values of both runs.
     fn compared(first: &[ItemScore], second: &[ItemScore], measure: &str) -> Option<(usize, f64, f64)> {
-        let sides = [first, second].map(|scores| Side::new(scores, &[], &[]));
+        let sides = [first, second].map(|scores| Side::new(scores.iter().map(|score| (0, score)), &[], &[]));
         let found = compare_row([&sides[0], &sides[1]], measure, "all", &BootstrapOptions::default())?;
         Some((found.paired.count, found.paired.first, found.paired.second))
     }
@@ -226,6 +235,22 @@ mod tests {
         // Of one kind alone there is no such row.
         second.truncate(3);
         assert_eq!(compared(&first, &second, "accuracy_macro"), None);
+    }
+
+    #[test]
+    fn a_second_answer_is_not_the_item_that_has_its_name() {
+        // Item `1` was answered twice, and there is an item `1#2`.
+        let scores = |values: [f64; 2]| {
+            values
+                .map(|value| ItemScore { item: "1#2".into(), ..score(1, Kind::Open, &[("accuracy", value)]) })
+        };
+        let (first, second) = (scores([1.0, 0.0]), scores([0.0, 0.0]));
+        let sides = [&first, &second].map(|scores| Side::new([(1, &scores[0]), (0, &scores[1])], &[], &[]));
+
+        let found = compare_row([&sides[0], &sides[1]], "accuracy", "all", &BootstrapOptions::default());
+
+        let paired = found.expect("both are shared").paired;
+        assert_eq!((paired.count, paired.first, paired.second), (2, 0.5, 0.0));
     }
 
     #[test]
@@ -256,6 +281,7 @@ mod tests {
     fn micro_averages_are_compared_by_counts_of_shared_answers() {
         let cites = |item, hits, cited, right, invalid| CitedAnswer {
             item,
+            repeat: 0,
             cluster: item,
             asked: true,
             counts: CitationCounts { hits, cited, right },
@@ -263,7 +289,7 @@ mod tests {
         };
         let first = [cites("a", 1, 2, 1, 1), cites("b", 0, 2, 3, 0), cites("c", 1, 1, 1, 1)];
         let second = [cites("a", 1, 1, 1, 0), cites("b", 2, 4, 3, 1), cites("d", 0, 9, 1, 9)];
-        let sides = [Side::new(&[], &[], &first), Side::new(&[], &[], &second)];
+        let sides = [Side::new([], &[], &first), Side::new([], &[], &second)];
         let of = |measure| {
             let found = compare_row([&sides[0], &sides[1]], measure, "all", &BootstrapOptions::default());
             let found = found.expect("two answers are shared");
