@@ -93,8 +93,9 @@ fn has_words(text: &str) -> bool {
 fn words_of(answer: &Answer, span: Range<usize>) -> String {
     let mut text = String::new();
     let mut from = span.start;
-    let inside = |at: &Range<usize>| at.start >= span.start && at.end <= span.end;
-    for mention in answer.boxes.iter().filter(|mention| inside(&mention.span)) {
+    // Boxes stand in the order of the text, so that all clauses together look at each once.
+    let first = answer.boxes.partition_point(|mention| mention.span.start < span.start);
+    for mention in answer.boxes[first..].iter().take_while(|mention| mention.span.end <= span.end) {
         text.push_str(answer.text.get(from..mention.span.start).unwrap_or_default());
         text.push(' ');
         from = from.max(mention.span.end);
