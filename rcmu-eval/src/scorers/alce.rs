@@ -1,4 +1,7 @@
-use crate::judge::{Entailment, JudgeError, Verdict};
+use crate::{
+    judge::{Entailment, JudgeError, Verdict},
+    scorers::questions::{Questions, Stop},
+};
 
 /// A statement of an answer with what it cites.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,68 +87,85 @@ pub fn alce(
         claims: statement.hypotheses.iter().map(|hypothesis| vec![hypothesis.clone()]).collect(),
         cited: statement.cited.clone(),
     });
-    alce_of_wordings(&worded.collect::<Vec<_>>(), passages, judge)
+    alce_of_wordings(&worded.collect::<Vec<_>>(), passages, &Questions::unlimited(judge))
 }
 
-/// As [`alce`].
+/// As [`alce`]; from the statement on at which the judge has been asked enough, all are left out.
 pub(super) fn alce_of_wordings(
     statements: &[WordedStatement],
     passages: &[&str],
-    judge: &dyn Entailment,
+    questions: &Questions<'_>,
 ) -> Result<AlceScore, JudgeError> {
-    let (mut needing, mut supported, mut citations, mut precise) = (0_usize, 0_usize, 0_usize, 0_usize);
+    let mut all = Counts::default();
     for statement in statements {
-        let mut cited: Vec<usize> = Vec::new();
-        let mut wrong = 0;
-        for place in &statement.cited {
-            match place.filter(|&place| place < passages.len()) {
-                None => wrong += 1,
-                Some(place) if !cited.contains(&place) => cited.push(place),
-                Some(_) => {}
-            }
-        }
-        citations += wrong;
-        if statement.claims.is_empty() {
-            continue;
-        }
-        needing += 1;
-        citations += cited.len();
-        let supports = |cited: &[usize]| -> Result<bool, JudgeError> {
-            let premise: Vec<_> = cited.iter().map(|&place| passages[place]).collect();
-            Ok(!cited.is_empty() && entails_all(judge, &premise.join("\n"), &statement.claims)?)
-        };
-        if !supports(&cited)? {
-            continue;
-        }
-        supported += 1;
-        for (at, place) in cited.iter().enumerate() {
-            let others: Vec<_> = cited.iter().copied().filter(|other| other != place).collect();
-            if cited.len() == 1 || supports(&cited[at..=at])? || !supports(&others)? {
-                precise += 1;
-            }
-        }
+        let Some(own) = Stop::found(count(statement, passages, questions))? else { break };
+        all.needing += own.needing;
+        all.supported += own.supported;
+        all.citations += own.citations;
+        all.precise += own.precise;
     }
     let ratio = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
     Ok(AlceScore {
-        recall: ratio(supported, needing),
-        precision: ratio(precise, citations).or((needing > 0).then_some(0.0)),
-        statements: needing,
-        citations,
+        recall: ratio(all.supported, all.needing),
+        precision: ratio(all.precise, all.citations).or((all.needing > 0).then_some(0.0)),
+        statements: all.needing,
+        citations: all.citations,
     })
 }
 
-fn entails_all(judge: &dyn Entailment, premise: &str, claims: &[Vec<String>]) -> Result<bool, JudgeError> {
+/// Statements that need support and get it, citations that count and support.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    needing: usize,
+    supported: usize,
+    citations: usize,
+    precise: usize,
+}
+
+fn count(statement: &WordedStatement, passages: &[&str], questions: &Questions<'_>) -> Result<Counts, Stop> {
+    let mut cited: Vec<usize> = Vec::new();
+    let mut counts = Counts::default();
+    for place in &statement.cited {
+        match place.filter(|&place| place < passages.len()) {
+            None => counts.citations += 1,
+            Some(place) if !cited.contains(&place) => cited.push(place),
+            Some(_) => {}
+        }
+    }
+    if statement.claims.is_empty() {
+        return Ok(counts);
+    }
+    counts.needing = 1;
+    counts.citations += cited.len();
+    let supports = |cited: &[usize]| -> Result<bool, Stop> {
+        let premise: Vec<_> = cited.iter().map(|&place| passages[place]).collect();
+        Ok(!cited.is_empty() && entails_all(questions, &premise.join("\n"), &statement.claims)?)
+    };
+    if !supports(&cited)? {
+        return Ok(counts);
+    }
+    counts.supported = 1;
+    for (at, place) in cited.iter().enumerate() {
+        let others: Vec<_> = cited.iter().copied().filter(|other| other != place).collect();
+        if cited.len() == 1 || supports(&cited[at..=at])? || !supports(&others)? {
+            counts.precise += 1;
+        }
+    }
+    Ok(counts)
+}
+
+fn entails_all(questions: &Questions<'_>, premise: &str, claims: &[Vec<String>]) -> Result<bool, Stop> {
     for wordings in claims {
-        if !entails_any(judge, premise, wordings)? {
+        if !entails_any(questions, premise, wordings)? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn entails_any(judge: &dyn Entailment, premise: &str, wordings: &[String]) -> Result<bool, JudgeError> {
+fn entails_any(questions: &Questions<'_>, premise: &str, wordings: &[String]) -> Result<bool, Stop> {
     for wording in wordings {
-        if judge.entails(premise, wording)? == Verdict::Entail {
+        if questions.entails(premise, wording)? == Verdict::Entail {
             return Ok(true);
         }
     }

@@ -22,6 +22,7 @@ mod grounding;
 mod item;
 mod mention;
 mod open_answer;
+mod questions;
 mod rcid;
 mod rotation;
 mod squad;

@@ -3,16 +3,19 @@ mod reading;
 use std::collections::BTreeSet;
 
 use crate::{
-    judge::{Entailment, JudgeError, Verdict, find},
+    judge::{Verdict, find},
     scorers::{
         claim::reading::{NAME, Reading, known_values},
         clause::Clause,
+        questions::{Questions, Stop},
         subject::Subject,
     },
 };
 
-/// The most claims of an answer that are judged; further ones are left out.
+/// The most claims that are read of an answer; further ones are left out, as those are that would need too many
+/// questions.
 const MAX_CLAIMS: usize = 512; // an answer that never ends must not cost hours of a judge
+
 /// Something that an answer says of a subject and that a text could tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
@@ -120,11 +123,7 @@ impl Claim {
     }
 
     /// Asks whether the texts of the subjects it is said of entail it, and if not, whether another one does.
-    pub(super) fn judge(
-        &self,
-        subjects: &[Subject],
-        judge: &dyn Entailment,
-    ) -> Result<JudgedClaim, JudgeError> {
+    pub(super) fn judge(&self, subjects: &[Subject], questions: &Questions<'_>) -> Result<JudgedClaim, Stop> {
         let mut judged = JudgedClaim {
             text: self.texts(subjects).into_iter().next().unwrap_or_default(),
             regions: self.subjects.iter().map(|&at| at as u32 + 1).collect(),
@@ -135,7 +134,7 @@ impl Claim {
         };
         for &at in &self.subjects {
             for (key, text) in self.hypotheses(subjects.get(at)) {
-                match judge.entails(&subjects[at].premise, &text)? {
+                match questions.entails(&subjects[at].premise, &text)? {
                     Verdict::Entail => {
                         judged.told.push((at, key));
                         break;
@@ -154,7 +153,7 @@ impl Claim {
                 continue; // what is said of nobody is swapped with nobody
             }
             for (_, text) in self.hypotheses(Some(other)) {
-                if judge.entails(&other.premise, &text)? == Verdict::Entail {
+                if questions.entails(&other.premise, &text)? == Verdict::Entail {
                     judged.swapped_with = Some(at as u32 + 1);
                     return Ok(judged);
                 }

@@ -44,7 +44,9 @@ fn judged(text: &str, regions: Vec<SampleRegion>, default: Option<usize>) -> Vec
     };
     let subjects = subjects(&sample);
     let claims = claims(&clauses, &subjects, default);
-    claims.iter().map(|claim| claim.judge(&subjects, &RuleEntailment).expect("rules never fail")).collect()
+    let questions = Questions::new(&RuleEntailment);
+    let judged = claims.iter().map(|claim| Stop::found(claim.judge(&subjects, &questions)));
+    judged.map(|claim| claim.expect("rules never fail").expect("there are few questions")).collect()
 }
 
 fn scene() -> Vec<SampleRegion> {

@@ -20,6 +20,7 @@ use crate::{
         grounding,
         item::read,
         open_answer::{plain_text, score_open},
+        questions::Questions,
         rcid::{RcidScore, judge_claims, rcid_score},
         subject::subjects,
     },
@@ -234,7 +235,7 @@ impl<'a> Scoring<'a> {
             })
             .collect();
         let passages: Vec<_> = subjects.iter().map(|subject| subject.premise.as_str()).collect();
-        let score = alce_of_wordings(&statements, &passages, self.judges.entailment)?;
+        let score = alce_of_wordings(&statements, &passages, &Questions::new(self.judges.entailment))?;
         self.set(names::ALCE_RECALL, score.recall);
         self.set(names::ALCE_PRECISION, score.precision);
         Ok(())

@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rcmu_data::Sample;
 
 use crate::{
     judge::{JudgeError, Judges, find, lower},
-    scorers::{clause::Clause, rcid::Checks, subject::Subject},
+    scorers::{clause::Clause, questions::MAX_QUESTIONS, rcid::Checks, subject::Subject},
 };
 
 /// Checks mentions against regions; what a region shows is asked once.
@@ -25,6 +25,23 @@ impl<'a> Inspector<'a> {
         judges: &'a Judges<'a>,
     ) -> Self {
         Self { sample, clauses, subjects, judges, seen: BTreeMap::new() }
+    }
+
+    /// The first mentions, as many as can be checked with [`MAX_QUESTIONS`]: each needs one about every region of its class,
+    /// and the same ones where regions of a class stand for each other.
+    pub(super) fn affordable<'m>(&self, mentions: &'m [(usize, usize)]) -> &'m [(usize, usize)] {
+        let regions = &self.subjects[..self.sample.regions.len()];
+        let mut classes = BTreeSet::new();
+        let mut questions = 0;
+        let is_too_many = |&(clause, subject): &(usize, usize)| {
+            if let Some(region) = regions.get(subject)
+                && classes.insert((clause, &region.class))
+            {
+                questions += regions.iter().filter(|other| other.class == region.class).count();
+            }
+            questions > MAX_QUESTIONS
+        };
+        &mentions[..mentions.iter().position(is_too_many).unwrap_or(mentions.len())]
     }
 
     /// The mean over the mentions of the mean of the checks that can judge them, region `i` standing for `of(i)`.

@@ -11,6 +11,7 @@ use crate::{
         claim::{JudgedClaim, claims},
         clause::{Clause, clauses},
         mention::{mentions_in, split_at_mentions},
+        questions::{Questions, Stop},
         rcid::inspector::Inspector,
         subject::{Subject, subjects},
     },
@@ -18,7 +19,7 @@ use crate::{
 
 /// Facts of a region that a description is expected to tell.
 const FACTS_WANTED: usize = 2; // K of the definition
-/// The most mentions that are checked; further ones are left out.
+/// The most mentions that are checked; further ones are left out, as those are that would need too many questions.
 const MAX_MENTIONS: usize = 512; // an answer that never ends must not cost hours of a judge
 
 /// How many mentions each check of consistency could judge.
@@ -159,12 +160,13 @@ pub fn rcid_score(
     };
     let mut inspector = Inspector::new(sample, &clauses, &subjects, judges);
     let mut checks = Checks::default();
-    let consistency = inspector.consistency(&mentions, &|at| at, &mut checks)?;
+    let checked = inspector.affordable(&mentions);
+    let consistency = inspector.consistency(checked, &|at| at, &mut checks)?;
     let next = next_of_class(&subjects[..sample.regions.len()]);
     let permuted = match consistency.filter(|_| next.iter().enumerate().any(|(at, &other)| at != other)) {
         Some(_) => {
             let permute = |at: usize| next.get(at).copied().unwrap_or(at);
-            inspector.consistency(&mentions, &permute, &mut Checks::default())?
+            inspector.consistency(checked, &permute, &mut Checks::default())?
         }
         None => None,
     };
@@ -183,14 +185,16 @@ pub fn rcid_score(
     }))
 }
 
-/// Reads and judges the claims of an answer.
+/// Reads and judges the claims of an answer, until the judge has been asked enough.
 pub(super) fn judge_claims(
     clauses: &[Clause],
     subjects: &[Subject],
     default: Option<usize>,
     judges: &Judges,
 ) -> Result<Vec<JudgedClaim>, JudgeError> {
-    claims(clauses, subjects, default).iter().map(|claim| claim.judge(subjects, judges.entailment)).collect()
+    let questions = Questions::new(judges.entailment);
+    let claims = claims(clauses, subjects, default);
+    claims.iter().map_while(|claim| Stop::found(claim.judge(subjects, &questions)).transpose()).collect()
 }
 
 /// Which clause speaks of which subject: by mark, else by name.

@@ -1,10 +1,17 @@
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use rcmu_core::{FinishReason, ImageSize, Region};
 use rcmu_data::{Kind, PictureSource, Provenance, SampleRegion};
 use rcmu_prompt::{Targets, parse};
 
 use super::*;
+use crate::{
+    journal::RecordKey,
+    judge::{Entailment, Verdict, VisionCheck},
+};
 
 fn sample() -> Sample {
     let map = |pairs: &[(&str, &str)]| -> BTreeMap<_, _> {
@@ -146,6 +153,53 @@ fn the_score_is_the_harmonic_mean_and_the_gap_a_difference() {
     // 300 / (1 / 1 + 1 / 0.875 + 1 / 0.5) = 300 / 4.142857; 0.5 - 0.25.
     assert!((parts.score().expect("all parts are known") - 72.413_793).abs() < 1e-6);
     assert_eq!(parts.bind_gap(), Some(0.25));
+}
+
+/// Never finds what was said, and counts the questions about texts and about pictures.
+#[derive(Default)]
+struct Counting(AtomicUsize, AtomicUsize);
+
+impl Entailment for Counting {
+    fn identity(&self) -> String {
+        "counting".into()
+    }
+
+    fn entails(&self, _: &str, _: &str) -> Result<Verdict, JudgeError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(Verdict::Neutral)
+    }
+}
+
+impl VisionCheck for Counting {
+    fn identity(&self) -> String {
+        "counting".into()
+    }
+
+    fn shows(&self, _: &Sample, _: usize, _: &str) -> Result<Option<bool>, JudgeError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(false))
+    }
+
+    fn question_key(&self, _: &Sample, _: usize, _: &str) -> Result<RecordKey, JudgeError> {
+        Err(JudgeError::Empty)
+    }
+}
+
+#[test]
+fn an_endless_answer_about_many_regions_has_a_limited_number_of_questions() {
+    let mut sample = sample();
+    sample.regions = sample.regions.into_iter().cycle().take(100).collect();
+    let text: Vec<_> = (0..200).map(|at| format!("A figurine of Zorg{at} [1]. ")).collect();
+    let counting = Counting::default();
+    let judges = Judges { entailment: &counting, vision: &counting };
+
+    let size = ImageSize::new(1000, 1000).expect("the sides are not empty");
+    let answer = parse(&text.concat(), Targets::new(100, 0, size), FinishReason::EndOfText);
+    let score = rcid_score(&sample, &answer, &judges).expect("it never fails").expect("there are regions");
+
+    // Each claim is asked of all 100 regions, each mention about all 100 figurines: 4096 / 100 is 40 and a rest.
+    assert_eq!((score.claims.len(), score.checks.vision), (40, 40));
+    assert_eq!((counting.0.into_inner(), counting.1.into_inner()), (4096, 4000));
 }
 
 #[test]
