@@ -12,7 +12,8 @@
 //! | File | |
 //! |---|---|
 //! | `config.json` | required |
-//! | `generation_config.json`, `preprocessor_config.json`, `tokenizer_config.json`, `chat_template.json` | if there |
+//! | `generation_config.json`, `preprocessor_config.json`, `processor_config.json` | if there |
+//! | `tokenizer_config.json`, `chat_template.json`, `chat_template.jinja` | if there |
 //! | `tokenizer.json`, else `vocab.json` and `merges.txt` | required |
 //! | `model.safetensors`, else `model.safetensors.index.json` and its shards | required |
 //!
@@ -81,7 +82,12 @@ pub fn fetch(repo_id: &str, options: &HubOptions) -> Result<PathBuf, HubError> {
 
     let client = Client::new(options)?;
     let listing = client.listing(&repo)?;
-    cache.write_ref(&listing.commit)?;
+    // A revision that is whole stays what it names until the new one is, too.
+    let is_whole = |commit: String| Ok::<_, HubError>(Plan::of_snapshot(&cache, &commit)?.missing.is_empty());
+    let keeps = cache.commit()?.map(is_whole).transpose()?.unwrap_or(false);
+    if !keeps {
+        cache.write_ref(&listing.commit)?;
+    }
     let missing_file = |file: String| HubError::MissingFile {
         repo_id: repo_id.to_owned(),
         commit: listing.commit.clone(),
@@ -104,6 +110,9 @@ pub fn fetch(repo_id: &str, options: &HubOptions) -> Result<PathBuf, HubError> {
             }
         }
         next += 1;
+    }
+    if keeps {
+        cache.write_ref(&listing.commit)?;
     }
     Ok(cache.snapshot(&listing.commit))
 }

@@ -11,8 +11,14 @@ use super::{HubError, cache::RepoCache, repo};
 /// The file that names the shards of a checkpoint.
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 const WEIGHTS: &str = "model.safetensors";
-const OPTIONAL: [&str; 4] =
-    ["generation_config.json", "preprocessor_config.json", "tokenizer_config.json", "chat_template.json"];
+const OPTIONAL: [&str; 6] = [
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer_config.json",
+    "chat_template.json",
+    "chat_template.jinja",
+];
 
 /// Largest file other than weights that is fetched or read, in bytes; a tokenizer has some ten million.
 pub(super) const MAX_SMALL: u64 = 64 << 20;

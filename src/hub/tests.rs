@@ -65,6 +65,31 @@ fn a_checkpoint_is_downloaded_once_and_then_read_from_the_cache() {
 }
 
 #[test]
+fn a_branch_that_moves_to_what_cannot_be_fetched_stays_where_it_was() {
+    let moved = Arc::new(AtomicU32::new(0));
+    let served = Arc::clone(&moved);
+    let server = Server::start(move |head| {
+        if served.load(Ordering::Relaxed) > 0 && head.contains("/revision/main") {
+            // A commit without files.
+            let commit = "f".repeat(40);
+            return Reply::new(200).body(format!(r#"{{"sha": "{commit}", "siblings": []}}"#).as_bytes());
+        }
+        hub(&checkpoint(), None, head)
+    });
+    let folder = Folder::new();
+    let mut options = folder.options(&server.address);
+    options.retries = 0;
+    let snapshot = fetch(REPO, &options).unwrap();
+    moved.store(1, Ordering::Relaxed);
+    options.network = Network::Always;
+    let failed = fetch(REPO, &options);
+
+    options.network = Network::Never;
+    assert!(failed.is_err(), "{failed:?}");
+    assert_eq!(fetch(REPO, &options).unwrap(), snapshot);
+}
+
+#[test]
 fn the_token_stays_with_the_hub() {
     let files = checkpoint();
     let weights = files["model.safetensors"].clone();
