@@ -129,7 +129,10 @@ fn config_fields(config: &ModelConfig) -> Vec<(&'static str, Value)> {
         ("tie_word_embeddings", json!(config.tie_word_embeddings)),
         ("image_token_id", json!(config.image_token_id)),
         ("video_token_id", json!(config.video_token_id)),
-        ("eos_token_id", json!(config.eos_token_ids)),
+        (
+            "eos_token_id",
+            if let [id] = config.eos_token_ids[..] { json!(id) } else { json!(config.eos_token_ids) },
+        ),
         ("bos_token_id", json!(config.bos_token_id)),
     ]
 }
