@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example chat -- --model DIR --image FILE --regions regions.json`
 //!
-//! Questions come from the standard input, one a line; on an empty input four bundled ones are asked.
+//! Questions come from the standard input, one a line; on an empty input, and on a terminal, four bundled ones are asked.
 
 use std::error::Error;
 use std::io::{BufRead, IsTerminal, Write, stdin, stdout};

@@ -1,6 +1,6 @@
 //! Asks a model about test scenes of the figurine world and scores its answers.
 //!
-//! `figurine_test --model DIR [--scenes N] [--show N]`
+//! `figurine_test --model DIR [--scenes N] [--show N] [--split train|test] [--questions N]`
 
 mod support;
 
@@ -25,8 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let number = |name: &str, default: u64| options.get(name).map_or(Ok(default), |text| text.parse());
     let (scenes, show) = (number("scenes", 40)?, number("show", 12)?);
     let model = Model::load(dir.as_ref(), &Device::flex(), &LoadOptions::default(), &mut |_| ())?;
-    let split =
-        if options.get("split").is_some_and(|split| split == "train") { Split::Train } else { Split::Test };
+    let split = match options.get("split").map(String::as_str) {
+        None | Some("test") => Split::Test,
+        Some("train") => Split::Train,
+        Some(other) => return Err(format!("--split is {other}, expected train or test").into()),
+    };
     let world =
         WorldOptions { split, questions: number("questions", 8)? as usize, ..WorldOptions::test().simple() };
     let mut scores = Vec::new();

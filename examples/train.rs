@@ -47,12 +47,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = out.join("metrics.jsonl");
     let mut metrics = OpenOptions::new().create(true).append(true).open(&path)?;
     let (mut broken, mut done) = (None, false);
-    trainer.run(&recipe.curriculum, &checkpoints, &mut |event| {
+    let mut tell = |event: TrainEvent<'_>| {
         match event {
             TrainEvent::Step(report) => {
-                broken = serde_json::to_writer(&metrics, &report).err();
-                broken = broken.take().or(metrics.write_all(b"\n").err().map(serde_json::Error::io));
-                done = report.step >= until;
+                let line = serde_json::to_string(&report).map(|line| line + "\n");
+                broken = line.map_err(Into::into).and_then(|line| metrics.write_all(line.as_bytes())).err();
                 let left = report.seconds * (steps - report.step) as f64 / 60.0;
                 eprint!("\r{report}, {left:.1} min left  ");
             }
@@ -60,7 +59,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => {}
         }
         if done || broken.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    };
+    if trainer.steps_done() < until {
+        trainer.run(&recipe.curriculum, &checkpoints, &mut tell)?;
+    }
     if let Some(error) = broken {
         return Err(error.into());
     }
