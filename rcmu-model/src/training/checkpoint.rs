@@ -1,8 +1,8 @@
 //! Checkpoints of a training: written aside, made durable, checked, then put in place.
 //!
-//! A folder holds `state.safetensors` (the trained parameters and the moments of the optimiser) and `manifest.json`
-//! (step, settings, what it belongs to, lengths and digests). It appears under its name only when it is whole, so a
-//! crash at any moment leaves the ones before it as they were.
+//! A folder holds `state.safetensors` (the trained parameters and the moments of the optimiser), `manifest.json` (step,
+//! settings, what it belongs to, lengths and digests) and `manifest.sha256` (the digest of that). It appears under its name
+//! only when it is whole, so a crash at any moment leaves the ones before it as they were.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,7 +23,10 @@ use rcmu_core::Generator;
 
 const STATE: &str = "state.safetensors";
 const MANIFEST: &str = "manifest.json";
+const MANIFEST_DIGEST: &str = "manifest.sha256";
 const STAGING: &str = ".staging-";
+/// Where a checkpoint is until the one in its place has its name.
+const REPLACED: &str = ".replaced-";
 
 /// What a checkpoint says of itself.
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,6 +63,7 @@ impl Checkpoints {
     ///
     /// [`TrainError::File`] when the folder cannot be read.
     pub fn newest(&self) -> Result<Option<PathBuf>, TrainError> {
+        self.put_back()?;
         for dir in self.all()?.into_iter().rev() {
             match verify(&dir) {
                 Ok(_) => return Ok(Some(dir)),
@@ -82,7 +86,7 @@ impl Checkpoints {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.root).map_err(fail())? {
             let path = entry.map_err(fail())?.path();
-            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step-")) {
+            if step_of(&path).is_some() && path.is_dir() {
                 found.push(path);
             }
         }
@@ -93,6 +97,7 @@ impl Checkpoints {
     /// Writes a checkpoint and removes the oldest ones beyond `keep`.
     pub(super) fn save(&self, trainer: &Trainer) -> Result<PathBuf, TrainError> {
         fs::create_dir_all(&self.root).map_err(TrainError::file(&self.root))?;
+        self.put_back()?;
         self.sweep()?;
         let name = format!("step-{:010}", trainer.step);
         let target = self.root.join(&name);
@@ -109,35 +114,73 @@ impl Checkpoints {
         };
         let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
         write_durably(&staging.join(MANIFEST), &text)?;
+        write_durably(&staging.join(MANIFEST_DIGEST), digest(&staging.join(MANIFEST))?.sha256.as_bytes())?;
         sync(&staging)?;
+        let replaced = self.root.join(format!("{REPLACED}{name}"));
         if target.exists() {
-            // The same step again: after a resume from an older checkpoint. Nothing is lost that is not written anew.
-            fs::remove_dir_all(&target).map_err(TrainError::file(&target))?;
+            // The same step again, after a resume from an older checkpoint.
+            fs::rename(&target, &replaced).map_err(TrainError::file(&target))?;
         }
         fs::rename(&staging, &target).map_err(TrainError::file(&target))?;
         sync(&self.root)?;
-        self.prune(trainer.settings.keep)?;
+        if replaced.exists() {
+            fs::remove_dir_all(&replaced).map_err(TrainError::file(&replaced))?;
+        }
+        self.prune(&target, trainer.settings.keep)?;
         Ok(target)
+    }
+
+    /// Gives a checkpoint its name back where the one in its place never got it.
+    fn put_back(&self) -> Result<(), TrainError> {
+        for replaced in self.beginning_with(REPLACED)? {
+            let name =
+                replaced.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let target = self.root.join(name.trim_start_matches(REPLACED));
+            let done =
+                if target.exists() { fs::remove_dir_all(&replaced) } else { fs::rename(&replaced, &target) };
+            done.map_err(TrainError::file(&replaced))?;
+        }
+        Ok(())
     }
 
     /// Removes what an interrupted save has left.
     fn sweep(&self) -> Result<(), TrainError> {
-        for entry in fs::read_dir(&self.root).map_err(TrainError::file(&self.root))? {
-            let path = entry.map_err(TrainError::file(&self.root))?.path();
-            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(STAGING)) {
-                fs::remove_dir_all(&path).map_err(TrainError::file(&path))?;
-            }
+        for path in self.beginning_with(STAGING)? {
+            fs::remove_dir_all(&path).map_err(TrainError::file(&path))?;
         }
         Ok(())
     }
 
-    fn prune(&self, keep: usize) -> Result<(), TrainError> {
-        let all = self.all()?;
-        for old in &all[..all.len().saturating_sub(keep)] {
+    /// What has such a name in the folder, if there is one.
+    fn beginning_with(&self, prefix: &str) -> Result<Vec<PathBuf>, TrainError> {
+        if !self.root.exists() {
+            return Ok(Vec::new());
+        }
+        let fail = || TrainError::file(&self.root);
+        let entries =
+            fs::read_dir(&self.root).map_err(fail())?.collect::<Result<Vec<_>, _>>().map_err(fail())?;
+        let found =
+            entries.into_iter().filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix));
+        Ok(found.map(|entry| entry.path()).collect())
+    }
+
+    /// Removes all but the newest up to the one that was just saved. Later ones are of a path that was left; whole ones of
+    /// these stay, since they may be another training's.
+    fn prune(&self, saved: &Path, keep: usize) -> Result<(), TrainError> {
+        let (older, later): (Vec<_>, Vec<_>) =
+            self.all()?.into_iter().partition(|dir| dir.as_path() <= saved);
+        let surplus = older.len().saturating_sub(keep);
+        let broken = later.iter().filter(|dir| verify(dir).is_err());
+        for old in older[..surplus].iter().chain(broken) {
             fs::remove_dir_all(old).map_err(TrainError::file(old))?;
         }
         Ok(())
     }
+}
+
+/// The step that a checkpoint's name says.
+fn step_of(dir: &Path) -> Option<u64> {
+    dir.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
 }
 
 /// Checks that a checkpoint is whole; returns its manifest.
@@ -145,9 +188,17 @@ fn verify(dir: &Path) -> Result<Manifest, TrainError> {
     let bad = |problem: String| TrainError::Checkpoint { path: dir.to_owned(), problem };
     let path = dir.join(MANIFEST);
     let text = fs::read(&path).map_err(TrainError::file(&path))?;
+    let manifest_digest = dir.join(MANIFEST_DIGEST);
+    let expected = fs::read(&manifest_digest).map_err(TrainError::file(&manifest_digest))?;
+    if digest(&path)?.sha256.as_bytes() != expected {
+        return Err(bad(format!("{MANIFEST} is not what was written")));
+    }
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
     if manifest.format != 1 {
         return Err(bad(format!("format {} is not known", manifest.format)));
+    }
+    if step_of(dir) != Some(manifest.step) || !manifest.files.contains_key(STATE) {
+        return Err(bad(format!("it is of step {} with {} files", manifest.step, manifest.files.len())));
     }
     for (name, expected) in &manifest.files {
         if digest(&dir.join(name))? != *expected {
@@ -168,9 +219,10 @@ pub(super) fn restore(trainer: &mut Trainer, dir: &Path) -> Result<(), TrainErro
             trainer.model().identity()
         )));
     }
-    // More steps, other workers, other intervals do not change the path up to here.
+    // Other workers, other intervals and another limit of tokens do not change the path up to here.
     let path_settings = |settings: &TrainSettings| TrainSettings {
         workers: 1,
+        max_tokens: 1,
         checkpoint_steps: 1,
         keep: 2,
         validation_steps: 0,

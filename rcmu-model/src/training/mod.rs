@@ -36,6 +36,7 @@ mod student;
 mod tests;
 mod trainer;
 mod validation;
+mod window;
 
 pub use average::average;
 pub use checkpoint::Checkpoints;

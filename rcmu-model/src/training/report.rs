@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct StepReport {
     /// Steps done, this one included.
     pub step: u64,
-    /// Mean negative log-likelihood of the tokens to predict, in nats, before the step.
+    /// Mean negative log-likelihood of the tokens to predict, in nats, before the step, and with a `sight_weight` what that
+    /// adds.
     pub loss: f64,
     /// Norm of all gradients before clipping.
     pub gradient_norm: f64,

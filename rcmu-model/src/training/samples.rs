@@ -1,6 +1,6 @@
-use std::{error::Error as StdError, ops::Range, path::PathBuf};
+use std::{collections::BTreeSet, error::Error as StdError, ops::Range, path::PathBuf};
 
-use rcmu_data::Sample;
+use rcmu_data::{PictureSource, Sample};
 use sha2::{Digest, Sha256};
 
 use super::{Conversation, TrainingData};
@@ -8,7 +8,8 @@ use super::{Conversation, TrainingData};
 /// Most questions of one conversation; more about one picture make further conversations.
 const MAX_TURNS: usize = 8;
 
-/// Samples of a dataset as conversations: neighbours with the same pictures and regions share one.
+/// Samples of a dataset as conversations: neighbours with the same pictures and regions share one, unless a question would
+/// stand below its own answer.
 ///
 /// Pictures are opened when they are needed.
 ///
@@ -33,7 +34,8 @@ pub struct SampleSet {
 }
 
 impl SampleSet {
-    /// Takes samples whose picture files are in `folder`.
+    /// Takes samples whose picture files are in `folder`. Their names and lengths are taken into account when a training goes
+    /// on, so that it does not with other pictures.
     #[expect(clippy::missing_panics_doc, reason = "plain data with text keys can always be written")]
     pub fn new(samples: Vec<Sample>, folder: impl Into<PathBuf>) -> Self {
         let mut hash = Sha256::new();
@@ -41,6 +43,19 @@ impl SampleSet {
             let text = serde_json::to_vec(sample).expect("a sample has text keys only");
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
+        }
+        let folder = folder.into();
+        let pictures = samples.iter().flat_map(|sample| {
+            sample.references.iter().map(|reference| &reference.picture).chain([&sample.picture])
+        });
+        let files = pictures.filter_map(|picture| match picture {
+            PictureSource::File(name) => Some(name.as_str()),
+            _ => None,
+        });
+        for name in files.collect::<BTreeSet<_>>() {
+            // One that is not there is named when it is needed.
+            let len = std::fs::metadata(folder.join(name)).map_or(0, |metadata| metadata.len());
+            hash.update(format!("{name}: {len}\n"));
         }
         let digest = hash.finalize();
         let first: [u8; 8] = std::array::from_fn(|at| digest[at]);
@@ -52,6 +67,7 @@ impl SampleSet {
                     && first.picture == samples[at].picture
                     && first.regions == samples[at].regions
                     && first.references == samples[at].references
+                    && samples[(*group).clone()].iter().all(|other| other.question != samples[at].question)
             };
             match groups.last_mut().filter(shares) {
                 Some(group) => group.end = at + 1,
@@ -59,7 +75,7 @@ impl SampleSet {
             }
         }
         let fingerprint = format!("samples {:016x}", u64::from_be_bytes(first));
-        Self { samples, groups, folder: folder.into(), fingerprint }
+        Self { samples, groups, folder, fingerprint }
     }
 }
 
@@ -104,6 +120,49 @@ mod tests {
         for group in &set.groups {
             assert!(set.samples[group.clone()].windows(2).all(|two| two[0].regions == two[1].regions));
         }
+    }
+
+    #[test]
+    fn no_question_stands_below_its_own_answer() {
+        let mut samples = set().samples;
+        samples.truncate(3);
+        // Each again, citing.
+        let twice: Vec<Sample> = samples.iter().flat_map(|sample| [sample.clone(), sample.clone()]).collect();
+        let count = twice.len();
+
+        let set = SampleSet::new(twice, "");
+
+        let groups: Vec<_> = (0..set.len().expect("it has an end")).map(|at| set.conversation(at)).collect();
+        let mut turns = 0;
+        for conversation in groups {
+            let asked: Vec<_> = conversation
+                .expect("valid")
+                .turns
+                .iter()
+                .map(|(question, _)| question.text().to_owned())
+                .collect();
+            assert_eq!(asked.iter().collect::<BTreeSet<_>>().len(), asked.len(), "{asked:?}");
+            turns += asked.len();
+        }
+        assert_eq!(turns, count);
+    }
+
+    #[test]
+    fn other_pictures_are_other_data() {
+        let folder = std::env::temp_dir().join(format!("rcmu-sample-pictures-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("made");
+        let mut sample = set().samples.remove(0);
+        sample.picture = PictureSource::File("a.png".into());
+        let fingerprint = |text: &str| {
+            std::fs::write(folder.join("a.png"), text).expect("written");
+            SampleSet::new(vec![sample.clone()], &folder).fingerprint()
+        };
+
+        let (first, other, again) = (fingerprint("one"), fingerprint("three"), fingerprint("one"));
+
+        assert_ne!(first, other);
+        assert_eq!(first, again);
+        std::fs::remove_dir_all(&folder).expect("removed");
     }
 
     #[test]

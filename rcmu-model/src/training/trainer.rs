@@ -15,9 +15,8 @@ use super::{
     adamw::{AdamW, clip},
     batch::{Batch, Totals},
     checkpoint::{self, Checkpoints},
-    conversation::Example,
     features::FeatureStore,
-    lora, order,
+    lora,
     parameters::{Parameter, gradients, parameters, replica},
     report::StepReport,
     sights::{SightHead, SubjectHead},
@@ -50,7 +49,7 @@ pub struct Trainer {
     pub(super) data: String,
     start: PathBuf,
     /// Prepared micro-batches of the next steps.
-    queue: VecDeque<Vec<Batch>>,
+    pub(super) queue: VecDeque<Vec<Batch>>,
     /// What was seen before; only where training does not change what the model sees.
     pub(super) features: Option<FeatureStore>,
 }
@@ -92,11 +91,12 @@ impl Trainer {
         let student = Student { network, sight: head(), gather: head(), subject };
         let mut parameters = parameters(&student, &names);
         for parameter in &mut parameters {
+            let name = &parameter.name;
             parameter.trained = match &settings.lora {
-                Some(_) => lora::is_factor(&parameter.name),
+                Some(_) => lora::is_factor(name) && !settings.frozen.holds(name),
                 // The helpers learn only where sights are asked for.
-                None if is_helper(&parameter.name) => settings.sight_weight > 0.0,
-                None => !settings.frozen.holds(&parameter.name),
+                None if is_helper(name) => settings.sight_weight > 0.0,
+                None => !settings.frozen.holds(name),
             };
         }
         if let Some(lora) = &settings.lora {
@@ -193,11 +193,14 @@ impl Trainer {
         let targets = totals.targets;
         let tokens = batches.iter().map(Batch::tokens).sum();
 
-        let (loss, mut gradients) = self.gradients_of(&batches, totals);
-        if !loss.is_finite() {
-            return Err(TrainError::NotFinite { step, what: "the loss" });
-        }
-        let gradient_norm = clip(&mut gradients, self.settings.clip_norm, step)?;
+        let (loss, gradients, gradient_norm) = match self.clipped_gradients(&batches, totals, step) {
+            Ok(found) => found,
+            Err(error) => {
+                // It is the same step's the next time.
+                self.queue.push_front(batches);
+                return Err(error);
+            }
+        };
         let learning_rate = self.settings.learning_rate_at(self.step);
         self.optimizer.step(&mut self.parameters, gradients, &self.settings, learning_rate);
         self.step = step;
@@ -205,7 +208,22 @@ impl Trainer {
         Ok(StepReport { step, loss, gradient_norm, learning_rate, tokens, targets, seconds })
     }
 
-    /// Mean loss over all tokens to predict, and its gradients in the order of the parameters.
+    /// The loss, the gradients and their norm before they were clipped, all of them numbers.
+    fn clipped_gradients(
+        &self,
+        batches: &[Batch],
+        totals: Totals,
+        step: u64,
+    ) -> Result<(f64, Vec<Option<Tensor<1>>>, f64), TrainError> {
+        let (loss, mut gradients) = self.gradients_of(batches, totals);
+        if !loss.is_finite() {
+            return Err(TrainError::NotFinite { step, what: "the loss" });
+        }
+        let norm = clip(&mut gradients, self.settings.clip_norm, step)?;
+        Ok((loss, gradients, norm))
+    }
+
+    /// Mean loss over all tokens to predict, with what is asked of sights, and its gradients in the order of the parameters.
     ///
     /// Micro-batches are added up in their order, however many workers there are.
     pub(super) fn gradients_of(&self, batches: &[Batch], totals: Totals) -> (f64, Vec<Option<Tensor<1>>>) {
@@ -286,76 +304,6 @@ impl Trainer {
         let mut student = replica(self.student.clone(), &self.parameters, device, dtype.dtype());
         student.network.retie(self.model.config());
         student
-    }
-
-    pub(super) fn example(&self, data: &dyn TrainingData, index: u64) -> Result<Example, TrainError> {
-        let mut conversation =
-            data.conversation(index).map_err(|source| TrainError::Item { index, source })?;
-        if self.settings.sight_weight == 0.0 && !conversation.turns.is_empty() {
-            // Nobody asks for them.
-            conversation.sights = None;
-        }
-        let mut example = Example::new(&self.model, index, &conversation)?;
-        if example.len() > self.settings.max_tokens {
-            let (tokens, max) = (example.len(), self.settings.max_tokens);
-            return Err(TrainError::TooLong { index, tokens, max });
-        }
-        if let Some(store) = &self.features {
-            store.see(&mut example, &self.model);
-        }
-        Ok(example)
-    }
-
-    /// Prepares the steps of the current window if none are left.
-    fn fill(&mut self, data: &dyn TrainingData) -> Result<(), TrainError> {
-        let fingerprint = data.fingerprint();
-        if self.data.is_empty() {
-            self.data = fingerprint;
-        } else if self.data != fingerprint {
-            let problem = format!("it was made with the data `{}`, these are `{fingerprint}`", self.data);
-            return Err(TrainError::Checkpoint { path: self.start.clone(), problem });
-        }
-        if !self.queue.is_empty() {
-            return Ok(());
-        }
-        if data.is_empty() {
-            return Err(TrainError::NoData);
-        }
-        let bucket = self.settings.bucket_steps as u64;
-        let window = self.step / bucket;
-        let indices = order::window(&self.settings, data.len(), window);
-        let examples = self.examples(data, &indices)?;
-        let steps = order::steps(&self.settings, window, &examples);
-        let skip = (self.step - window * bucket) as usize;
-        self.queue = steps
-            .into_iter()
-            .skip(skip)
-            .map(|step| {
-                let micro = step.chunks(self.settings.micro_batch);
-                micro
-                    .map(|chunk| Batch::new(&chunk.iter().map(|&at| &examples[at]).collect::<Vec<_>>()))
-                    .collect()
-            })
-            .collect();
-        Ok(())
-    }
-
-    /// Encodes conversations with all workers.
-    fn examples(&self, data: &dyn TrainingData, indices: &[u64]) -> Result<Vec<Example>, TrainError> {
-        let share = indices.len().div_ceil(self.settings.workers).max(1);
-        std::thread::scope(|scope| {
-            let handles: Vec<_> = indices
-                .chunks(share)
-                .map(|chunk| scope.spawn(|| chunk.iter().map(|&index| self.example(data, index)).collect()))
-                .collect();
-            let mut examples = Vec::with_capacity(indices.len());
-            for handle in handles {
-                let part: Result<Vec<Example>, TrainError> =
-                    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                examples.extend(part?);
-            }
-            Ok(examples)
-        })
     }
 }
 

@@ -29,6 +29,25 @@ fn adapters_change_little_memory_and_merge_exactly() {
 }
 
 #[test]
+fn adapters_of_what_is_frozen_stay_as_they_are() {
+    let targets = ["q_proj", "qkv", "fc1"].map(str::to_owned).to_vec();
+    let lora = LoraSettings { rank: 2, alpha: 4.0, targets };
+    let frozen = Frozen { vision: true, merger: true, language: false };
+    let mut trainer = trainer(TrainSettings { lora: Some(lora), frozen, ..settings() });
+    let before = weights(&trainer);
+    for _ in 0..4 {
+        trainer.step(&Colours).expect("a step");
+    }
+
+    for (parameter, old) in trainer.parameters.iter().zip(&before) {
+        let now = to_host(parameter.value.clone()).expect("on the host");
+        let learns = lora::is_factor(&parameter.name) && !parameter.name.starts_with("visual.");
+        assert_eq!(now != *old, learns, "{}", parameter.name);
+    }
+    assert!(trainer.features.is_some_and(|store| store.len() > 0), "the tower sees a picture once");
+}
+
+#[test]
 fn an_adapter_comes_back_from_its_files() {
     let lora = LoraSettings { rank: 2, alpha: 4.0, ..LoraSettings::default() };
     let mut trained = trainer(TrainSettings { lora: Some(lora.clone()), ..settings() });

@@ -263,6 +263,65 @@ fn a_broken_checkpoint_is_passed_over() {
 }
 
 #[test]
+fn a_manifest_that_was_changed_is_no_checkpoint() {
+    let scratch = Scratch::new("manifest");
+    let store = Checkpoints::new(&scratch.0);
+    trainer(settings()).run(&Colours, &scratch.0, &mut |_| ControlFlow::Continue(())).expect("all steps");
+    let all = store.all().expect("readable");
+    let [older, newer] = all.as_slice() else { panic!("{all:?}") };
+
+    // Another step under the same name, and another name for the same step.
+    let manifest = newer.join("manifest.json");
+    let text = fs::read_to_string(&manifest).expect("readable");
+    let step =
+        newer.to_string_lossy().rsplit('-').next().and_then(|step| step.parse::<u64>().ok()).expect("a step");
+    fs::write(&manifest, text.replace(&format!("\"step\": {step}"), "\"step\": 1")).expect("writable");
+    assert_ne!(fs::read_to_string(&manifest).expect("readable"), text);
+    assert_eq!(store.newest().expect("readable").as_ref(), Some(older));
+    fs::write(&manifest, text).expect("writable");
+    assert_eq!(store.newest().expect("readable").as_ref(), Some(newer));
+    let renamed = scratch.0.join("step-0000009999");
+    fs::rename(newer, &renamed).expect("renamed");
+    assert_eq!(store.newest().expect("readable").as_ref(), Some(older));
+    // A file of such a name is no checkpoint either, and keeps no other from being written.
+    fs::write(scratch.0.join("step-0000009998"), "").expect("written");
+    let again = settings();
+    trainer(again).run(&Colours, &scratch.0, &mut |_| ControlFlow::Continue(())).expect("all steps");
+    assert!(
+        !renamed.exists() && newer.exists(),
+        "what is broken and later is removed, what was saved is not"
+    );
+}
+
+#[test]
+fn what_is_saved_is_never_removed_for_what_others_have_left() {
+    let scratch = Scratch::new("left");
+    let long = TrainSettings { steps: 12, checkpoint_steps: 4, ..settings() };
+    trainer(long.clone()).run(&Colours, &scratch.0, &mut |_| ControlFlow::Continue(())).expect("all steps");
+    let left = Checkpoints::new(&scratch.0).all().expect("readable");
+    let mut fresh = trainer(TrainSettings { checkpoint_steps: 3, ..long });
+    let mut saved = Vec::new();
+
+    fresh
+        .run(&Colours, &scratch.0, &mut |event| match event {
+            TrainEvent::Saved(dir) => {
+                saved.push(dir.to_owned());
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        })
+        .expect("three steps");
+
+    assert_eq!((saved.len(), left.len()), (1, 2));
+    assert!(saved.iter().chain(&left).all(|dir| dir.exists()), "{saved:?} {left:?}");
+    // Killed between taking the old one's name away and giving it to the new one.
+    let replaced =
+        scratch.0.join(format!(".replaced-{}", left[1].file_name().expect("a name").to_string_lossy()));
+    fs::rename(&left[1], &replaced).expect("renamed");
+    assert_eq!(Checkpoints::new(&scratch.0).newest().expect("readable").as_ref(), Some(&left[1]));
+}
+
+#[test]
 fn an_exported_model_answers_as_the_trained_one() {
     let scratch = Scratch::new("export");
     let mut trainer = trainer(settings());
@@ -338,5 +397,9 @@ fn broken_numbers_stop_the_training_and_change_nothing() {
     }
 
     assert!(matches!(error, Some(TrainError::NotFinite { .. })), "{error:?}");
+    // The same step's batches are still the next ones.
+    let waiting = trainer.queue.len();
+    assert!(trainer.step(&Colours).is_err());
+    assert_eq!(trainer.queue.len(), waiting);
     assert_eq!(format!("{before:?}"), format!("{:?}", weights(&trainer)));
 }
