@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             TrainEvent::Step(report) => {
                 let line = serde_json::to_string(&report).map(|line| line + "\n");
                 broken = line.map_err(Into::into).and_then(|line| metrics.write_all(line.as_bytes())).err();
+                done = report.step >= until;
                 let left = report.seconds * (steps - report.step) as f64 / 60.0;
                 eprint!("\r{report}, {left:.1} min left  ");
             }
