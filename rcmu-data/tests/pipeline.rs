@@ -1,7 +1,13 @@
 //! The pipeline with templates: whole runs, cut runs, hostile drafts.
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
-use std::{cell::Cell, collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use rcmu_core::BBox;
 use rcmu_data::{
@@ -20,7 +26,10 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("rcmu-pipeline-{name}-{}", std::process::id()));
+        // Tests that run at the same time may choose the same name.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("rcmu-pipeline-{name}-{}-{count}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Self(path)
