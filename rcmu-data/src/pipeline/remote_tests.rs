@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     AnnotatedObject, AnnotatedPicture, Drafts, Failure, Maker, Pipeline, PipelineOptions, PoolRequest,
-    ProfilePool, RemoteMaker, Report, Templates,
+    ProfilePool, RemoteMaker, Report, StepName, Templates,
 };
 use crate::{
     PictureSource, Sample,
@@ -83,11 +83,16 @@ where
     })
 }
 
+/// The system message and the input of a request.
+fn messages(request: &str) -> (String, String) {
+    let body: Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let content = |at: usize| body["messages"][at]["content"].as_str().unwrap().to_owned();
+    (content(0), content(1))
+}
+
 /// Answers as a language model that knows the templates would.
 fn model_answer(request: &str) -> Step {
-    let body: Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
-    let system = body["messages"][0]["content"].as_str().unwrap().to_owned();
-    let input = body["messages"][1]["content"].as_str().unwrap().to_owned();
+    let (system, input) = messages(request);
     None.or_else(|| reply::<ProfilePool>(&system, &input))
         .or_else(|| reply::<super::VisualQuestions>(&system, &input))
         .or_else(|| reply::<super::ContextualQuestions>(&system, &input))
@@ -98,10 +103,14 @@ fn model_answer(request: &str) -> Step {
 }
 
 fn run(address: &str, folder: &Folder) -> (Report, Vec<Sample>) {
+    run_with(&pictures(), address, folder)
+}
+
+fn run_with(pictures: &[AnnotatedPicture], address: &str, folder: &Folder) -> (Report, Vec<Sample>) {
     let options = PipelineOptions { profiles_per_noun: 8, give_up_after: 2, ..PipelineOptions::default() };
     let pipeline = Pipeline::new(maker(address), options).unwrap();
     let mut samples = Vec::new();
-    let report = pipeline.run(&pictures(), &folder.0.join("journal"), |sample| {
+    let report = pipeline.run(pictures, &folder.0.join("journal"), |sample| {
         samples.push(sample);
         Ok(())
     });
@@ -173,6 +182,24 @@ fn an_endpoint_that_is_gone_is_left_alone_after_some_calls() {
     assert_eq!(endpoint.requests().len(), 2);
     assert_eq!(report.unfinished, ["park-0", "park-1", "park-2"]);
     assert!(report.steps.values().any(|count| count.not_asked > 0));
+}
+
+#[test]
+fn pictures_that_get_no_profiles_do_not_hide_that_an_endpoint_is_gone() {
+    let endpoint = ScriptedEndpoint::answering(|_, request| {
+        let (system, input) = messages(request);
+        reply::<ProfilePool>(&system, &input).unwrap_or_else(|| Step::reply(503, "", "{}"))
+    });
+    let mut pictures = pictures();
+    for picture in &mut pictures {
+        // One more than there are profiles.
+        picture.objects = vec![picture.objects[1].clone(); 9];
+    }
+    let (report, _) = run_with(&pictures, &endpoint.address, &Folder::new("unmatched"));
+
+    let unmatched = report.failures.iter().filter(|it| it.step == StepName::Matching).count();
+    assert_eq!((report.gave_up, unmatched), (true, 3), "{report:?}");
+    assert_eq!(endpoint.requests().len(), 2 + 2, "two for the profiles, two that fail");
 }
 
 #[test]

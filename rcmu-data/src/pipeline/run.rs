@@ -206,14 +206,14 @@ impl<M: Maker> Run<'_, M> {
             self.report.count(S::NAME).not_asked += 1;
             return Ok(None);
         }
+        let drafted = Drafts::<S>::draft(maker, input, seed);
+        self.called(drafted.as_ref().err());
         let mut filtered = Tally::new();
-        let accepted =
-            Drafts::<S>::draft(maker, input, seed).and_then(|draft| S::accept(input, draft, &mut filtered));
+        let accepted = drafted.and_then(|draft| S::accept(input, draft, &mut filtered));
         let (outcome, result) = match accepted {
             Ok(accepted) => {
                 self.report.add(&filtered);
                 self.report.count(S::NAME).done += 1;
-                self.failed_calls = 0;
                 let output = serde_json::to_value(&accepted).map_err(output)?;
                 (Outcome::Done { output, filtered }, Some(accepted))
             }
@@ -227,12 +227,16 @@ impl<M: Maker> Run<'_, M> {
         Ok(result)
     }
 
-    fn fail(&mut self, unit: &str, step: StepName, failure: Failure) {
+    /// Counts a call of the maker; any reply ends the failed ones, a useless one too.
+    fn called(&mut self, failure: Option<&Failure>) {
         self.failed_calls = match failure {
-            Failure::Asking { .. } => self.failed_calls + 1,
+            Some(Failure::Asking { .. }) => self.failed_calls + 1,
             _ => 0,
         };
         self.report.gave_up |= self.failed_calls >= self.pipeline.options.give_up_after;
+    }
+
+    fn fail(&mut self, unit: &str, step: StepName, failure: Failure) {
         self.report.count(step).failed += 1;
         self.report.failures.push(StepFailure { unit: unit.to_owned(), step, failure });
     }
