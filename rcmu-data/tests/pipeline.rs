@@ -379,3 +379,22 @@ fn too_few_profiles_leave_a_picture_out_and_say_so() {
     assert_eq!(report.failures[0].step, StepName::Matching);
     assert!(report.failures[0].failure.to_string().contains("enough_profiles"));
 }
+
+#[test]
+fn what_a_failed_step_dropped_is_counted() {
+    let drafted = Cell::new(0);
+    let (report, _) = spoil(StepName::VisualQuestions, |draft| {
+        let questions = draft["questions"].as_array_mut().unwrap();
+        drafted.set(questions.len() as u64);
+        for question in questions {
+            question["question"] = "Tell me about {x}.".into();
+        }
+    });
+    let criterion = Criterion::EndsInQuestionMark;
+
+    assert!(
+        matches!(&report.failures[..], [it] if matches!(it.failure, Failure::NothingLeft { criterion: found } if found == criterion)),
+        "{report:?}"
+    );
+    assert_eq!(report.filtered.get(&criterion), Some(&drafted.get()));
+}

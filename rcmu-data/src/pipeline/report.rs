@@ -32,7 +32,8 @@ pub struct StepFailure {
 pub struct Report {
     /// How far each step got.
     pub steps: BTreeMap<StepName, StepCount>,
-    /// How often each criterion dropped something, in this run and in those it resumed.
+    /// How often each criterion dropped a part of a draft: in this run, also where a step then failed, and in the
+    /// finished steps of the runs it resumed. A draft that is refused as a whole is among the failures.
     pub filtered: Tally,
     /// What failed in this run; a later run tries it again.
     pub failures: Vec<StepFailure>,

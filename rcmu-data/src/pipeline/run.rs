@@ -210,9 +210,9 @@ impl<M: Maker> Run<'_, M> {
         self.called(drafted.as_ref().err());
         let mut filtered = Tally::new();
         let accepted = drafted.and_then(|draft| S::accept(input, draft, &mut filtered));
+        self.report.add(&filtered);
         let (outcome, result) = match accepted {
             Ok(accepted) => {
-                self.report.add(&filtered);
                 self.report.count(S::NAME).done += 1;
                 let output = serde_json::to_value(&accepted).map_err(output)?;
                 (Outcome::Done { output, filtered }, Some(accepted))
