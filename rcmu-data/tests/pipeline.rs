@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     collections::BTreeMap,
     fs,
     path::PathBuf,
@@ -71,7 +71,14 @@ fn pictures(count: usize) -> Vec<AnnotatedPicture> {
 }
 
 fn run<M: Maker>(maker: M, pictures: &[AnnotatedPicture], folder: &Folder) -> (Report, Vec<Sample>) {
-    let pipeline = Pipeline::new(maker, PipelineOptions::default()).unwrap();
+    go_on(&Pipeline::new(maker, PipelineOptions::default()).unwrap(), pictures, folder)
+}
+
+fn go_on<M: Maker>(
+    pipeline: &Pipeline<M>,
+    pictures: &[AnnotatedPicture],
+    folder: &Folder,
+) -> (Report, Vec<Sample>) {
     let mut samples = Vec::new();
     let report = pipeline.run(pictures, &folder.journal(), |sample| {
         samples.push(sample);
@@ -286,19 +293,16 @@ spoilt! {
 
 /// What a run reports when the first draft of a step is spoilt, and what the next run gives.
 fn spoil(step: StepName, spoil: impl Fn(&mut serde_json::Value)) -> (Report, Vec<Sample>) {
-    let folder = Folder::new(&format!("spoilt-{step}"));
-    let maker = Spoilt { step, spoil, times: Cell::new(1) };
+    let [(first, _), (_, samples)] = run_twice(Spoilt { step, spoil, times: Cell::new(1) });
+    (first, samples)
+}
+
+/// Two runs with one journal.
+fn run_twice<M: Maker>(maker: M) -> [(Report, Vec<Sample>); 2] {
+    let folder = Folder::new("twice");
     let pipeline = Pipeline::new(maker, PipelineOptions::default()).unwrap();
     let pictures = pictures(2);
-    let first = pipeline.run(&pictures, &folder.journal(), |_| Ok(())).unwrap();
-    let mut samples = Vec::new();
-    pipeline
-        .run(&pictures, &folder.journal(), |sample| {
-            samples.push(sample);
-            Ok(())
-        })
-        .unwrap();
-    (first, samples)
+    [(); 2].map(|()| go_on(&pipeline, &pictures, &folder))
 }
 
 #[test]
@@ -397,4 +401,47 @@ fn what_a_failed_step_dropped_is_counted() {
         "{report:?}"
     );
     assert_eq!(report.filtered.get(&criterion), Some(&drafted.get()));
+}
+
+#[test]
+fn a_request_without_new_profiles_is_made_up_for_by_the_next() {
+    let first = OnceCell::new();
+    let repeat = |draft: &mut serde_json::Value| *draft = first.get_or_init(|| draft.clone()).clone();
+    let maker = Spoilt { step: StepName::ProfilePool, spoil: repeat, times: Cell::new(2) };
+    let [(report, samples), (again, same)] = run_twice(maker);
+
+    assert!(report.is_complete() && report.failures.is_empty(), "{report:?}");
+    let requests = 3 * 16 / 4 + 1;
+    assert_eq!(report.steps[&StepName::ProfilePool].done, requests, "16 profiles of 3 nouns, and one more");
+    assert!(again.steps.values().all(|count| count.done + count.failed == 0), "nothing is asked again");
+    assert_eq!(same, samples);
+}
+
+#[test]
+fn a_pool_that_began_with_a_useless_draft_stays_as_it_is() {
+    let shorten = |draft: &mut serde_json::Value| {
+        for profile in draft["profiles"].as_array_mut().unwrap() {
+            profile["text"] = "Too short.".into();
+        }
+    };
+    let maker = Spoilt { step: StepName::ProfilePool, spoil: shorten, times: Cell::new(1) };
+    let [(report, samples), (again, same)] = run_twice(maker);
+
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(report.failures.iter().map(|it| it.unit.as_str()).collect::<Vec<_>>(), ["bench/0"]);
+    assert!(again.steps.values().all(|count| count.done + count.failed == 0), "nothing is asked again");
+    assert_eq!(same, samples);
+}
+
+#[test]
+fn a_noun_without_any_profiles_is_asked_for_again_by_the_next_run() {
+    let (_, undisturbed) = spoil(StepName::Matching, |_| unreachable!("nobody is asked for this step"));
+    let requests = 2 * 16 / 4;
+    let empty = |draft: &mut serde_json::Value| draft["profiles"] = serde_json::json!([]);
+    let maker = Spoilt { step: StepName::ProfilePool, spoil: empty, times: Cell::new(requests) };
+    let [(report, _), (_, samples)] = run_twice(maker);
+
+    assert_eq!(report.unfinished, ["park-0", "park-1"]);
+    assert_eq!(report.steps[&StepName::ProfilePool].failed, u64::from(requests));
+    assert_eq!(samples, undisturbed, "nothing is lost");
 }

@@ -37,7 +37,7 @@ pub struct ProfilesDraft {
     pub profiles: Vec<Profile>,
 }
 
-/// Step 1: writes profiles for a class noun.
+/// Step 1: writes profiles for a class noun. Where names are taken already, none may be left.
 #[derive(Clone, Copy, Debug)]
 pub enum ProfilePool {}
 
@@ -65,7 +65,8 @@ impl Step for ProfilePool {
             need(taken.all(|other| normalised(other) != name), Criterion::NoDuplicate)?;
             Ok(profile)
         });
-        if kept.is_empty() {
+        // Where there are profiles, a request may add none; without any there is nothing to go on with.
+        if kept.is_empty() && request.taken.is_empty() {
             check_left(0, tally)?;
             return Err(Failure::at(Criterion::EnoughProfiles, "an empty list"));
         }

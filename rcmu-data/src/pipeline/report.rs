@@ -35,7 +35,7 @@ pub struct Report {
     /// How often each criterion dropped a part of a draft: in this run, also where a step then failed, and in the
     /// finished steps of the runs it resumed. A draft that is refused as a whole is among the failures.
     pub filtered: Tally,
-    /// What failed in this run; a later run tries it again.
+    /// What failed in this run; a later run tries it again, but for requests for profiles that others made up for.
     pub failures: Vec<StepFailure>,
     /// Ids of the pictures that lack a step and gave no samples, in order.
     pub unfinished: Vec<String>,

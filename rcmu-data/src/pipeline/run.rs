@@ -183,16 +183,7 @@ impl<M: Maker> Run<'_, M> {
     where
         M: Drafts<S>,
     {
-        let output = |error: serde_json::Error| PipelineError::Output {
-            step: S::NAME,
-            unit: unit.to_owned(),
-            problem: format!("is no JSON: {error}"),
-        };
-        let maker = &self.pipeline.maker;
-        let identity = maker.identity();
-        let prompt = Drafts::<S>::prompt(maker).to_string();
-        let json = serde_json::to_string(input).map_err(output)?;
-        let (key, seed) = key(self.pipeline.options.seed, &[&identity, S::NAME.name(), &prompt, unit, &json]);
+        let (key, seed) = self.key::<S>(unit, input)?;
         if let Some(kept) = self.journal.find(&key) {
             let read = serde_json::from_value(kept.output.clone());
             let Ok(read) = read else {
@@ -206,7 +197,7 @@ impl<M: Maker> Run<'_, M> {
             self.report.count(S::NAME).not_asked += 1;
             return Ok(None);
         }
-        let drafted = Drafts::<S>::draft(maker, input, seed);
+        let drafted = Drafts::<S>::draft(&self.pipeline.maker, input, seed);
         self.called(drafted.as_ref().err());
         let mut filtered = Tally::new();
         let accepted = drafted.and_then(|draft| S::accept(input, draft, &mut filtered));
@@ -214,7 +205,8 @@ impl<M: Maker> Run<'_, M> {
         let (outcome, result) = match accepted {
             Ok(accepted) => {
                 self.report.count(S::NAME).done += 1;
-                let output = serde_json::to_value(&accepted).map_err(output)?;
+                let output =
+                    serde_json::to_value(&accepted).map_err(|error| no_json(S::NAME, unit, &error))?;
                 (Outcome::Done { output, filtered }, Some(accepted))
             }
             Err(failure) => {
@@ -225,6 +217,19 @@ impl<M: Maker> Run<'_, M> {
         };
         self.journal.append(&Entry { key, unit: unit.to_owned(), step: S::NAME, outcome })?;
         Ok(result)
+    }
+
+    /// The key of a step in the journal, and the start of its random sequence.
+    fn key<S: Step>(&self, unit: &str, input: &S::Input) -> Result<(String, u64), PipelineError>
+    where
+        M: Drafts<S>,
+    {
+        let maker = &self.pipeline.maker;
+        let (identity, prompt) = (maker.identity(), Drafts::<S>::prompt(maker).to_string());
+        let json = serde_json::to_string(input).map_err(|error| no_json(S::NAME, unit, &error))?;
+        let parts = [&identity, S::NAME.name(), &prompt, unit, &json];
+        let digest = digest(&format!("rcmu-pipeline-step-{VERSION}"), self.pipeline.options.seed, &parts);
+        Ok((hex(&digest), number(&digest)))
     }
 
     /// Counts a call of the maker; any reply ends the failed ones, a useless one too.
@@ -254,24 +259,44 @@ impl<M: Maker> Run<'_, M> {
         Ok(pools)
     }
 
+    /// The profiles of a class noun; a request that gives none is made up for by the next.
     fn pool(&mut self, noun: &str) -> Result<Option<Vec<Profile>>, PipelineError> {
         let wanted = self.pipeline.options.profiles_per_noun;
-        let mut pool: Vec<Profile> = Vec::new();
         // Twice as many requests as are needed when nothing is dropped.
-        for request in 0..2 * wanted.div_ceil(PROFILES_PER_REQUEST) {
-            let count = PROFILES_PER_REQUEST.min(wanted - pool.len());
-            if count == 0 {
+        let requests = 2 * wanted.div_ceil(PROFILES_PER_REQUEST);
+        let unit = |request: usize| format!("{noun}/{request}");
+        let mut input =
+            PoolRequest { noun: noun.to_owned(), count: PROFILES_PER_REQUEST.min(wanted), taken: Vec::new() };
+        // What is in the journal builds on the first request that gave profiles: those before it are not tried again.
+        let mut first = 0;
+        for request in 0..requests {
+            if self.journal.find(&self.key::<ProfilePool>(&unit(request), &input)?.0).is_some() {
+                first = request;
                 break;
             }
-            let taken = pool.iter().map(|profile| profile.name.clone()).collect();
-            let input = PoolRequest { noun: noun.to_owned(), count, taken };
-            let Some(more) = self.step::<ProfilePool>(&format!("{noun}/{request}"), &input)? else {
-                return Ok(None);
-            };
-            // A journal from elsewhere may hold more than was asked for.
-            pool.extend(more.into_iter().take(count));
         }
-        Ok(Some(pool))
+        let mut pool: Vec<Profile> = Vec::new();
+        for request in first..requests {
+            input.count = PROFILES_PER_REQUEST.min(wanted - pool.len());
+            if input.count == 0 {
+                break;
+            }
+            input.taken = pool.iter().map(|profile| profile.name.clone()).collect();
+            match self.step::<ProfilePool>(&unit(request), &input)? {
+                // A journal from elsewhere may hold more than was asked for.
+                Some(more) => pool.extend(more.into_iter().take(input.count)),
+                None if self.left_nothing(&unit(request)) => {}
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(pool).filter(|pool| !pool.is_empty()))
+    }
+
+    /// Whether a unit was drafted last, and nothing of its draft could be kept.
+    fn left_nothing(&self, unit: &str) -> bool {
+        self.report.failures.last().is_some_and(|it| {
+            it.unit == unit && matches!(it.failure, Failure::NothingLeft { .. } | Failure::Criterion { .. })
+        })
     }
 
     /// All steps of a picture, those too that come after another one's failure and do not need it.
@@ -333,8 +358,6 @@ impl<M: Maker> Run<'_, M> {
     }
 }
 
-/// The key of a step, and the start of its random sequence.
-fn key(seed: u64, parts: &[&str]) -> (String, u64) {
-    let digest = digest(&format!("rcmu-pipeline-step-{VERSION}"), seed, parts);
-    (hex(&digest), number(&digest))
+fn no_json(step: StepName, unit: &str, error: &serde_json::Error) -> PipelineError {
+    PipelineError::Output { step, unit: unit.to_owned(), problem: format!("is no JSON: {error}") }
 }
