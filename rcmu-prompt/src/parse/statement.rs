@@ -32,6 +32,8 @@ struct Current {
     gap: String,
     /// A mark or box stood in the gap.
     cut: bool,
+    /// Nothing but `[1]:` so far: what it is about follows, on another line, too.
+    heads: bool,
     citations: Vec<Citation>,
     cited: HashSet<CitationTarget>,
     ending: Option<Ending>,
@@ -49,8 +51,10 @@ pub(crate) struct Assembler {
     targets: Targets,
     long_ranges: LongRanges,
     current: Current,
-    /// The statement before, which has words unless it is the first: marks without words behind it are its own.
+    /// The statement before: marks without words behind it are its own.
     held: Option<Current>,
+    /// The first line with anything has nothing but marks.
+    begins_with_marks: bool,
     words: String,
     /// What has been found behind the held statement before a word tells where it belongs.
     waiting: Vec<ParseEvent>,
@@ -68,6 +72,7 @@ impl Assembler {
             long_ranges: LongRanges::up_to(targets.citable()),
             current: Current::default(),
             held: None,
+            begins_with_marks: false,
             words: String::new(),
             waiting: Vec::new(),
             events: Vec::new(),
@@ -104,6 +109,7 @@ impl Assembler {
 
     /// Ends the last statement and gives out the rest.
     pub(crate) fn finish(mut self, text: String, finish: FinishReason) -> (Vec<ParseEvent>, Answer) {
+        self.current.heads = false;
         self.close();
         self.release();
         let events = self.drain();
@@ -137,9 +143,11 @@ impl Assembler {
         self.extend(span);
         let current = &mut self.current;
         if begins && c == ':' && !current.citations.is_empty() {
+            current.heads = true;
             return; // `[1]: Lily …`
         }
         if begins {
+            current.heads = false;
             self.release();
         }
         let current = &mut self.current;
@@ -224,14 +232,20 @@ impl Assembler {
         self.repairs.push(repair);
     }
 
-    /// Ends the current statement, if anything stands in it. Without words it goes to the one before.
+    /// Ends the current statement, if anything stands in it. Without words it goes to the one before, unless the answer began
+    /// with marks on a line of their own: there they may stand above what they are about.
     fn close(&mut self) {
+        if self.current.heads {
+            return;
+        }
         let current = mem::take(&mut self.current);
         if current.start.is_none() {
             return;
         }
+        let joins = current.text.is_empty() && !self.begins_with_marks;
+        self.begins_with_marks |= current.text.is_empty() && self.held.is_none();
         match self.held.take() {
-            Some(held) if current.text.is_empty() => self.join(held, current.end),
+            Some(held) if joins => self.join(held, current.end),
             held => {
                 self.held = held;
                 self.release();
