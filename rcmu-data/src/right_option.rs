@@ -15,29 +15,34 @@ impl Sample {
     ///
     /// # Examples
     ///
-    /// Of the options `teacher` and `nurse`, the answers `B`, `b.`, `B. nurse` and `A nurse.` mean the place 1; `C`,
-    /// `A. nurse` and `cook` mean none.
+    /// Of the options `teacher` and `nurse`, the answers `B`, `b.`, `B. nurse`, `B. nurse, as her coat shows`, `The answer is B.`
+    /// and `A nurse.` mean the place 1; `C`, `A. nurse` and `cook` mean none.
     pub fn right_option(&self) -> Option<usize> {
         let size = ImageSize::new(1, 1).expect("the sides are not empty");
         let targets = Targets::new(self.regions.len(), self.references.len(), size);
         let answer = parse(&self.answer, targets, FinishReason::EndOfText);
         let statements: Vec<_> = answer.statements.iter().map(|statement| statement.text.as_str()).collect();
         let text = statements.join(" ");
-        let letter = letter_alone(&text).filter(|&at| at < self.options.len());
+        let text = after_cue(&text);
+        let letter = letter_alone(text).filter(|&at| at < self.options.len());
         letter
             .or_else(|| self.options.iter().position(|option| option.trim() == self.answer.trim()))
-            .or_else(|| self.spelt_out(&text))
+            .or_else(|| self.spelt_out(text))
     }
 
     fn spelt_out(&self, text: &str) -> Option<usize> {
         let said = words(text);
-        let (letter, is_set_out) = first_letter(text);
-        let own = letter.and_then(|at| self.options.get(at).map(|option| (at, words(option))));
-        if let (Some((at, own)), Some((_, rest))) = (own, said.split_first())
-            && without_articles(&own).eq(without_articles(rest))
-        {
-            return Some(at);
+        let set_out = first_letter(text);
+        let own = set_out
+            .and_then(|(at, rest, _)| self.options.get(at).map(|option| (at, words(option), words(rest))));
+        if let Some((at, own, rest)) = own {
+            let (mut own, mut rest) = (without_articles(&own).peekable(), without_articles(&rest));
+            // What follows the option's words is the reason.
+            if own.peek().is_some() && own.all(|word| rest.next() == Some(word)) {
+                return Some(at);
+            }
         }
+        let is_set_out = set_out.is_some_and(|(_, _, is_set_out)| is_set_out);
         let is_said = |option: &String| {
             let own = words(option);
             // The letter of `A. nurse` is no article.
@@ -45,6 +50,17 @@ impl Sample {
         };
         self.options.iter().position(is_said).filter(|_| without_articles(&said).next().is_some())
     }
+}
+
+/// What stands behind `The answer is` or `Answer:`, or all.
+fn after_cue(text: &str) -> &str {
+    let cues = ["the answer is", "the correct answer is", "answer:"];
+    let text = text.trim();
+    let behind = |cue: &str| {
+        let (begin, rest) = text.split_at_checked(cue.len())?;
+        begin.eq_ignore_ascii_case(cue).then(|| rest.trim_start_matches([':', ' ']))
+    };
+    cues.into_iter().find_map(behind).unwrap_or(text)
 }
 
 /// The place of the option of a letter that stands alone, in signs or without.
@@ -59,15 +75,12 @@ fn letter_place(letter: u8) -> Option<usize> {
     letter.is_ascii_alphabetic().then(|| usize::from(letter.to_ascii_lowercase() - b'a'))
 }
 
-/// The place of the option of the letter that a text begins with, and whether a sign follows it.
-fn first_letter(text: &str) -> (Option<usize>, bool) {
-    match text.trim_start_matches(|c: char| !c.is_alphanumeric()).as_bytes() {
-        [letter, after, ..] if !after.is_ascii_alphanumeric() && after.is_ascii() => {
-            let letter = letter_place(*letter);
-            (letter, letter.is_some() && after.is_ascii_punctuation())
-        }
-        _ => (None, false),
-    }
+/// The place of the option of the letter that a text begins with, what stands behind it, and whether a sign does.
+fn first_letter(text: &str) -> Option<(usize, &str, bool)> {
+    let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let place = letter_place(*text.as_bytes().first()?)?;
+    let after = text[1..].chars().next().filter(|c| !c.is_alphanumeric())?;
+    Some((place, text[1..].trim_start_matches(|c: char| !c.is_alphanumeric()), !after.is_whitespace()))
 }
 
 /// The words of a text in lower case, without ASCII punctuation.
@@ -118,6 +131,12 @@ mod tests {
             ("nurse", Some(1)),
             ("A nurse.", Some(1)),
             ("The nurse.", Some(1)),
+            ("The answer is B.", Some(1)),
+            ("Answer: b", Some(1)),
+            ("The answer is a nurse.", Some(1)),
+            ("B. nurse, because she wears white.", Some(1)),
+            ("B、nurse", Some(1)),
+            ("B. cook", None),
             ("Q", None),
             ("A. nurse", None),
             ("cook", None),

@@ -24,7 +24,7 @@ pub fn fact_lines(facts: &BTreeMap<String, String>) -> String {
 ///   **contradicted** by any other value. Without such a fact it follows when its words stand in the text one after
 ///   the other, and is contradicted when a negation stands up to three words before them, or when it is an age and
 ///   the text tells another. A value that is nothing but a negation (`job: none`) is decided by facts of that name
-///   alone, and follows from one whose value is nothing but a negation, too.
+///   alone, and follows from one whose value begins with a negation.
 /// - A hypothesis in words **follows** when the premise has all its words that carry facts, and both or none of them
 ///   have a negation; it is **contradicted** when only one has, when it counts the same thing differently (`34 year`
 ///   against `41 year`), or when it names a fact of the premise with other words than its value.
@@ -91,7 +91,9 @@ impl Premise {
 
     fn judge_fact(&self, name: &[String], mut value: Vec<String>) -> Verdict {
         if is_denial(&value) {
-            return self.told(name, is_denial).unwrap_or(Verdict::Neutral);
+            // `no pets` denies what it names, too.
+            let denies = |told: &[String]| told.first().is_some_and(|word| is_negation(word));
+            return self.told(name, denies).unwrap_or(Verdict::Neutral);
         }
         let turned = value.first().is_some_and(|word| is_negation(word));
         if turned {
@@ -224,6 +226,18 @@ mod tests {
             ("city: Rome", Verdict::Neutral),
         ] {
             assert_eq!(verdict(PREMISE, hypothesis), expected, "{hypothesis}");
+        }
+    }
+
+    #[test]
+    fn a_fact_that_denies_what_it_names_is_a_denial() {
+        let premise = "Lily has a house.\npet: no pets\njob: not employed\nowner: Sam";
+        for (hypothesis, expected) in [
+            ("pet: none", Verdict::Entail),
+            ("job: none", Verdict::Entail),
+            ("owner: none", Verdict::Contradict),
+        ] {
+            assert_eq!(verdict(premise, hypothesis), expected, "{hypothesis}");
         }
     }
 

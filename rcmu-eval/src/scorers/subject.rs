@@ -71,7 +71,10 @@ fn subject(info: &str, facts: &BTreeMap<String, String>) -> Subject {
     if names.is_empty() {
         // `Lily bought it` beside `owner: Lily` is about what is hers.
         let tells = |name: &Vec<String>| others.iter().any(|(_, value)| find(value, name));
-        names.extend(leading_name(info).filter(|name| !tells(name)));
+        // `Bought in Rome` beside facts is about what has no name.
+        let is_set_out =
+            |name: &Vec<String>| facts.is_empty() || name.len() > 1 || is_introduced(info, name.len());
+        names.extend(leading_name(info).filter(|name| !tells(name) && is_set_out(name)));
     }
     Subject {
         names,
@@ -91,6 +94,14 @@ fn leading_name(info: &str) -> Option<Vec<String>> {
         words(info).into_iter().take_while(|word| word.is_capital && !word.is_possessive).collect();
     let is_name = name.first().is_some_and(|first| !is_stop_word(&first.lower));
     is_name.then(|| name.into_iter().map(|word| word.lower).collect())
+}
+
+/// Whether the first words of a text are followed by what says who or what they name: a comma, `is` or `was`.
+fn is_introduced(info: &str, count: usize) -> bool {
+    let words = words(info);
+    let Some(last) = count.checked_sub(1).and_then(|at| words.get(at)) else { return false };
+    let next = words.get(count).map(|word| word.lower.as_str());
+    info[last.end..].starts_with(',') || matches!(next, Some("is" | "was"))
 }
 
 /// The first word of a longer name is a name too, unless another subject has it.
@@ -123,6 +134,21 @@ mod tests {
         assert_eq!(leading_name("The dog of Lily."), None);
         assert_eq!(leading_name("Lily's dog."), None);
         assert_eq!(leading_name(""), None);
+    }
+
+    #[test]
+    fn beside_facts_a_text_has_to_set_its_name_out() {
+        let names = |info: &str| subject(info, &[("owner".to_owned(), "Lily".to_owned())].into()).names;
+
+        for (info, expected) in [
+            ("Bought in Rome by Lily.", None),
+            ("Handmade from wood.", None),
+            ("Bella is 2.", Some("bella")),
+            ("Bella, 2 years old.", Some("bella")),
+            ("Max Berg teaches.", Some("max berg")),
+        ] {
+            assert_eq!(names(info), expected.map(lower).into_iter().collect::<Vec<_>>(), "{info}");
+        }
     }
 
     #[test]

@@ -51,6 +51,11 @@ impl<'a> Reply<'a> {
     }
 
     fn letters(&self) -> impl Iterator<Item = Letter> {
+        self.letters_from(0)
+    }
+
+    /// Those from a word on.
+    fn letters_from(&self, place: usize) -> impl Iterator<Item = Letter> {
         let letter = |(place, word): (usize, &Word)| {
             let index =
                 letter_index(&word.lower).filter(|&at| at < self.options.len() && !word.is_possessive)?;
@@ -59,7 +64,7 @@ impl<'a> Reply<'a> {
             let after = sign(self.text[word.end..].chars().next());
             Some(Letter { place, index, is_capital: word.is_capital, before, after })
         };
-        self.words.iter().enumerate().filter_map(letter)
+        self.words.iter().enumerate().skip(place).filter_map(letter)
     }
 
     pub(super) fn letter_alone(&self) -> BTreeSet<usize> {
@@ -99,17 +104,20 @@ impl<'a> Reply<'a> {
         if strong.is_empty() { by_cue(&["option", "choice"]) } else { strong }
     }
 
-    /// A letter with those that a comma, a stroke, `and` or `or` joins to it, as in `B or C`, but not `B, C is wrong`.
+    /// A letter with those that a comma, a stroke, `and` or `or` joins to it, as in `B or C`, but not `B, C is wrong`: of a
+    /// chain that something follows to which its last letter belongs only the first is stated.
     fn with_joined(&self, first: Letter) -> Vec<Letter> {
         let mut joined = vec![first];
-        let mut last = first.place;
-        while let Some(letter) = self.letters().find(|letter| self.is_joined(last, letter.place)) {
-            let next = self.lower.get(letter.place + 1).map(String::as_str);
-            if !self.is_letter_of_option(letter) || matches!(next, Some("is" | "isnt" | "was" | "wasnt")) {
+        let mut last = first;
+        for letter in self.letters_from(first.place + 1) {
+            if !self.is_joined(last.place, letter.place) || !self.is_letter_of_option(letter) {
                 break;
             }
             joined.push(letter);
-            last = letter.place;
+            last = letter;
+        }
+        if !self.ends_or_is_reasoned(last) {
+            joined.truncate(1);
         }
         joined
     }
@@ -132,13 +140,23 @@ impl<'a> Reply<'a> {
 
     /// A capital letter, or one that ends the text or has a sign after it; `A` and `I` may be words.
     fn is_letter_of_option(&self, letter: Letter) -> bool {
-        const REASONS: [&str; 6] = ["because", "since", "as", "based", "according", "for"];
         let ends = letter.place + 1 == self.words.len()
             || letter.after.is_some_and(|c| ".,:;!?)]}*\"'”".contains(c));
-        let next = self.lower.get(letter.place + 1);
-        let reasoned = next.is_some_and(|word| REASONS.contains(&word.as_str()));
+        let reasoned = self.is_reasoned(letter);
         let may_be_word = matches!(self.lower[letter.place].as_str(), "a" | "i") || !letter.is_capital;
         letter.is_wrapped() || ends || reasoned && letter.is_capital || !may_be_word && letter.after.is_none()
+    }
+
+    /// Whether a sentence ends behind a letter, or a reason follows.
+    fn ends_or_is_reasoned(&self, letter: Letter) -> bool {
+        let ends =
+            letter.place + 1 == self.words.len() || letter.after.is_some_and(|c| ".,!?)]}*".contains(c));
+        ends || self.is_reasoned(letter)
+    }
+
+    fn is_reasoned(&self, letter: Letter) -> bool {
+        const REASONS: [&str; 6] = ["because", "since", "as", "based", "according", "for"];
+        self.lower.get(letter.place + 1).is_some_and(|word| REASONS.contains(&word.as_str()))
     }
 
     /// The letter at the beginning; another letter set out like it, or the words of another option after it, make it
