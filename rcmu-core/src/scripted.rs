@@ -40,7 +40,8 @@ impl Generator for ScriptedGenerator {
         let answer = next.ok_or(GenerateError::ScriptEnded)?;
         on_event(Event::Started { prompt_tokens: 0, image_tokens: 0 });
 
-        let cut = request.options.stop.iter().filter_map(|stop| answer.find(stop.as_str())).min();
+        let end_and_begin = |stop: &String| answer.find(stop.as_str()).map(|at| (at + stop.len(), at));
+        let cut = request.options.stop.iter().filter_map(end_and_begin).min().map(|(_, at)| at);
         let mut finish = if cut.is_some() { FinishReason::StopString } else { FinishReason::EndOfText };
         let mut text = String::new();
         let mut words = 0;
