@@ -80,8 +80,9 @@ impl Rcmu {
     ///
     /// # Errors
     ///
-    /// [`Error::Prompt`]; [`Error::SceneSize`] when the scene has not the size in which the model sees its picture, so that
-    /// boxes would be elsewhere.
+    /// [`Error::Prompt`]; [`Error::Model`] when the picture's header cannot be read; [`Error::SceneSize`] when the scene has
+    /// not the size in which the model sees its picture, so that boxes would be elsewhere. A turn that leaves the size as it
+    /// is cannot be told.
     pub fn prompt(&self, scene: &Scene, question: &Question) -> Result<BuiltPrompt, Error> {
         check_size(scene, self.model.processor())?;
         Ok(PromptBuilder::new(scene, question).policy(self.policy).build()?)

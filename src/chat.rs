@@ -31,7 +31,7 @@ impl Chat {
     ///
     /// # Errors
     ///
-    /// [`Error::Prompt`], [`Error::SceneSize`], [`Error::Generate`]; the conversation stays as it was.
+    /// [`Error::Prompt`], [`Error::Model`], [`Error::SceneSize`], [`Error::Generate`]; the conversation stays as it was.
     pub fn ask(&mut self, question: &Question) -> Result<Answer, Error> {
         self.ask_with(question, greedy(), &Control::default(), &mut |_| {})
     }

@@ -83,8 +83,9 @@ pub fn fetch(repo_id: &str, options: &HubOptions) -> Result<PathBuf, HubError> {
     let client = Client::new(options)?;
     let listing = client.listing(&repo)?;
     // A revision that is whole stays what it names until the new one is, too.
-    let is_whole = |commit: String| Ok::<_, HubError>(Plan::of_snapshot(&cache, &commit)?.missing.is_empty());
-    let keeps = cache.commit()?.map(is_whole).transpose()?.unwrap_or(false);
+    let is_whole =
+        |commit: String| Plan::of_snapshot(&cache, &commit).is_ok_and(|plan| plan.missing.is_empty());
+    let keeps = cache.commit()?.is_some_and(is_whole);
     if !keeps {
         cache.write_ref(&listing.commit)?;
     }
