@@ -149,9 +149,8 @@ impl ModelConfig {
         let outer = Fields::new("", [Some(root), nested]);
         let mut token = |name: &str| outer.count(name, 0..=last, None, problems) as u32;
         let (image_token_id, video_token_id) = (token("image_token_id"), token("video_token_id"));
-        let mut tokens = |name: &str| outer.tokens(name, text.vocab_size, problems);
-        let eos_token_ids = tokens("eos_token_id").unwrap_or_default();
-        let bos_token_id = tokens("bos_token_id").and_then(|ids| ids.first().copied());
+        let bos_token_id = outer.value("bos_token_id").map(|_| token("bos_token_id"));
+        let eos_token_ids = outer.tokens("eos_token_id", text.vocab_size, problems).unwrap_or_default();
         let tie_word_embeddings = outer.flag("tie_word_embeddings", false, problems);
         if image_token_id == video_token_id {
             problems.push(format!("image_token_id and video_token_id are both {image_token_id}"));

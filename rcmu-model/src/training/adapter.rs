@@ -140,7 +140,9 @@ impl Trainer {
             let problem = format!("its settings are {saved:?}, those of the training {settings:?}");
             return Err(TrainError::Checkpoint { path: dir.to_owned(), problem });
         }
-        fill(&mut self.parameters, dir).map(|_| ())
+        fill(&mut self.parameters, dir)?;
+        self.forget_seen();
+        Ok(())
     }
 }
 

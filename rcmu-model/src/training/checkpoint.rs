@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt::Write as _,
     fs::{self, File},
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -17,13 +17,14 @@ use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{TrainError, TrainSettings, parameters::Parameter, trainer::Trainer};
+use super::{TrainError, TrainSettings, lora::is_factor, parameters::Parameter, trainer::Trainer};
 use crate::model::to_host;
 use rcmu_core::Generator;
 
 const STATE: &str = "state.safetensors";
 const MANIFEST: &str = "manifest.json";
 const MANIFEST_DIGEST: &str = "manifest.sha256";
+const FORMAT: u32 = 2;
 const STAGING: &str = ".staging-";
 /// Where a checkpoint is until the one in its place has its name.
 const REPLACED: &str = ".replaced-";
@@ -105,7 +106,7 @@ impl Checkpoints {
         fs::create_dir(&staging).map_err(TrainError::file(&staging))?;
         write_state(trainer, &staging.join(STATE))?;
         let manifest = Manifest {
-            format: 1,
+            format: FORMAT,
             step: trainer.step,
             settings: trainer.settings.clone(),
             data: trainer.data.clone(),
@@ -114,7 +115,7 @@ impl Checkpoints {
         };
         let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
         write_durably(&staging.join(MANIFEST), &text)?;
-        write_durably(&staging.join(MANIFEST_DIGEST), digest(&staging.join(MANIFEST))?.sha256.as_bytes())?;
+        write_durably(&staging.join(MANIFEST_DIGEST), sha256(&text).as_bytes())?;
         sync(&staging)?;
         let replaced = self.root.join(format!("{REPLACED}{name}"));
         if target.exists() {
@@ -170,7 +171,8 @@ impl Checkpoints {
         let (older, later): (Vec<_>, Vec<_>) =
             self.all()?.into_iter().partition(|dir| dir.as_path() <= saved);
         let surplus = older.len().saturating_sub(keep);
-        let broken = later.iter().filter(|dir| verify(dir).is_err());
+        // One that cannot be read now may be whole.
+        let broken = later.iter().filter(|dir| matches!(verify(dir), Err(TrainError::Checkpoint { .. })));
         for old in older[..surplus].iter().chain(broken) {
             fs::remove_dir_all(old).map_err(TrainError::file(old))?;
         }
@@ -189,13 +191,17 @@ fn verify(dir: &Path) -> Result<Manifest, TrainError> {
     let path = dir.join(MANIFEST);
     let text = fs::read(&path).map_err(TrainError::file(&path))?;
     let manifest_digest = dir.join(MANIFEST_DIGEST);
-    let expected = fs::read(&manifest_digest).map_err(TrainError::file(&manifest_digest))?;
-    if digest(&path)?.sha256.as_bytes() != expected {
+    let expected = match fs::read(&manifest_digest) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        read => Some(read.map_err(TrainError::file(&manifest_digest))?),
+    };
+    if expected.as_ref().is_some_and(|expected| sha256(&text).as_bytes() != expected) {
         return Err(bad(format!("{MANIFEST} is not what was written")));
     }
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
-    if manifest.format != 1 {
-        return Err(bad(format!("format {} is not known", manifest.format)));
+    // The first format had no digest of the manifest.
+    if !matches!((manifest.format, &expected), (1, _) | (FORMAT, Some(_))) {
+        return Err(bad(format!("format {} is not known, or lacks {MANIFEST_DIGEST}", manifest.format)));
     }
     if step_of(dir) != Some(manifest.step) || !manifest.files.contains_key(STATE) {
         return Err(bad(format!("it is of step {} with {} files", manifest.step, manifest.files.len())));
@@ -253,9 +259,13 @@ pub(super) fn restore(trainer: &mut Trainer, dir: &Path) -> Result<(), TrainErro
     for (parameter, moments) in trainer.parameters.iter_mut().zip(&mut trainer.optimizer.moments) {
         if let Some(moments) = moments {
             *moments = [read("first", parameter)?, read("second", parameter)?];
+        }
+        // Factors that stay as they are may have been loaded.
+        if moments.is_some() || manifest.format > 1 && is_factor(&parameter.name) {
             parameter.value = read("value", parameter)?;
         }
     }
+    trainer.forget_seen();
     trainer.optimizer.steps = manifest.step;
     trainer.step = manifest.step;
     trainer.data = manifest.data;
@@ -265,8 +275,14 @@ pub(super) fn restore(trainer: &mut Trainer, dir: &Path) -> Result<(), TrainErro
 fn write_state(trainer: &Trainer, path: &Path) -> Result<(), TrainError> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     for (parameter, moments) in trainer.parameters.iter().zip(&trainer.optimizer.moments) {
-        let Some([first, second]) = moments else { continue };
-        for (kind, values) in [("value", &parameter.value), ("first", first), ("second", second)] {
+        let mut kinds = Vec::new();
+        if moments.is_some() || is_factor(&parameter.name) {
+            kinds.push(("value", &parameter.value));
+        }
+        if let Some([first, second]) = moments {
+            kinds.extend([("first", first), ("second", second)]);
+        }
+        for (kind, values) in kinds {
             let values = to_host(values.clone())?;
             if kind == "value" && values.iter().any(|value| !value.is_finite()) {
                 return Err(TrainError::NotFinite { step: trainer.step, what: "a weight" });
@@ -328,9 +344,16 @@ fn digest(path: &Path) -> Result<FileDigest, TrainError> {
         hash.update(&block[..read]);
         bytes += read as u64;
     }
-    let sha256 = hash.finalize().iter().fold(String::new(), |mut text, byte| {
+    Ok(FileDigest { bytes, sha256: hexadecimal(&hash.finalize()) })
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
-    });
-    Ok(FileDigest { bytes, sha256 })
+    })
 }

@@ -62,7 +62,7 @@ impl Finder<'_> {
         let is_of_merger = |(name, _): &&(&str, &str)| path.ends_with(&format!("merger.mlp.{name}"));
         let published = match (self.names, MERGER.iter().find(is_of_merger)) {
             (Names::Fields, _) => return self.targets.contains(field),
-            (Names::Published, Some((_, published))) => format!(".{published}"),
+            (Names::Published, Some((_, published))) => format!(".visual.{published}"),
             (Names::Published, None) => format!(".{path}"),
         };
         self.targets.iter().any(|target| published.ends_with(&format!(".{target}")))

@@ -99,6 +99,10 @@ impl Trainer {
                 None => !settings.frozen.holds(name),
             };
         }
+        if parameters.iter().all(|parameter| !parameter.trained) {
+            let (setting, found) = ("frozen", format!("{:?}", settings.frozen));
+            return Err(TrainError::Setting { setting, found, expected: "something that learns" });
+        }
         if let Some(lora) = &settings.lora {
             lora::initialize(&mut parameters, lora, settings.seed);
         }

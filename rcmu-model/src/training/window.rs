@@ -1,8 +1,25 @@
 //! The conversations of the next steps: chosen, encoded, cut into micro-batches.
 
-use super::{TrainError, TrainingData, batch::Batch, conversation::Example, order, trainer::Trainer};
+use super::{
+    TrainError, TrainingData, batch::Batch, conversation::Example, order, parameters::Parameter,
+    trainer::Trainer,
+};
 
 impl Trainer {
+    /// Keeps nothing of what was seen, and sees anew, where the tower is not that of the start any more.
+    pub(super) fn forget_seen(&mut self) {
+        self.queue.clear();
+        let is_zero = |parameter: &Parameter| parameter.value.clone().abs().max().into_scalar::<f32>() == 0.0;
+        let changes_tower = |parameter: &&Parameter| {
+            parameter.name.starts_with("visual.")
+                && parameter.name.ends_with(".lora_b")
+                && !is_zero(parameter)
+        };
+        if self.parameters.iter().any(|parameter| changes_tower(&parameter)) {
+            self.features = None;
+        }
+    }
+
     /// Encodes a conversation.
     pub(super) fn example(&self, data: &dyn TrainingData, index: u64) -> Result<Example, TrainError> {
         let mut conversation =

@@ -121,8 +121,16 @@ fn expected(original: &ModelConfig, pointer: &str, value: Option<&Value>) -> Opt
         "mrope_section" => text.mrope_section = serde_json::from_value(value?.clone()).ok()?,
         "image_token_id" => config.image_token_id = id()?,
         "video_token_id" => config.video_token_id = id()?,
-        "eos_token_id" => config.eos_token_ids = vec![id()?],
-        "bos_token_id" => config.bos_token_id = Some(id()?),
+        "eos_token_id" => {
+            let element = |value: &Value| value.as_u64().filter(|&id| id < 1024).map(|id| id as u32);
+            config.eos_token_ids = match value {
+                None => Vec::new(),
+                Some(Value::Array(list)) if list.is_empty() => return None,
+                Some(Value::Array(list)) => list.iter().map(element).collect::<Option<_>>()?,
+                Some(single) => vec![element(single)?],
+            };
+        }
+        "bos_token_id" => config.bos_token_id = if value.is_none() { None } else { Some(id()?) },
         "tie_word_embeddings" => config.tie_word_embeddings = value.map_or(Some(false), Value::as_bool)?,
         "vision_config" | "text_config" | "rope_scaling" | "rope_parameters" => return None,
         _ => {}

@@ -48,6 +48,45 @@ fn adapters_of_what_is_frozen_stay_as_they_are() {
 }
 
 #[test]
+fn factors_that_were_loaded_and_stay_are_seen_with_and_kept() {
+    let targets = ["q_proj", "qkv"].map(str::to_owned).to_vec();
+    let lora = LoraSettings { rank: 2, alpha: 4.0, targets };
+    let learns = TrainSettings { lora: Some(lora), steps: 8, checkpoint_steps: 4, ..settings() };
+    let mut first = trainer(learns.clone());
+    for _ in 0..4 {
+        first.step(&Colours).expect("a step");
+    }
+    let (adapter, scratch) = (Scratch::new("stays-adapter"), Scratch::new("stays"));
+    first.export_adapter(&adapter.0).expect("written");
+
+    let frozen = Frozen { vision: true, merger: true, language: false };
+    let stays = TrainSettings { frozen, ..learns.clone() };
+    let mut second = trainer(stays.clone());
+    assert!(second.features.is_some());
+    second.load_adapter(&adapter.0).expect("it fits");
+    assert!(second.features.is_none(), "the tower is another than that of the start");
+    let stop = |event: TrainEvent<'_>| match event {
+        TrainEvent::Saved(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    second.run(&Colours, &scratch.0, &mut { stop }).expect("half of the steps");
+    let resumed = Trainer::resume(&tiny(), &scratch.0, &Device::flex(), stays, &LoadOptions::default())
+        .expect("it is whole");
+
+    assert_eq!(resumed.steps_done(), 4);
+    assert_eq!(weights(&resumed), weights(&second));
+    assert!(resumed.features.is_none());
+    let nothing = Frozen { vision: true, merger: true, language: true };
+    let refused = Trainer::new(
+        &tiny(),
+        &Device::flex(),
+        TrainSettings { frozen: nothing, ..learns },
+        &LoadOptions::default(),
+    );
+    assert!(matches!(refused, Err(TrainError::Setting { setting: "frozen", .. })));
+}
+
+#[test]
 fn an_adapter_comes_back_from_its_files() {
     let lora = LoraSettings { rank: 2, alpha: 4.0, ..LoraSettings::default() };
     let mut trained = trainer(TrainSettings { lora: Some(lora.clone()), ..settings() });
