@@ -29,7 +29,7 @@ pub enum AnswerEvent {
     },
 }
 
-/// The events of one answer; dropping it cancels the work.
+/// The events of one answer; dropping it before its end cancels the work.
 #[derive(Debug)]
 pub struct AnswerStream {
     events: EventStream,
