@@ -32,7 +32,7 @@ pub struct GenerateOptions {
     pub repetition_penalty: Option<f32>,
     /// Start of the random sequence; the same seed gives the same text on the same device.
     pub seed: u64,
-    /// The text ends before the first of these.
+    /// The text ends before the one of these that is complete first, in whatever pieces it comes.
     pub stop: Vec<String>,
     /// What the text may consist of; anything, if there is none. A text that is cut, by `max_new_tokens`, a stop string or
     /// from outside, is the beginning of one that follows the grammar. A generator that cannot obey refuses the request.

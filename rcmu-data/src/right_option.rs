@@ -9,14 +9,11 @@ impl Sample {
     ///
     /// Case, ASCII punctuation, articles and marks do not count.
     ///
-    /// # Panics
-    ///
-    /// Never: one pixel is a size.
-    ///
     /// # Examples
     ///
     /// Of the options `teacher` and `nurse`, the answers `B`, `b.`, `B. nurse`, `B. nurse, as her coat shows`, `The answer is B.`
     /// and `A nurse.` mean the place 1; `C`, `A. nurse` and `cook` mean none.
+    #[expect(clippy::missing_panics_doc, reason = "one pixel is a size")]
     pub fn right_option(&self) -> Option<usize> {
         let size = ImageSize::new(1, 1).expect("the sides are not empty");
         let targets = Targets::new(self.regions.len(), self.references.len(), size);

@@ -24,6 +24,7 @@ use rcmu_core::Generator;
 const STATE: &str = "state.safetensors";
 const MANIFEST: &str = "manifest.json";
 const MANIFEST_DIGEST: &str = "manifest.sha256";
+/// The layout of a folder; the first had no digest of the manifest.
 const FORMAT: u32 = 2;
 const STAGING: &str = ".staging-";
 /// Where a checkpoint is until the one in its place has its name.
@@ -199,7 +200,6 @@ fn verify(dir: &Path) -> Result<Manifest, TrainError> {
         return Err(bad(format!("{MANIFEST} is not what was written")));
     }
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
-    // The first format had no digest of the manifest.
     if !matches!((manifest.format, &expected), (1, _) | (FORMAT, Some(_))) {
         return Err(bad(format!("format {} is not known, or lacks {MANIFEST_DIGEST}", manifest.format)));
     }

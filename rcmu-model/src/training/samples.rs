@@ -34,8 +34,8 @@ pub struct SampleSet {
 }
 
 impl SampleSet {
-    /// Takes samples whose picture files are in `folder`. Their names and lengths are taken into account when a training goes
-    /// on, so that it does not with other pictures.
+    /// Takes samples whose picture files are in `folder`. A training goes on only with pictures of the same names and lengths; their
+    /// bytes are not compared.
     #[expect(clippy::missing_panics_doc, reason = "plain data with text keys can always be written")]
     pub fn new(samples: Vec<Sample>, folder: impl Into<PathBuf>) -> Self {
         let mut hash = Sha256::new();

@@ -92,7 +92,7 @@ pub struct TrainSettings {
     pub weight_decay: f64,
     /// Largest norm of all gradients together; larger ones are scaled down.
     pub clip_norm: f64,
-    /// What stays as it is, without adapters that learn, too.
+    /// What stays as it is; where there are adapters, those of these parts.
     pub frozen: Frozen,
     /// Weight of what the pictures show where, next to the answers; 0 leaves it out. For models trained from nothing: beside
     /// adapters the heads that help with it stay as they begin, at zero, and only what the model's own head says of the

@@ -9,13 +9,11 @@ impl Trainer {
     /// Keeps nothing of what was seen, and sees anew, where the tower is not that of the start any more.
     pub(super) fn forget_seen(&mut self) {
         self.queue.clear();
-        let is_zero = |parameter: &Parameter| parameter.value.clone().abs().max().into_scalar::<f32>() == 0.0;
-        let changes_tower = |parameter: &&Parameter| {
-            parameter.name.starts_with("visual.")
-                && parameter.name.ends_with(".lora_b")
-                && !is_zero(parameter)
+        let changes_tower = |parameter: &Parameter| {
+            let is_factor = parameter.name.starts_with("visual.") && parameter.name.ends_with(".lora_b");
+            is_factor && parameter.value.clone().abs().max().into_scalar::<f32>() > 0.0
         };
-        if self.parameters.iter().any(|parameter| changes_tower(&parameter)) {
+        if self.parameters.iter().any(changes_tower) {
             self.features = None;
         }
     }

@@ -98,7 +98,7 @@ fn blocks(x: &impl Parts, packed: &Packed, bias: Option<&[f32]>) -> Vec<f32> {
     let mut out = zeros(rows * outputs);
     // As few shares as there can be, of about as many rows each.
     let share = rows.div_ceil(rows.div_ceil(SHARE).max(1)).next_multiple_of(PART);
-    let size = block_size(outputs, rows.div_ceil(share.max(1)));
+    let size = block_size(outputs, rows.div_ceil(share.max(1)), rayon::current_num_threads());
     let mut tasks = Vec::new();
     for (at, rows) in out.chunks_mut((share * outputs).max(1)).enumerate() {
         let mut blocks: Vec<Vec<&mut [f32]>> = Vec::new();
@@ -129,10 +129,35 @@ fn blocks(x: &impl Parts, packed: &Packed, bias: Option<&[f32]>) -> Vec<f32> {
 }
 
 /// Outputs of a block, so that threads have about as many each: of a few outputs the last blocks would count.
-fn block_size(outputs: usize, shares: usize) -> usize {
-    let threads = rayon::current_num_threads();
+fn block_size(outputs: usize, shares: usize, threads: usize) -> usize {
     let longest = |size: usize| (outputs.div_ceil(size) * shares).div_ceil(threads) * size;
     let sizes = (BLOCK / 2..=BLOCK).rev().step_by(COLUMNS);
     // A smaller one costs, since rows are read once for each.
     sizes.min_by_key(|&size| longest(size) * (20 * BLOCK + BLOCK - size)).unwrap_or(BLOCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_give_no_thread_more_than_the_largest_ones_would() {
+        for (outputs, shares) in
+            (1..3000).step_by(7).flat_map(|outputs| [1, 2, 5].map(|shares| (outputs, shares)))
+        {
+            for threads in [1, 2, 3, 8, 16] {
+                let size = block_size(outputs, shares, threads);
+                let longest = |size: usize| (outputs.div_ceil(size) * shares).div_ceil(threads) * size;
+                assert!(
+                    size.is_multiple_of(COLUMNS) && size <= BLOCK,
+                    "{outputs} {shares} {threads}: {size}"
+                );
+                assert!(longest(size) <= longest(BLOCK), "{outputs} {shares} {threads}: {size}");
+            }
+        }
+        // 16 blocks of 80 for two threads, not 13 of 96 and a third of one.
+        assert_eq!(block_size(1280, 1, 2), 80);
+        // Nothing to gain.
+        assert_eq!(block_size(960, 1, 2), BLOCK);
+    }
 }
