@@ -61,8 +61,8 @@ impl Weight {
         x: Tensor<2>,
     ) -> [Tensor<2>; N] {
         let plainly = x.dtype() == DType::F32 && is_flex(&x.device()) && !x.device().is_autodiff();
-        let few = plainly && x.dims()[0] <= FEW_ROWS;
-        let read = weights.each_ref().map(|(weight, _)| weight.read_in_place(few));
+        let ours = plainly && (x.dims()[0] <= FEW_ROWS || Packed::has_best_tiles());
+        let read = weights.each_ref().map(|(weight, _)| weight.read_in_place(ours));
         if read.iter().all(Option::is_some) {
             let mut read = read.iter().flatten();
             let packed = weights.map(|(_, bias)| (&**read.next().expect("one for each"), bias));
@@ -88,12 +88,12 @@ impl Weight {
         })
     }
 
-    /// The weights for our own kernels, where these multiply them best: those that are packed, and for few rows of
-    /// activations those that burn would read on one thread.
-    fn read_in_place(&self, few: bool) -> Option<Arc<Packed>> {
+    /// The weights for our own kernels, where these multiply them best: those that are packed, and plain ones where `ours`
+    /// says so.
+    fn read_in_place(&self, ours: bool) -> Option<Arc<Packed>> {
         match (&self.plain, &self.quantised, &self.packed) {
             (None, None, Some(packed)) => Some(packed.clone()),
-            (Some(plain), ..) if few => Packed::of_tensor(&plain.val()).map(Arc::new),
+            (Some(plain), ..) if ours => Packed::of_tensor(&plain.val()).map(Arc::new),
             _ => None,
         }
     }
@@ -178,11 +178,11 @@ mod tests {
     }
 
     #[test]
-    fn few_rows_of_plain_weights_are_multiplied_where_they_lie() {
+    fn plain_weights_are_multiplied_where_they_lie() {
         let device = Device::flex();
-        // Widths that fill no vector, and one row more than our own kernels take.
+        // Widths that fill no vector, rows for inner products and for tiles.
         for (rows, [outputs, inputs]) in
-            [(1, [5, 7]), (3, [40, 70]), (FEW_ROWS, [9, 4100]), (FEW_ROWS + 1, [5, 7])]
+            [(1, [5, 7]), (3, [40, 70]), (FEW_ROWS, [9, 4100]), (FEW_ROWS + 1, [5, 7]), (50, [130, 600])]
         {
             let [first, second] = [3, 11].map(|seed| numbers(seed, [outputs, inputs], &device));
             let (x, bias) =

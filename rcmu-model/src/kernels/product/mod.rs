@@ -111,7 +111,8 @@ fn blocks(x: &impl Parts, packed: &Packed, bias: Option<&[f32]>) -> Vec<f32> {
         let part = at * share / PART;
         tasks.extend(blocks.into_iter().enumerate().map(|(block, places)| (part, block * size, places)));
     }
-    tasks.into_par_iter().for_each(|(part, first, places)| {
+    // One by one, so that no thread that is done waits for another's.
+    tasks.into_par_iter().with_max_len(1).for_each(|(part, first, places)| {
         let mut sums: Vec<Sums> = vec![[[0.0; BLOCK]; PART]; places.len().div_ceil(PART)];
         x.add_block(packed, first..outputs.min(first + size), part, &mut sums);
         let bias = bias.map(|bias| &bias[first..]);

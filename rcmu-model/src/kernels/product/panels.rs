@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::{
     super::{
         Packed, dot,
-        units::{COLUMNS, UnitWork, Units, with_units},
+        units::{COLUMNS, UnitWork, Units, ask_ahead, with_units},
     },
     BLOCK, PART, Parts, STRETCH, Sums, all_alike,
 };
@@ -54,7 +54,8 @@ pub(super) trait Kind: Send + Sync {
     fn add<U: Units>(units: U, sums: U::Floats, w: &[Word; COLUMNS], x: Word) -> U::Floats;
 }
 
-/// Activations in words, `[parts, steps]`, the last part filled with zeros.
+/// Activations in words, `[stretches, parts, steps]`, the last part filled with zeros: a block reads them from the first to
+/// the last of a stretch.
 pub(super) struct Panels<K> {
     rows: usize,
     inputs: usize,
@@ -67,33 +68,48 @@ const fn step<K: Kind>() -> usize {
     COLUMNS * K::INPUTS
 }
 
+/// Steps of a stretch.
+const fn steps<K: Kind>() -> usize {
+    STRETCH / step::<K>()
+}
+
 impl<K: Kind> Panels<K> {
     /// Makes words of rows of `x`.
     pub(super) fn new(inputs: usize, x: &[f32]) -> Self {
         let (rows, width) = (x.len() / inputs, inputs.div_ceil(step::<K>()));
-        let mut parts = all_alike([[0; COLUMNS]; PART], rows.div_ceil(PART) * width);
-        parts.par_chunks_mut(width.max(1)).zip(x.par_chunks(PART * inputs)).for_each(|(part, x)| {
-            dot::with_vectors(Filling::<K> { inputs, x, part, kind: PhantomData });
+        let count = rows.div_ceil(PART);
+        let mut parts = all_alike([[0; COLUMNS]; PART], count * width);
+        let stretches = parts.par_chunks_mut((steps::<K>() * count).max(1)).enumerate();
+        stretches.for_each(|(stretch, parts)| {
+            let first = stretch * STRETCH;
+            dot::with_vectors(Filling::<K> { inputs, x, first, parts, kind: PhantomData });
         });
         Self { rows, inputs, parts, kind: PhantomData }
     }
 }
 
-/// Makes words of a part's rows.
+/// Makes words of a stretch of rows.
 struct Filling<'a, K> {
     inputs: usize,
     x: &'a [f32],
-    part: &'a mut [Inputs],
+    /// The first input.
+    first: usize,
+    /// `[parts, steps]`
+    parts: &'a mut [Inputs],
     kind: PhantomData<K>,
 }
 
 impl<K: Kind> dot::Work for Filling<'_, K> {
     #[inline(always)]
     fn run(self) {
-        let Self { inputs, x, part, .. } = self;
-        for (row, x) in x.chunks_exact(inputs).enumerate() {
-            for (part, x) in part.iter_mut().zip(x.chunks(step::<K>())) {
-                part[row] = K::inputs(x);
+        let Self { inputs, x, first, parts, .. } = self;
+        let end = inputs.min(first + STRETCH);
+        let steps = (end - first).div_ceil(step::<K>());
+        for (part, x) in parts.chunks_exact_mut(steps).zip(x.chunks(PART * inputs)) {
+            for (row, x) in x.chunks_exact(inputs).enumerate() {
+                for (part, x) in part.iter_mut().zip(x[first..end].chunks(step::<K>())) {
+                    part[row] = K::inputs(x);
+                }
             }
         }
     }
@@ -107,27 +123,27 @@ impl<K: Kind> Parts for Panels<K> {
     fn add_block(&self, packed: &Packed, outputs: Range<usize>, part: usize, sums: &mut [Sums]) {
         assert_eq!(packed.inputs, self.inputs, "the layers have the same inputs");
         let weights = &K::of(packed)[outputs.start * self.inputs..outputs.end * self.inputs];
-        let width = self.inputs.div_ceil(step::<K>());
-        let x = &self.parts[part * width..];
-        with_units(Block::<K> { inputs: self.inputs, weights, x, sums });
+        with_units(Block { x: self, weights, part, sums });
     }
 }
 
 /// Some outputs.
 struct Block<'a, K: Kind> {
-    inputs: usize,
+    x: &'a Panels<K>,
     /// `[outputs, inputs]`
     weights: &'a [K::Weight],
-    x: &'a [Inputs],
+    /// The first part.
+    part: usize,
     sums: &'a mut [Sums],
 }
 
 impl<K: Kind> UnitWork for Block<'_, K> {
     #[inline(always)]
     fn run(self, units: impl Units) {
-        let Self { inputs, weights, x, sums } = self;
+        let Self { x, weights, part, sums } = self;
+        let (inputs, steps) = (x.inputs, steps::<K>());
         let (outputs, width) = (weights.len() / inputs, inputs.div_ceil(step::<K>()));
-        let steps = STRETCH / step::<K>();
+        let parts = x.rows.div_ceil(PART);
         let mut panels = vec![Panel([[0; COLUMNS]; COLUMNS]); PANELS * steps];
         for start in (0..width).step_by(steps) {
             let count = steps.min(width - start);
@@ -143,8 +159,8 @@ impl<K: Kind> UnitWork for Block<'_, K> {
                     panel.0 = units.turned(&words);
                 }
             }
-            for (x, sums) in x.chunks_exact(width).zip(&mut *sums) {
-                let x = &x[start..start + count];
+            let x = &x.parts[start * parts + part * count..];
+            for (x, sums) in x.chunks_exact(count).zip(&mut *sums) {
                 for (at, panel) in panels.chunks_exact(steps).take(outputs.div_ceil(COLUMNS)).enumerate() {
                     add_part::<K, _>(units, &panel[..count], x, sums, at * COLUMNS);
                 }
@@ -176,7 +192,12 @@ fn add_tile<K: Kind, const ROWS: usize>(
     let mut added = [units.floats(); ROWS];
     // What is not known is not unrolled.
     let steps = std::hint::black_box(COLUMNS);
+    let part = size_of_val(x);
     for (weights, x) in panel.iter().zip(x) {
+        if column == 0 {
+            // The part that comes next.
+            ask_ahead(x, part);
+        }
         let x = x[first..].first_chunk::<ROWS>().expect("a part has the rows");
         for (step, weights) in weights.0.iter().take(steps).enumerate() {
             for row in 0..ROWS {
