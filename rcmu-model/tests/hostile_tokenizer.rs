@@ -110,11 +110,35 @@ fn settings_that_change_ids_are_refused_by_name() {
         ("/pre_tokenizer/pretokenizers", json!([]), "pre_tokenizer.pretokenizers"),
         ("/decoder", Value::Null, "decoder"),
         ("/added_tokens/3/lstrip", json!(true), "added_tokens[3].lstrip"),
-        ("/added_tokens/3/normalized", json!(true), "added_tokens[3].normalized"),
+        ("/added_tokens/3/normalized", json!("true"), "added_tokens[3].normalized"),
         ("/what", json!(1), "what"),
     ] {
         assert_setting_refused(pointer, value, field);
     }
+}
+
+/// What `add_tokens` of the reference writes for a word that fine-tuning has added.
+fn with_added(content: &str) -> Value {
+    let mut file = good_file();
+    let tokens = file["added_tokens"].as_array_mut().unwrap();
+    let id = tokens.iter().map(|token| token["id"].as_u64().unwrap()).max().unwrap() + 1;
+    tokens.push(json!({ "id": id, "content": content, "single_word": false, "lstrip": false,
+        "rstrip": false, "normalized": true, "special": false }));
+    file
+}
+
+#[test]
+fn words_that_fine_tuning_has_added_are_tokens() {
+    let tokenizer = read(&with_added("<region>")).unwrap();
+
+    let ids = tokenizer.encode_reference("a <region>").unwrap();
+
+    assert_eq!(tokenizer.decode(&ids, Specials::Skip), "a <region>");
+    assert!(tokenizer.is_control(*ids.last().unwrap()));
+    assert_sound(&tokenizer);
+    // An accent of its own is not what the text has after NFC.
+    let refused = read(&with_added("<re\u{301}gion>"));
+    assert!(matches!(refused, Err(Error::TokenizerSetting { .. })), "{refused:?}");
 }
 
 #[test]

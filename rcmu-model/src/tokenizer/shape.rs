@@ -4,6 +4,7 @@ use crate::Error;
 
 use super::{
     json::{Json, Object, shorten},
+    run::Normalized,
     split,
 };
 
@@ -189,9 +190,14 @@ pub(super) fn added_token(place: Place<'_>, id: Option<u32>, value: Json) -> Res
         Some(Json::Text(content)) => content,
         other => return Err(place.refuse("content", other.as_ref(), "text")),
     };
-    for key in ["single_word", "lstrip", "rstrip", "normalized"] {
+    for key in ["single_word", "lstrip", "rstrip"] {
         fields.expect_false(key)?;
     }
+    // Such a token is looked for in the text after NFC: what is NFC itself is found before it as well, but where an accent
+    // follows it.
+    let is_nfc = Normalized::new(&content).as_str() == content;
+    let allowed = [Some(Json::Bool(false)), None, is_nfc.then_some(Json::Bool(true))];
+    fields.expect("normalized", &allowed, "false, or true beside text in NFC")?;
     let special = match fields.take("special") {
         Some(Json::Bool(special)) => special,
         None => false,
