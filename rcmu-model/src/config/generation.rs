@@ -13,7 +13,7 @@ use crate::{Error, json};
 /// # Source
 ///
 /// `generation_config.json`. Without the file, decoding is greedy and ends at the ids of `config.json`, which are those
-/// that the published files name.
+/// that the published files name. A file that draws and says nothing about `top_k` keeps 50, as the reference does.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GenerationConfig {
@@ -69,15 +69,17 @@ impl GenerationConfig {
             fields.value(name).map(|_| fields.number(name, range, problems) as f32)
         };
         let likeliest = fields.value("temperature").and_then(Value::as_f64) == Some(0.0);
+        let does_sample = fields.flag("do_sample", false, &mut problems) && !likeliest;
         let last = config.text.vocab_size.saturating_sub(1) as u64;
         let generation = Self {
-            do_sample: fields.flag("do_sample", false, &mut problems) && !likeliest,
+            do_sample: does_sample,
             temperature: if likeliest { None } else { number("temperature", LEAST..=1e6, &mut problems) },
             // 0 switches the filter off in the reference.
-            top_k: fields
-                .value("top_k")
-                .map(|_| fields.count("top_k", 0..=u64::from(u32::MAX), None, &mut problems) as u32)
-                .filter(|&k| k > 0),
+            top_k: match fields.value("top_k") {
+                Some(_) => Some(fields.count("top_k", 0..=u64::from(u32::MAX), None, &mut problems) as u32),
+                None => does_sample.then_some(DEFAULT_TOP_K),
+            }
+            .filter(|&k| k > 0),
             top_p: number("top_p", LEAST..=1.0, &mut problems),
             min_p: number("min_p", 0.0..=1.0, &mut problems),
             repetition_penalty: number("repetition_penalty", LEAST..=1e6, &mut problems),
@@ -93,6 +95,8 @@ impl GenerationConfig {
     }
 }
 
+/// What the reference keeps where neither a file nor a caller says.
+const DEFAULT_TOP_K: u32 = 50;
 /// Least number that logits are divided by; the published files have 0.001 at least. Much less makes them infinite.
 const LEAST: f64 = 1e-6;
 
@@ -129,6 +133,22 @@ mod tests {
         assert_eq!((zero.do_sample, zero.temperature, zero.top_k), (false, None, Some(5)));
         assert_eq!((small.do_sample, small.temperature), (true, Some(0.01)));
         assert!(read(r#"{"temperature": -1}"#).is_err());
+    }
+
+    #[test]
+    fn a_file_that_draws_keeps_fifty_unless_it_says_otherwise() {
+        let config =
+            ModelConfig::from_json(include_bytes!("../../../tests/fixtures/golden/tiny_bf16/config.json"))
+                .expect("the fixture is a model");
+        let top_k = |text: &str| {
+            GenerationConfig::from_json(text.as_bytes(), &config).expect("the settings are right").top_k
+        };
+
+        assert_eq!(top_k(r#"{"do_sample": true, "temperature": 0.7}"#), Some(50));
+        assert_eq!(top_k(r#"{"do_sample": true, "top_k": null}"#), Some(50));
+        assert_eq!(top_k(r#"{"do_sample": true, "top_k": 0}"#), None);
+        assert_eq!(top_k(r#"{"do_sample": true, "top_k": 7}"#), Some(7));
+        assert_eq!(top_k("{}"), None);
     }
 
     #[test]
