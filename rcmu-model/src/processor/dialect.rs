@@ -15,7 +15,12 @@
 /// | positions after a long video | past all of it | past all of it | past all of it | past its height and width |
 ///
 /// `QwenVlUtils` is the pipeline of the published README: the second step does nothing as long as the picture's
-/// own limits are those of the processor.
+/// own limits are those of the processor. Where it resizes frames of a video once more, it does so on floats there and on
+/// bytes here: sharp edges then differ by up to some 30 levels.
+///
+/// A transparent colour (`tRNS`) is the pixels of that colour. Pillow, and so `Transformers523`, finds others in PNG files
+/// of 2, 4 and 16 bits of grey and of 16 bits of colours; that is not reproduced. Orientation is read from EXIF only, not
+/// from XMP or the text chunks of PNG files, where Pillow looks, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {

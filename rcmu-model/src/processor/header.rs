@@ -84,9 +84,43 @@ pub fn inspect(bytes: &[u8], limits: &PictureLimits) -> Result<PictureHeader, Er
 /// The orientation in a block of EXIF, with or without its `Exif` mark; upright when there is none.
 pub(super) fn exif_orientation(exif: &[u8]) -> Orientation {
     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    image::metadata::Orientation::from_exif_chunk(tiff)
-        .and_then(|orientation| Orientation::from_exif(orientation.to_exif()))
-        .unwrap_or_default()
+    orientation_entry(tiff).and_then(Orientation::from_exif).unwrap_or_default()
+}
+
+/// The first number of the entry in the first directory of a TIFF, whatever whole number it is: some programs write a long
+/// where the standard wants a short, and Pillow and browsers take it.
+fn orientation_entry(tiff: &[u8]) -> Option<u8> {
+    const ORIENTATION: u64 = 0x0112;
+    let is_big = match tiff.get(..4)? {
+        b"MM\0*" => true,
+        b"II*\0" => false,
+        _ => return None,
+    };
+    let number = |at: usize, len: usize| {
+        let bytes = tiff.get(at..at.checked_add(len)?)?;
+        let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
+        Some(if is_big { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) })
+    };
+    let directory = usize::try_from(number(4, 4)?).ok()?;
+    let entries = number(directory, 2)? as usize;
+    let entry = (0..entries)
+        .map_while(|index| directory.checked_add(2 + 12 * index))
+        .find(|&entry| number(entry, 2) == Some(ORIENTATION))?;
+    // Bytes, shorts and longs, without and with a sign.
+    let len = match number(entry + 2, 2)? {
+        1 | 6 => 1,
+        3 | 8 => 2,
+        4 | 9 => 4,
+        _ => return None,
+    };
+    let count = number(entry + 4, 4)?;
+    // More than four bytes stand elsewhere.
+    let at = match count.checked_mul(len)? {
+        0 => return None,
+        1..=4 => entry + 8,
+        _ => usize::try_from(number(entry + 8, 4)?).ok()?,
+    };
+    number(at, len as usize)?.try_into().ok()
 }
 
 /// A size as the container gives it, checked before anything is worked out from it.
@@ -125,5 +159,30 @@ mod tests {
         assert_eq!(exif_orientation(little), Orientation::QuarterTurn);
         assert_eq!(exif_orientation(big), Orientation::QuarterTurn);
         assert_eq!(exif_orientation(b"Exif\0\0MM"), Orientation::Upright);
+    }
+
+    #[test]
+    fn the_orientation_may_be_any_whole_number() {
+        // One entry: the tag, type, count and value; 18 zeros, then the value of an entry that points there.
+        let with = |kind: u8, count: u8, value: [u8; 4]| {
+            let mut tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01".to_vec();
+            tiff.extend([kind, 0, count, 0, 0, 0]);
+            tiff.extend(value);
+            tiff.extend([0; 18]);
+            tiff.extend([8, 0, 0, 0]);
+            exif_orientation(&tiff)
+        };
+
+        for kind in [1, 3, 4, 6, 8, 9] {
+            assert_eq!(with(kind, 1, [6, 0, 0, 0]), Orientation::QuarterTurn, "{kind}");
+        }
+        assert_eq!(with(3, 2, [6, 0, 1, 0]), Orientation::QuarterTurn);
+        // Two longs do not fit in the entry: they begin at byte 40.
+        assert_eq!(with(4, 2, [40, 0, 0, 0]), Orientation::QuarterTurnBack);
+        for (kind, count, value) in
+            [(2, 1, [6; 4]), (5, 1, [6; 4]), (3, 0, [6, 0, 0, 0]), (4, 2, [255; 4]), (4, 1, [6, 1, 0, 0])]
+        {
+            assert_eq!(with(kind, count, value), Orientation::Upright, "{kind} {count} {value:?}");
+        }
     }
 }
