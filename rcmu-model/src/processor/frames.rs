@@ -64,7 +64,8 @@ const MAX_FRAMES: u64 = 1 << 16;
 ///
 /// `smart_nframes` and the readers of qwen-vl-utils 0.0.14; `sample_frames` of the video processor of
 /// transformers 5.23. Places are worked out in `f32` there and here, which can put the last one of the latter behind
-/// the last frame; here that is the last frame.
+/// the last frame; here that is the last frame. Of videos of more than some 35,000 frames the latter's places depend on
+/// the vector units that torch was built for, and one may differ by a frame.
 pub fn sample_frames(
     total: u64,
     video_fps: f64,
@@ -107,8 +108,8 @@ fn spread(total: u64, count: u64) -> Vec<u64> {
     let end = (total - 1) as f32;
     let step = end / (count - 1) as f32;
     let place = |i: u64| {
-        // Counted from the nearer end, as torch's `linspace` does.
-        if i < count / 2 { step * i as f32 } else { end - step * (count - 1 - i) as f32 }
+        // Counted from the nearer end, as torch's `linspace` does, which rounds once where a machine can.
+        if i < count / 2 { step * i as f32 } else { step.mul_add(-((count - 1 - i) as f32), end) }
     };
     (0..count).map(|i| place(i).round_ties_even() as u64).collect()
 }
@@ -132,6 +133,17 @@ mod tests {
 
         assert_eq!(sample_frames(7, 25.0, &options, FrameRule::QwenVlUtils).unwrap(), [0, 2, 4, 6]);
         assert_eq!(sample_frames(7, 25.0, &options, FrameRule::Transformers).unwrap(), [0, 1, 3, 5]);
+    }
+
+    /// Places of `torch.linspace(0, total - 1, count).round()` of torch 2.15 on CPUs with fused multiplications, which
+    /// products that are rounded by themselves miss.
+    #[test]
+    fn frames_of_long_videos_are_those_of_torch() {
+        for (total, count, at, place) in [(11_393, 744, 558, 8555), (43_656, 768, 749, 42_631)] {
+            let options = FrameOptions { num_frames: Some(count), ..FrameOptions::default() };
+            let frames = sample_frames(total, 24.0, &options, FrameRule::QwenVlUtils).unwrap();
+            assert_eq!(frames[at], place, "{total} {count}");
+        }
     }
 
     #[test]
