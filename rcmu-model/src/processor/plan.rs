@@ -106,10 +106,11 @@ impl Processor {
     ) -> Result<Vec<ResizeStep>, Error> {
         let factor = self.config().layout().factor() as u32;
         let first = if frames.is_some() { Resampler::Torchvision } else { self.resampler() };
+        let own = if frames.is_some() { self.config().video_bounds() } else { self.config().bounds() };
         if self.dialect() != Dialect::QwenVlUtils {
             let bounds = PixelBounds::new(
-                options.min_pixels.unwrap_or(self.config().bounds().min()),
-                options.max_pixels.unwrap_or(self.config().bounds().max()),
+                options.min_pixels.unwrap_or(own.min()),
+                options.max_pixels.unwrap_or(own.max()),
             )?;
             let size = match options.resized {
                 Some(wanted) => requested_size(wanted, factor, SizeRule::Transformers)?,
@@ -133,7 +134,7 @@ impl Processor {
             size = step(size, factor, options.bounds_or_blocks(UTILS_IMAGE_BLOCKS, factor)?)?;
             steps.push((size, self.resampler()));
         }
-        size = smart_resize(size, factor, self.config().bounds(), SizeRule::Transformers)?;
+        size = smart_resize(size, factor, own, SizeRule::Transformers)?;
         steps.push((size, Resampler::Torchvision));
         Ok(steps)
     }
