@@ -14,6 +14,7 @@
 mod answer;
 mod bbox;
 mod error;
+mod generate_options;
 mod generator;
 mod geometry;
 mod grammar;
@@ -32,9 +33,10 @@ mod task;
 pub use answer::{Answer, BoxMention, Citation, CitationTarget, Refusal, Repair, RepairKind, Statement};
 pub use bbox::BBox;
 pub use error::Error;
+pub use generate_options::GenerateOptions;
 pub use generator::{
-    CancelToken, Control, Event, FinishReason, GenerateError, GenerateOptions, Generation, Generator,
-    Request, Stats,
+    CancelToken, Control, Event, FinishReason, GenerateError, Generation, Generator, Request, Stats,
+    TokenLogprob, TokenLogprobs,
 };
 pub use geometry::{Geometry, Orientation};
 pub use grammar::Grammar;

@@ -60,7 +60,7 @@ impl Generator for ScriptedGenerator {
         }
         let stats = Stats { new_tokens: words, ..Stats::default() };
         on_event(Event::Finished { reason: finish, stats: stats.clone() });
-        Ok(Generation { text, token_ids: Vec::new(), finish, stats })
+        Ok(Generation { text, token_ids: Vec::new(), finish, stats, logprobs: Vec::new() })
     }
 }
 

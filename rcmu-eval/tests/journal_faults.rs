@@ -247,6 +247,9 @@ fn every_changed_setting_is_listed() {
         (&dataset, generate(|o| o.temperature = Some(0.5)), &["options.temperature"]),
         (&dataset, generate(|o| o.top_k = Some(5)), &["options.top_k"]),
         (&dataset, generate(|o| o.repetition_penalty = Some(1.1)), &["options.repetition_penalty"]),
+        (&dataset, generate(|o| o.presence_penalty = Some(0.5)), &["options.presence_penalty"]),
+        (&dataset, generate(|o| o.frequency_penalty = Some(0.5)), &["options.frequency_penalty"]),
+        (&dataset, generate(|o| o.logit_bias = [(7, -1.0)].into()), &["options.logit_bias"]),
         (&dataset, generate(|o| o.stop = vec!["x".into()]), &["options.stop"]),
         (
             &other,

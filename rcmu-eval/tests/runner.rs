@@ -141,6 +141,7 @@ impl Generator for Slow {
             token_ids: vec![],
             finish,
             stats: rcmu_core::Stats::default(),
+            logprobs: vec![],
         })
     }
 }

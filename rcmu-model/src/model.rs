@@ -176,7 +176,7 @@ impl Model {
     /// Any error of the tokenizer, the pictures' headers or the options. A plan that does not fit is no error here;
     /// see [`Plan::check`].
     pub fn plan(&self, request: &Request) -> Result<Plan, Error> {
-        request.options.check()?;
+        self.check_options(&request.options)?;
         self.plan_outline(&self.outline(&request.prompt, &request.visuals)?, &request.options)
     }
 

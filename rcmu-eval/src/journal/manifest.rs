@@ -1,4 +1,7 @@
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use rcmu_core::{GenerateOptions, Grammar};
 use serde::{Deserialize, Serialize};
@@ -57,6 +60,16 @@ pub struct Settings {
     pub min_p: Option<f32>,
     /// Divides positive and multiplies negative logits of tokens already seen.
     pub repetition_penalty: Option<f32>,
+    /// Taken from the logits of tokens that the answer has already; left out where there is none, as the next two, so that
+    /// journals from before stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f32>,
+    /// Taken from them for each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f32>,
+    /// Added to the logits of tokens.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub logit_bias: BTreeMap<u32, f32>,
     /// Start of the random sequence.
     pub seed: u64,
     /// The text ends before the first of these.
@@ -76,6 +89,9 @@ impl From<&GenerateOptions> for Settings {
             top_p: options.top_p,
             min_p: options.min_p,
             repetition_penalty: options.repetition_penalty,
+            presence_penalty: options.presence_penalty,
+            frequency_penalty: options.frequency_penalty,
+            logit_bias: options.logit_bias.clone(),
             seed: options.seed,
             stop: options.stop.clone(),
             grammar: options.grammar.clone(),

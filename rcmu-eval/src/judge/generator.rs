@@ -136,7 +136,13 @@ mod tests {
             _: &mut dyn FnMut(Event),
         ) -> Result<Generation, GenerateError> {
             let (text, finish) = (self.0)(&request.prompt.to_reference_text());
-            Ok(Generation { text, token_ids: Vec::new(), finish, stats: Stats::default() })
+            Ok(Generation {
+                text,
+                token_ids: Vec::new(),
+                finish,
+                stats: Stats::default(),
+                logprobs: Vec::new(),
+            })
         }
     }
 

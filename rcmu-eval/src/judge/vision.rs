@@ -105,6 +105,7 @@ mod tests {
                 token_ids: Vec::new(),
                 finish: FinishReason::EndOfText,
                 stats: Stats::default(),
+                logprobs: Vec::new(),
             })
         }
     }

@@ -115,7 +115,7 @@ impl Generator for RemoteGenerator {
         }
         let stats = Stats::default();
         on_event(Event::Finished { reason: finish, stats: stats.clone() });
-        Ok(Generation { text, token_ids: Vec::new(), finish, stats })
+        Ok(Generation { text, token_ids: Vec::new(), finish, stats, logprobs: Vec::new() })
     }
 }
 
@@ -130,6 +130,10 @@ fn chat_options(options: &GenerateOptions) -> Result<ChatOptions, GenerateError>
         ("top_p", options.top_p.is_some() && !greedy),
         ("min_p", options.min_p.is_some() && !greedy),
         ("repetition_penalty", options.repetition_penalty.is_some()),
+        ("presence_penalty", options.presence_penalty.is_some()),
+        ("frequency_penalty", options.frequency_penalty.is_some()),
+        ("logit_bias", !options.logit_bias.is_empty()),
+        ("logprobs", options.logprobs.is_some()),
     ];
     if let Some((name, _)) = unknown.into_iter().find(|(_, is_set)| *is_set) {
         return Err(GenerateError::Request(format!("`{name}` cannot be sent to an endpoint").into()));
@@ -298,5 +302,16 @@ mod tests {
         ));
         let penalty = GenerateOptions { repetition_penalty: Some(1.1), ..GenerateOptions::greedy(1) };
         assert!(chat_options(&penalty).is_err());
+        let set: [fn(&mut GenerateOptions); 4] = [
+            |o| o.presence_penalty = Some(0.5),
+            |o| o.frequency_penalty = Some(0.5),
+            |o| o.logit_bias = [(7, 1.0)].into(),
+            |o| o.logprobs = Some(0),
+        ];
+        for set in set {
+            let mut options = GenerateOptions::greedy(1);
+            set(&mut options);
+            assert!(matches!(chat_options(&options), Err(GenerateError::Request(_))), "{options:?}");
+        }
     }
 }

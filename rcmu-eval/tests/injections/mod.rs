@@ -174,7 +174,13 @@ impl<F: Fn(&str) -> String + Send + Sync> Generator for Replies<F> {
 }
 
 fn said(text: String) -> Generation {
-    Generation { text, token_ids: Vec::new(), finish: FinishReason::EndOfText, stats: Stats::default() }
+    Generation {
+        text,
+        token_ids: Vec::new(),
+        finish: FinishReason::EndOfText,
+        stats: Stats::default(),
+        logprobs: Vec::new(),
+    }
 }
 
 /// The prompt as a careless program would write it: texts between quotes as they are, and control tokens wherever a text has

@@ -166,7 +166,7 @@ impl Generator for Echo {
             return Err(GenerateError::Engine("fives are not served".into()));
         }
         let text = format!("{} characters, seed {}, \"é\"\n", prompt.chars().count(), request.options.seed);
-        Ok(Generation { text, token_ids: Vec::new(), finish, stats: Stats::default() })
+        Ok(Generation { text, token_ids: Vec::new(), finish, stats: Stats::default(), logprobs: Vec::new() })
     }
 }
 

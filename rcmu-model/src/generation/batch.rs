@@ -65,7 +65,7 @@ impl Session {
         let mut stats: Vec<Stats> = Vec::with_capacity(requests.len());
         let mut new = 0;
         for request in requests {
-            request.options.check()?;
+            model.check_options(&request.options)?;
             constraints.push(model.constraint(&request.options)?);
             let outline = model.outline(&request.prompt, &request.visuals)?;
             let plan = model.plan_outline(&outline, &request.options)?;

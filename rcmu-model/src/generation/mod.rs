@@ -8,6 +8,7 @@
 mod batch;
 mod encode;
 mod features;
+mod logprobs;
 mod plan;
 mod row;
 mod sampler;

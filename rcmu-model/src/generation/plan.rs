@@ -136,6 +136,21 @@ impl Plan {
 }
 
 impl Model {
+    /// Checks the options, tokens against the vocabulary among them.
+    pub(crate) fn check_options(&self, options: &GenerateOptions) -> Result<(), Error> {
+        options.check()?;
+        let vocab_size = self.config().text.vocab_size;
+        match options.logit_bias.keys().find(|&&id| id as usize >= vocab_size) {
+            Some(id) => Err(rcmu_core::Error::GenerateOption {
+                option: "logit_bias",
+                value: format!("one of token {id}"),
+                expected: "tokens of the vocabulary",
+            }
+            .into()),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn plan_outline(&self, outline: &Outline, options: &GenerateOptions) -> Result<Plan, Error> {
         let config = self.config();
         let size = self.compute_dtype().size();

@@ -1,6 +1,7 @@
-use rcmu_core::{Event, FinishReason, GenerateOptions, Generation, Stats};
+use rcmu_core::{Event, FinishReason, GenerateOptions, Generation, Stats, TokenLogprobs};
 
 use super::{
+    logprobs::Odds,
     sampler::{Sampler, SamplerSettings},
     stop::StopMatcher,
 };
@@ -22,6 +23,9 @@ pub(crate) struct Row<'a> {
     /// Ids that the repetition penalty counts: prompt, then generated.
     seen: Vec<u32>,
     prompt_len: usize,
+    /// How many of the likeliest tokens are told of each step, if any.
+    likeliest: Option<u32>,
+    logprobs: Vec<TokenLogprobs>,
     text: String,
     finish: Option<FinishReason>,
 }
@@ -44,6 +48,8 @@ impl<'a> Row<'a> {
             max_new_tokens: options.max_new_tokens as usize,
             seen: ids.to_vec(),
             prompt_len: ids.len(),
+            likeliest: options.logprobs,
+            logprobs: Vec::new(),
             text: String::new(),
             finish: None,
         }
@@ -65,7 +71,10 @@ impl<'a> Row<'a> {
     ///
     /// [`Error::NonFiniteLogits`], [`Error::GrammarStep`].
     pub(crate) fn step(&mut self, logits: Vec<f32>, on_event: &mut dyn FnMut(Event)) -> Result<u32, Error> {
-        let id = self.sampler.choose(logits, &self.seen, self.constraint.as_mut())?;
+        let odds = self.likeliest.map(|likeliest| Odds::new(&logits, likeliest));
+        let made = &self.seen[self.prompt_len..];
+        let id = self.sampler.choose(logits, &self.seen, made, self.constraint.as_mut())?;
+        self.logprobs.extend(odds.map(|odds| odds.of(id)));
         if let Some(constraint) = &mut self.constraint {
             constraint.advance(id)?;
         }
@@ -117,6 +126,7 @@ impl<'a> Row<'a> {
             token_ids: self.seen[self.prompt_len..].to_vec(),
             finish: self.finish.unwrap_or(FinishReason::MaxTokens),
             stats,
+            logprobs: self.logprobs,
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use rand_chacha::{
     ChaCha8Rng,
@@ -8,11 +8,11 @@ use rcmu_core::GenerateOptions;
 
 use crate::{Error, config::GenerationConfig, grammar::Constraint};
 
-/// How a token is chosen from logits, with the checkpoint's defaults filled in.
+/// How a token is chosen from logits, with the checkpoint's defaults filled in: bias, penalties, grammar, then what draws.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SamplerSettings {
-    /// Takes the likeliest token; everything below but the penalty is then unused.
+    /// Takes the likeliest token; temperature, top-k, top-p and min-p are then unused.
     pub greedy: bool,
     /// Divides the logits.
     pub temperature: f32,
@@ -24,6 +24,12 @@ pub struct SamplerSettings {
     pub min_p: Option<f32>,
     /// Divides positive and multiplies negative logits of tokens already seen.
     pub repetition_penalty: f32,
+    /// Taken from the logits of tokens that the answer has already.
+    pub presence_penalty: f32,
+    /// Taken from the logits of tokens for each time that the answer has them already.
+    pub frequency_penalty: f32,
+    /// Added to the logits of tokens, by id.
+    pub logit_bias: Vec<(u32, f32)>,
 }
 
 impl SamplerSettings {
@@ -50,6 +56,9 @@ impl SamplerSettings {
             top_p: options.top_p.or(default(config.top_p)).filter(|&p| p < 1.0),
             min_p: options.min_p.or(default(config.min_p)).filter(|&p| p > 0.0),
             repetition_penalty: options.repetition_penalty.or(config.repetition_penalty).unwrap_or(1.0),
+            presence_penalty: options.presence_penalty.unwrap_or(0.0),
+            frequency_penalty: options.frequency_penalty.unwrap_or(0.0),
+            logit_bias: options.logit_bias.iter().map(|(&id, &bias)| (id, bias)).collect(),
         }
     }
 
@@ -62,17 +71,20 @@ impl SamplerSettings {
             top_p: None,
             min_p: None,
             repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            logit_bias: Vec::new(),
         }
     }
 
     /// Sampling with these filters.
-    pub const fn sampling(
+    pub fn sampling(
         temperature: f32,
         top_k: Option<usize>,
         top_p: Option<f32>,
         repetition_penalty: f32,
     ) -> Self {
-        Self { greedy: false, temperature, top_k, top_p, min_p: None, repetition_penalty }
+        Self { temperature, top_k, top_p, repetition_penalty, greedy: false, ..Self::greedy() }
     }
 
     /// Applies the repetition penalty in place: `logit < 0 ? logit * penalty : logit / penalty` for each token seen.
@@ -87,6 +99,31 @@ impl SamplerSettings {
         for id in ids {
             if let Some(logit) = logits.get_mut(id as usize) {
                 *logit = if *logit < 0.0 { *logit * penalty } else { *logit / penalty };
+            }
+        }
+    }
+
+    /// Adds the bias and takes off what the answer so far, `made`, costs.
+    ///
+    /// # Source
+    ///
+    /// The endpoints of OpenAI, as vLLM reads them: tokens of the prompt do not count.
+    pub fn bias(&self, logits: &mut [f32], made: &[u32]) {
+        for &(id, bias) in &self.logit_bias {
+            if let Some(logit) = logits.get_mut(id as usize) {
+                *logit += bias;
+            }
+        }
+        if self.presence_penalty == 0.0 && self.frequency_penalty == 0.0 {
+            return;
+        }
+        let mut times = BTreeMap::new();
+        for &id in made {
+            *times.entry(id).or_insert(0_u32) += 1;
+        }
+        for (id, times) in times {
+            if let Some(logit) = logits.get_mut(id as usize) {
+                *logit -= self.presence_penalty + self.frequency_penalty * times as f32;
             }
         }
     }
@@ -164,7 +201,8 @@ impl Sampler {
         Self { settings, rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    /// Chooses the next token from the logits of the whole vocabulary, of those that the constraint allows.
+    /// Chooses the next token from the logits of the whole vocabulary, of those that the constraint allows; `seen` are the
+    /// tokens of the prompt and those that were made since, `made` the latter alone.
     ///
     /// # Errors
     ///
@@ -174,11 +212,13 @@ impl Sampler {
         &mut self,
         mut logits: Vec<f32>,
         seen: &[u32],
+        made: &[u32],
         constraint: Option<&mut Constraint>,
     ) -> Result<u32, Error> {
         if let Some(token) = logits.iter().position(|logit| !logit.is_finite()) {
             return Err(Error::NonFiniteLogits { token: token as u32 });
         }
+        self.settings.bias(&mut logits, made);
         self.settings.penalize(&mut logits, seen);
         if let Some(constraint) = constraint {
             // Minus infinity: never the largest, and of probability 0 in every filter.
@@ -219,7 +259,7 @@ mod tests {
     fn greedy_takes_the_first_of_equals() -> Result<(), Error> {
         let mut sampler = Sampler::new(SamplerSettings::greedy(), 0);
 
-        assert_eq!(sampler.choose(vec![1.0, 3.0, 3.0], &[], None)?, 1);
+        assert_eq!(sampler.choose(vec![1.0, 3.0, 3.0], &[], &[], None)?, 1);
         Ok(())
     }
 
@@ -227,7 +267,7 @@ mod tests {
     fn broken_logits_are_an_error() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut sampler = Sampler::new(SamplerSettings::greedy(), 0);
-            let result = sampler.choose(vec![0.0, bad], &[], None);
+            let result = sampler.choose(vec![0.0, bad], &[], &[], None);
             assert!(matches!(result, Err(Error::NonFiniteLogits { token: 1 })), "{bad}");
         }
     }
@@ -245,6 +285,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_made_costs_once_and_for_each_time() {
+        let settings = SamplerSettings {
+            presence_penalty: 0.5,
+            frequency_penalty: 0.25,
+            logit_bias: vec![(3, -100.0), (9, 1.0)],
+            ..SamplerSettings::greedy()
+        };
+        let mut logits = [1.0, 1.0, 1.0, 1.0];
+
+        settings.bias(&mut logits, &[2, 1, 2, 2]);
+
+        // 1 - 0.5 - 0.25, 1 - 0.5 - 3 * 0.25, 1 - 100.
+        assert_eq!(logits, [1.0, 0.25, -0.25, -99.0]);
+    }
+
+    #[test]
+    fn the_prompt_costs_repetition_only() -> Result<(), Error> {
+        let choose = |settings: SamplerSettings| {
+            // Token 0 is in the prompt, token 1 was made.
+            Sampler::new(settings, 0).choose(vec![3.0, 2.9, 2.0], &[0, 1], &[1], None)
+        };
+        let presence = SamplerSettings { presence_penalty: 2.0, ..SamplerSettings::greedy() };
+        let repetition = SamplerSettings { repetition_penalty: 2.0, ..SamplerSettings::greedy() };
+        let biased = SamplerSettings { logit_bias: vec![(2, 1.5)], ..SamplerSettings::greedy() };
+
+        assert_eq!([choose(presence)?, choose(repetition)?, choose(biased)?], [0, 2, 2]);
+        Ok(())
+    }
+
+    #[test]
     fn filters_of_nothing_keep_all_and_none_of_none() {
         let settings = SamplerSettings::sampling(1.0, Some(0), Some(0.0), 1.0);
 
@@ -259,7 +329,7 @@ mod tests {
         let settings = SamplerSettings::sampling(1.0, None, None, 1.0);
         let draw = |seed| -> Result<Vec<u32>, Error> {
             let mut sampler = Sampler::new(settings.clone(), seed);
-            (0..4000).map(|_| sampler.choose(vec![3.0_f32.ln(), 0.0], &[], None)).collect()
+            (0..4000).map(|_| sampler.choose(vec![3.0_f32.ln(), 0.0], &[], &[], None)).collect()
         };
 
         let (first, again, other) = (draw(1)?, draw(1)?, draw(2)?);

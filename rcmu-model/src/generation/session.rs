@@ -106,7 +106,7 @@ impl Session {
     ) -> Result<Generation, Error> {
         let model = self.model.clone();
         let started = Instant::now();
-        request.options.check()?;
+        model.check_options(&request.options)?;
         let constraint = model.constraint(&request.options)?;
         let outline = model.outline(&request.prompt, &request.visuals)?;
         let plan = model.plan_outline(&outline, &request.options)?;
