@@ -1,0 +1,139 @@
+use rcmu_core::{FinishReason, ImageSize};
+use rcmu_data::{Kind, PictureSource, Provenance};
+use rcmu_prompt::{Targets, parse};
+
+use super::*;
+
+fn read(text: &str, options: &[&str]) -> Result<(usize, MatchedBy), Unread> {
+    let size = ImageSize::new(1000, 1000).expect("the sides are not empty");
+    let answer = parse(text, Targets::new(4, 0, size), FinishReason::EndOfText);
+    let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
+    choose(&answer, &options).map(|choice| (choice.index, choice.by))
+}
+
+const JOBS: [&str; 4] =
+    ["teacher", "nurse", "there is not enough information to answer the question", "cook"];
+
+#[test]
+fn each_step_reads_what_it_should() {
+    use MatchedBy::*;
+    for (text, index, by) in [
+        ("B", 1, Letter),
+        ("b.", 1, Letter),
+        ("(D)", 3, Letter),
+        ("**A**", 0, Letter),
+        ("A [3]", 0, Letter),
+        ("teacher", 0, OptionExact),
+        ("A teacher.", 0, OptionNormalised),
+        ("The Nurse!", 1, OptionNormalised),
+        ("Answer: B", 1, Stated),
+        ("answer: b", 1, Stated),
+        ("The correct answer is (B).", 1, Stated),
+        ("The answer is **D** because she cooks.", 3, Stated),
+        ("The answer is A because she teaches.", 0, Stated),
+        ("Option A is wrong, the answer is option B.", 1, Stated),
+        ("I would take option D.", 3, Stated),
+        ("The answer is B, a nurse.", 1, Stated),
+        ("The answer is B, D is wrong.", 1, Stated),
+        ("The answer is B; A, C and D are wrong.", 1, Stated),
+        ("Answer: B, D wears a hat.", 1, Stated),
+        ("The answer is B; C says she cooks.", 1, Stated),
+        ("The answer is B and not D.", 1, Stated),
+        ("\\boxed{B}", 1, Stated),
+        ("B. nurse", 1, Leading),
+        ("B) She is a nurse.", 1, Leading),
+        ("(b) nurse", 1, Leading),
+        ("C. there is not enough information to answer the question", 2, Leading),
+        ("There is no information about her job.", 2, Refusal),
+        ("Cannot be answered. The description does not provide any information about it.", 2, Refusal),
+        ("She works as a nurse.", 1, OptionContained),
+        ("She is not a teacher but works as a nurse.", 1, OptionContained),
+        ("I think B fits.", 1, LetterContained),
+        ("It must be (A) then", 0, LetterContained),
+    ] {
+        assert_eq!(read(text, &JOBS), Ok((index, by)), "{text}");
+    }
+}
+
+#[test]
+fn letters_inside_the_words_of_the_chosen_option_choose_nothing() {
+    let people = ["Ann Lee", "Samuel C. Reed", "Tom Hill", "Max Berg"];
+    let plans = ["Plan A", "Plan C", "Plan B"];
+
+    assert_eq!(read("B. Samuel C. Reed", &people), Ok((1, MatchedBy::Leading)));
+    assert_eq!(read("C. Plan B.", &plans), Ok((2, MatchedBy::Leading)));
+    assert_eq!(read("B. Samuel C. Reed or C.", &people), Err(Unread::Ambiguous));
+    assert_eq!(read("B. Plan A.", &plans), Err(Unread::Ambiguous));
+}
+
+#[test]
+fn the_right_option_is_told_by_letter_or_by_text() {
+    let place = |answer: &str| {
+        let sample = Sample {
+            id: "a".into(),
+            picture: PictureSource::File("a.png".into()),
+            references: Vec::new(),
+            regions: Vec::new(),
+            kind: Kind::Open,
+            question: "What does she do?".into(),
+            options: vec!["teacher".into(), "nurse".into()],
+            cited: false,
+            answer: answer.into(),
+            accepted: Vec::new(),
+            citations: Vec::new(),
+            answerable: true,
+            provenance: Provenance::default(),
+        };
+        right_option(&sample)
+    };
+
+    assert_eq!(
+        ["B", "b.", "B. nurse", "A nurse.", "C"].map(place),
+        [Some(1), Some(1), Some(1), Some(1), None]
+    );
+}
+
+#[test]
+fn what_means_two_options_is_ambiguous() {
+    for text in [
+        "A or B",
+        "A, B",
+        "Answer: A. No, the answer is B.",
+        "The answer is B or C.",
+        "Answer: A, B",
+        "Answer: B, C",
+        "Answer: B/D",
+        "Answer: (B), (C)",
+        "The answer is B, C, or D.",
+        "The answer is B or C, I think.",
+        "The answer is **B** and **D** because she cooks.",
+        "A. teacher B. nurse",
+        "B. She is a teacher",
+        "A teacher or a nurse",
+        "B fits, she is a teacher",
+    ] {
+        assert_eq!(read(text, &JOBS), Err(Unread::Ambiguous), "{text}");
+    }
+    assert_eq!(read("red", &["red", "red", "blue"]), Err(Unread::Ambiguous));
+}
+
+#[test]
+fn what_means_no_option_is_unread() {
+    for text in
+        ["A doctor.", "I do not know her", "E", "She is not a teacher", "The answer is a doctor", "G."]
+    {
+        assert_eq!(read(text, &JOBS), Err(Unread::NoMatch), "{text}");
+    }
+    for text in ["", "...", "[1]"] {
+        assert_eq!(read(text, &JOBS), Err(Unread::Empty), "{text}");
+    }
+    assert_eq!(read("Cannot be answered.", &["red", "blue"]), Err(Unread::Declined));
+}
+
+#[test]
+fn the_longer_option_is_meant_where_one_is_part_of_the_other() {
+    let options = ["red", "the red robot", "blue"];
+
+    assert_eq!(read("It is the red robot over there", &options), Ok((1, MatchedBy::OptionContained)));
+    assert_eq!(read("It is red, the red robot", &options), Err(Unread::Ambiguous));
+}
