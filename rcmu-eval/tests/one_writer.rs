@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Once,
+    thread,
+    time::Duration,
 };
 
 use rcmu_core::Control;
@@ -155,4 +157,28 @@ fn of_eight_processes_that_begin_a_run_at_once_one_asks_and_records() {
         let times = times_asked(&own.path("asked"));
         assert!(times.len() == ITEMS && times.values().all(|times| *times == 1), "round {round}");
     }
+}
+
+#[test]
+fn a_run_that_waits_for_a_repair_goes_on_in_the_repaired_journal() {
+    let scratch = Scratch::new("waits-for-repair");
+    let dataset = dataset(&scratch.path(""), 20);
+    let path = scratch.path("run");
+    // Two of the items, 5 and 15, get no text.
+    run(&dataset, &Echo::new(), options(), &path).unwrap();
+
+    let summary = thread::scope(|scope| {
+        let mut waiting = None;
+        let change = |from: &Path, to: &Path| {
+            waiting = Some(scope.spawn(|| run(&dataset, &Echo::new(), options(), &path)));
+            // The run opens the journal meanwhile, and waits until it is unlocked.
+            thread::sleep(Duration::from_millis(100));
+            journal::without_failures(from, to)
+        };
+        journal::in_place(&path, change).unwrap();
+        waiting.expect("the journal was changed").join().unwrap().unwrap()
+    });
+
+    assert_eq!((summary.resumed, summary.made), (18, 2));
+    assert_eq!(journal::read(&path).unwrap().missing(), 0);
 }

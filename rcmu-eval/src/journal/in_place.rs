@@ -31,8 +31,8 @@ pub fn in_place<T>(
     let path = fs::canonicalize(path.as_ref()).map_err(|source| failed(path.as_ref(), source))?;
     check_regular(&path)?;
     let (kept, new) = (beside(&path, ".kept"), beside(&path, ".new"));
-    let file = File::options().read(true).write(true).open(&path).map_err(|source| failed(&path, source))?;
-    let _lock = Lock::take(&file, &path)?;
+    // The lock goes before the file, which is locked until it is closed.
+    let (_file, _lock) = Lock::open(&path, || File::options().read(true).write(true).open(&path))?;
     if fs::symlink_metadata(&kept).is_ok() {
         return Err(failed(&kept, io::ErrorKind::AlreadyExists.into()));
     }

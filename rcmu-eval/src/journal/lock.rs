@@ -1,5 +1,6 @@
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File, Metadata, TryLockError},
+    io,
     path::{Path, PathBuf},
     process, thread,
     time::Duration,
@@ -19,35 +20,75 @@ pub(super) struct Lock {
 }
 
 impl Lock {
+    /// Opens the journal at `path` by `open`, and locks it until the file is closed.
+    ///
+    /// Where another process put a new file in its place while this one waited for the lock, the new one is opened.
+    ///
+    /// # Errors
+    ///
+    /// Those of `open`; else as [`Lock::take`].
+    pub(super) fn open(path: &Path, open: impl Fn() -> io::Result<File>) -> Result<(File, Self), Error> {
+        for _ in 0..TRIES {
+            let file = open().map_err(|source| Error::File { path: path.to_owned(), source })?;
+            wait(&file, path)?;
+            // A journal may be opened by a link to it.
+            if is_at(&file, fs::metadata(path)) {
+                return Ok((file, Self::tell(path)));
+            }
+        }
+        Err(Error::ResultsLocked { path: path.to_owned(), pid: None })
+    }
+
     /// Locks `file`, the opened journal at `path`, until the file is closed.
     ///
     /// # Errors
     ///
     /// [`Error::ResultsLocked`] when another process holds the lock, [`Error::File`] when the system cannot lock.
     pub(super) fn take(file: &File, path: &Path) -> Result<Self, Error> {
+        wait(file, path)?;
+        Ok(Self::tell(path))
+    }
+
+    /// Tells beside the locked file who locks it.
+    fn tell(path: &Path) -> Self {
         let beside = beside(path);
-        // A process that this one is just starting holds all open files for a moment.
-        let mut tries = 0;
-        let result = loop {
-            match file.try_lock() {
-                Err(TryLockError::WouldBlock) if tries < TRIES => {
-                    tries += 1;
-                    thread::sleep(WAIT);
-                }
-                result => break result,
-            }
-        };
-        match result {
-            Ok(()) => {
-                // The number is for people; a run does not fail for want of it.
-                let _ = fs::write(&beside, format!("{}\n", process::id()));
-                Ok(Self { beside })
+        // The number is for people; a run does not fail for want of it.
+        let _ = fs::write(&beside, format!("{}\n", process::id()));
+        Self { beside }
+    }
+}
+
+/// Waits for the lock of a file.
+fn wait(file: &File, path: &Path) -> Result<(), Error> {
+    // A process that this one is just starting holds all open files for a moment.
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if tries < TRIES => {
+                tries += 1;
+                thread::sleep(WAIT);
             }
             Err(TryLockError::WouldBlock) => {
-                Err(Error::ResultsLocked { path: path.to_owned(), pid: holder(&beside) })
+                return Err(Error::ResultsLocked { path: path.to_owned(), pid: holder(&beside(path)) });
             }
-            Err(TryLockError::Error(source)) => Err(Error::File { path: path.to_owned(), source }),
+            Err(TryLockError::Error(source)) => return Err(Error::File { path: path.to_owned(), source }),
         }
+    }
+}
+
+/// Whether an open file is the one that was found; taken for granted where a system does not tell files apart.
+pub(super) fn is_at(file: &File, found: io::Result<Metadata>) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let identity = |found: Metadata| (found.dev(), found.ino());
+        matches!((file.metadata().map(identity), found.map(identity)), (Ok(own), Ok(found)) if own == found)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, found);
+        true
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     disk::Disk,
-    lock::Lock,
+    lock::{Lock, is_at},
     record::Entry,
     store::{Head, begin, framed},
 };
@@ -72,27 +72,11 @@ fn lock_part(disk: &dyn Disk, part: &Path, path: &Path) -> Result<(File, Lock), 
         })?;
         // While this one waited for the lock, the other process may have finished: its copy, which must not be touched, is
         // then what was opened.
-        if is_at(&file, part) {
+        if is_at(&file, fs::symlink_metadata(part)) {
             check_absent(path).inspect_err(|_| drop(fs::remove_file(part)))?;
             return Ok((file, lock));
         }
         check_absent(path)?;
     }
     Err(Error::ResultsLocked { path: path.to_owned(), pid: None })
-}
-
-/// Whether an open file still has this name; taken for granted where a system does not tell files apart.
-fn is_at(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let identity = |found: fs::Metadata| (found.dev(), found.ino());
-        let (own, named) = (file.metadata().map(identity), fs::symlink_metadata(path).map(identity));
-        matches!((own, named), (Ok(own), Ok(named)) if own == named)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (file, path);
-        true
-    }
 }

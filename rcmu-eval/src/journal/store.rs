@@ -64,8 +64,7 @@ impl Store {
             Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
             other => other?,
         }
-        let mut file = disk.open(path).map_err(failed)?;
-        let lock = Lock::take(&file, path)?;
+        let (mut file, lock) = Lock::open(path, || disk.open(path))?;
         let scan = scan::<M, R>(&*disk, &file, path, Some(manifest), take)?;
         if scan.manifest.is_some() {
             if scan.torn.is_some() {
