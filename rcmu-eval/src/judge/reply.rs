@@ -1,4 +1,7 @@
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IntoDeserializer},
+};
 use serde_json::error::Category;
 
 use crate::judge::JudgeError;
@@ -14,10 +17,11 @@ pub(super) trait Marked: DeserializeOwned {
 
 /// The reply to a question with named verdicts.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, bound(deserialize = "V: DeserializeOwned"))]
 pub(super) struct VerdictReply<V> {
     mark: String,
     /// The verdict.
+    #[serde(deserialize_with = "by_name")]
     pub(super) verdict: V,
 }
 
@@ -27,6 +31,11 @@ pub(super) struct VerdictReply<V> {
 pub(super) struct ScoreReply {
     mark: String,
     score: serde_json::Number,
+}
+
+/// Reads a name; a verdict may otherwise be an object of its name, too.
+fn by_name<'de, V: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<V, D::Error> {
+    V::deserialize(String::deserialize(deserializer)?.into_deserializer())
 }
 
 impl<V: DeserializeOwned> Marked for VerdictReply<V> {
@@ -74,6 +83,10 @@ pub(super) fn read<R: Marked>(text: &str, mark: &str) -> Result<R, JudgeError> {
         };
         JudgeError::Malformed { problem, line: error.line(), column: error.column() }
     })?;
+    // An array of the fields' values would be read, too.
+    if !text.starts_with('{') {
+        return Err(JudgeError::Malformed { problem: "data", line: 1, column: 1 });
+    }
     if reply.mark() == mark { Ok(reply) } else { Err(JudgeError::Mark) }
 }
 
@@ -119,6 +132,7 @@ mod tests {
             r##"{"mark":"#m","score":10} {"mark":"#m","score":0}"##,
             r##"{"mark":"#m","score":10}."##,
             r##"[{"mark":"#m","score":10}]"##,
+            r##"["#m",7]"##,
             r##"{"mark":"#m","score":1"##,
             "<html><body>502 Bad Gateway</body></html>",
         ] {
@@ -131,8 +145,14 @@ mod tests {
         let verdict = |text: &str| read::<VerdictReply<Verdict>>(text, "#m").map(|reply| reply.verdict);
 
         assert_eq!(verdict(r##"{"mark":"#m","verdict":"entail"}"##).expect("well-formed"), Verdict::Entail);
-        for text in [r##"{"mark":"#m","verdict":"Entail"}"##, r##"{"mark":"#m","verdict":"yes"}"##, "entail"]
-        {
+        for text in [
+            r##"{"mark":"#m","verdict":"Entail"}"##,
+            r##"{"mark":"#m","verdict":"yes"}"##,
+            r##"{"mark":"#m","verdict":{"entail":null}}"##,
+            r##"{"mark":"#m","verdict":["entail"]}"##,
+            r##"["#m","entail"]"##,
+            "entail",
+        ] {
             assert!(verdict(text).is_err(), "{text}");
         }
     }
