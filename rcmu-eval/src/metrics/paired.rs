@@ -84,7 +84,7 @@ pub fn paired_bootstrap(items: &[PairedItem], options: &BootstrapOptions) -> Opt
     }
     let n = items.len() as f64;
     let mean = |value: &dyn Fn(&PairedItem) -> f64| ordered_sum(items.iter().map(value).collect()) / n;
-    let difference = mean(&|item| item.second - item.first);
+    let difference = or_zero(mean(&|item| item.second - item.first));
     let squares = mean(&|item| (item.second - item.first - difference).powi(2)) * n;
     let deviation = (squares / (n - 1.0)).sqrt();
     let differences = || items.iter().map(|item| item.second - item.first);
@@ -94,7 +94,7 @@ pub fn paired_bootstrap(items: &[PairedItem], options: &BootstrapOptions) -> Opt
     let mut statistic = |drawn: &[u32]| {
         let drawn = drawn.iter().map(|&at| clusters[at as usize]);
         let (sum, count) = drawn.fold((0.0, 0.0), |(sum, count), (s, n)| (sum + s, count + n));
-        sum / count
+        or_zero(sum / count)
     };
     let values = draws(clusters.len(), options, &mut statistic);
     Some(PairedDifference {
@@ -106,6 +106,11 @@ pub fn paired_bootstrap(items: &[PairedItem], options: &BootstrapOptions) -> Opt
         p_value: p_value(&values),
         effect_size: (spread > ROUNDING).then(|| difference / deviation),
     })
+}
+
+/// A difference, or 0 where it may be that of rounding alone: on which side of 0 it lies tells nothing then.
+pub(super) fn or_zero(difference: f64) -> f64 {
+    if difference.abs() < ROUNDING { 0.0 } else { difference }
 }
 
 /// The two-sided p-value of drawn differences, in ascending order; none without draws.
@@ -157,6 +162,26 @@ mod tests {
 
         assert_eq!((same.effect_size, steps.effect_size), (None, None));
         assert!((steps.difference - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn differences_that_come_to_nothing_but_for_rounding_are_no_finding() {
+        let of = |pictures: &[&[f64]]| {
+            let names: Vec<_> = (0..pictures.len()).map(|at| format!("p{at}")).collect();
+            let items = names.iter().zip(pictures).flat_map(|(cluster, own)| {
+                own.iter().map(move |&second| PairedItem { cluster, first: 0.0, second })
+            });
+            paired_bootstrap(&items.collect::<Vec<_>>(), &BootstrapOptions::default())
+                .expect("there are items")
+        };
+
+        // -0.3 + 0.1 + 0.2 is 0, and so is every draw.
+        let same = of(&[&[-0.3, 0.1, 0.2][..]; 20]);
+        let interval = same.interval.expect("pictures");
+        assert_eq!((same.difference, interval.low, interval.high, same.p_value), (0.0, 0.0, 0.0, Some(1.0)));
+        // Draws are 0.15, 0 and -0.15, of which half are 0: three quarters lie on either side.
+        let even = of(&[&[0.1, 0.2], &[-0.3, 0.0]]);
+        assert_eq!((even.difference, even.p_value), (0.0, Some(1.0)));
     }
 
     #[test]

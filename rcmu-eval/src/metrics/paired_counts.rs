@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use crate::metrics::{
     BootstrapOptions, PairedDifference,
     bootstrap::{draws, percentiles},
-    paired::p_value,
+    paired::{or_zero, p_value},
 };
 
 /// Counts of one item as two runs have them.
@@ -72,13 +72,13 @@ pub fn paired_counts<const N: usize>(
         for &at in drawn {
             sums.add(&clusters[at as usize]);
         }
-        both(&sums).map_or(f64::NAN, |[first, second]| second - first)
+        both(&sums).map_or(f64::NAN, |[first, second]| or_zero(second - first))
     });
     Some(PairedDifference {
         count: items.len(),
         first,
         second,
-        difference: second - first,
+        difference: or_zero(second - first),
         interval: percentiles(&values),
         p_value: p_value(&values),
         effect_size: None,
