@@ -61,7 +61,7 @@ measures! {
     }
     ACCURACY_MACRO = "accuracy_macro", Higher {
         meaning: "Mean over the kinds of items of their accuracy.",
-        formula: "`Σ accuracy(kind) / kinds`, for two kinds or more.",
+        formula: "`Σ accuracy(kind) / kinds` over the kinds that were measured, where items of two kinds or more were asked.",
         example: "3 of 4 right of one kind, 0 of 1 of another: `(3 / 4 + 0 / 1) / 2 = 0.375`; `accuracy` is `3 / 5`.",
         source: "Theirs: macro averaging, in C. D. Manning, P. Raghavan and H. Schütze, Introduction to Information \
                  Retrieval (2008), section 13.6. Ours: kinds of items as classes.",

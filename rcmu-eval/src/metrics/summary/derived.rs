@@ -12,7 +12,8 @@ use crate::{
     },
 };
 
-/// `accuracy_macro`: the mean of the accuracies of the kinds; only for two kinds or more.
+/// `accuracy_macro`: the mean of the accuracies of the kinds; only for two kinds or more, be they measured or failed as a
+/// whole.
 pub(super) fn macro_row(table: &Table, options: &BootstrapOptions) -> Option<SummaryRow> {
     let kinds = || {
         Kind::ALL.into_iter().filter_map(|kind| {
@@ -21,7 +22,9 @@ pub(super) fn macro_row(table: &Table, options: &BootstrapOptions) -> Option<Sum
         })
     };
     let count = kinds().count();
-    if count < 2 {
+    // Kinds that count with the worst and best values alone.
+    let failed = table.tally.failed.keys().filter(|kind| !table.tally.measured.contains(kind)).count();
+    if count == 0 || count + failed < 2 {
         return None;
     }
     // Sum and number per kind, of one picture after another.
@@ -40,7 +43,7 @@ pub(super) fn macro_row(table: &Table, options: &BootstrapOptions) -> Option<Sum
             &BootstrapOptions { resamples: 0, seed: 0 },
         ));
     }
-    let mean = |value: &dyn Fn(&SummaryRow) -> f64| rows.iter().map(value).sum::<f64>() / count as f64;
+    let sum = |value: &dyn Fn(&SummaryRow) -> f64| rows.iter().map(value).sum::<f64>();
     let clusters: Vec<_> =
         sums.chunks_exact(count).filter(|own| own.iter().any(|(_, number)| *number > 0.0)).collect();
     let interval = bootstrap(clusters.len(), options, |drawn| {
@@ -57,10 +60,10 @@ pub(super) fn macro_row(table: &Table, options: &BootstrapOptions) -> Option<Sum
         measure: names::ACCURACY_MACRO.to_owned(),
         slice: ALL.to_owned(),
         count: rows.iter().map(|row| row.count).sum(),
-        value: mean(&|row| row.value),
+        value: sum(&|row| row.value) / count as f64,
         interval,
-        worst: mean(&|row| row.worst),
-        best: mean(&|row| row.best),
+        worst: sum(&|row| row.worst) / (count + failed) as f64,
+        best: (sum(&|row| row.best) + failed as f64) / (count + failed) as f64,
         chance: None,
     })
 }
@@ -199,6 +202,23 @@ mod tests {
 
         assert_eq!(find(&scores, "accuracy").value, 0.6);
         assert_eq!(find(&scores, "accuracy_macro").value, 0.375);
+    }
+
+    #[test]
+    fn a_kind_that_failed_as_a_whole_moves_the_bounds_of_macro_accuracy() {
+        let right = |kind, at| score(kind, at, &[("accuracy", 1.0)]);
+        let failed = |at| score(Kind::UnanswerableVisualToContext, at, &[]);
+        let mut scores =
+            vec![right(Kind::VisualToContext, 0), right(Kind::ContextToVisual, 1), failed(2), failed(3)];
+
+        // (1 + 1) / 2; with the third kind (1 + 1 + 0) / 3 and (1 + 1 + 1) / 3.
+        let row = find(&scores, "accuracy_macro");
+        assert_eq!((row.value, row.worst, row.best, row.count), (1.0, 2.0 / 3.0, 1.0, 2));
+
+        // One kind measured, another one not: 1 / 1, (1 + 0) / 2 and (1 + 1) / 2.
+        scores.remove(1);
+        let row = find(&scores, "accuracy_macro");
+        assert_eq!((row.value, row.worst, row.best, row.count), (1.0, 0.5, 1.0, 1));
     }
 
     #[test]
