@@ -1,8 +1,6 @@
-use std::ops::Range;
-
 use rcmu_core::{CitationTarget, FinishReason};
 use rcmu_data::Sample;
-use rcmu_prompt::{Targets, parse};
+use rcmu_prompt::parse;
 
 use crate::report::{number, targets, visible};
 
@@ -24,51 +22,49 @@ pub(super) fn colour(number: u32) -> String {
 
 /// Cuts a text at its marks and boxes, as the parser of answers reads them.
 pub(super) fn segments(text: &str, sample: &Sample) -> Vec<Segment> {
-    let targets = targets(sample);
-    let answer = parse(text, targets, FinishReason::EndOfText);
-    let marks = answer.statements.iter().flat_map(|statement| &statement.citations);
-    let mut found: Vec<(Range<usize>, Option<CitationTarget>)> =
-        marks.map(|mark| (mark.span.clone(), Some(mark.target))).collect();
-    found.extend(answer.boxes.iter().map(|named| (named.span.clone(), None)));
-    found.sort_by_key(|(span, _)| span.start);
-
+    let answer = parse(text, targets(sample), FinishReason::EndOfText);
     let mut segments = Vec::new();
     let mut at = 0;
-    for (span, target) in found {
-        // Numbers of one mark share its span.
-        if span.start >= at {
-            repeats(&text[at..span.start], targets, sample, &mut segments);
-            at = span.end;
+    for named in answer.boxes {
+        // Boxes in one pair of tokens share its span.
+        if named.span.start >= at {
+            marks(&text[at..named.span.start], sample, &mut segments);
+            at = named.span.end;
         }
-        segments.push(match target {
-            Some(target) => mark(target, sample),
-            None => Segment { class: "named".into(), text: visible(&text[span]) },
-        });
+        segments.push(Segment { class: "named".into(), text: visible(&text[named.span]) });
     }
-    repeats(&text[at..], targets, sample, &mut segments);
+    marks(&text[at..], sample, &mut segments);
     segments
 }
 
-/// Finds the marks that repeat a number of their statement, which the parser does not list again.
-fn repeats(text: &str, targets: Targets, sample: &Sample, segments: &mut Vec<Segment>) {
+/// Cuts a text without boxes at its marks, each with all numbers of its own: the parser lists one that its statement has
+/// cited before no second time.
+fn marks(text: &str, sample: &Sample, segments: &mut Vec<Segment>) {
     let mut plain = String::new();
     let mut rest = text;
     while let Some(start) = rest.find('[') {
         let inner = &rest[start + 1..];
-        let digits = inner.len() - inner.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let cited = inner[..digits].parse().ok().filter(|_| inner[digits..].starts_with(']'));
-        if let Some(cited) = cited {
+        let is_inside = |c: char| c.is_ascii_digit() || c.is_whitespace() || ",;-".contains(c);
+        let end = inner.find(|c: char| !is_inside(c)).filter(|&end| inner[end..].starts_with(']'));
+        let end = end.map_or(start + 1, |end| start + 2 + end);
+        let cited = numbers(&rest[start..end], sample);
+        if cited.is_empty() {
+            plain.push_str(&rest[..end]);
+        } else {
             plain.push_str(&rest[..start]);
             push_plain(&mut plain, segments);
-            segments.push(mark(targets.resolve(cited), sample));
-            rest = &inner[digits + 1..];
-        } else {
-            plain.push_str(&rest[..=start]);
-            rest = inner;
+            segments.extend(cited.into_iter().map(|target| mark(target, sample)));
         }
+        rest = &rest[end..];
     }
     plain.push_str(rest);
     push_plain(&mut plain, segments);
+}
+
+/// What a mark cites; nothing where the text is none.
+fn numbers(text: &str, sample: &Sample) -> Vec<CitationTarget> {
+    let alone = parse(text, targets(sample), FinishReason::EndOfText);
+    alone.statements.iter().flat_map(|statement| &statement.citations).map(|mark| mark.target).collect()
 }
 
 fn push_plain(plain: &mut String, segments: &mut Vec<Segment>) {
@@ -148,6 +144,27 @@ mod tests {
                 ("", " c "),
                 ("mark nothing", "99?"),
                 ("", " [x]")
+            ])
+        );
+    }
+
+    #[test]
+    fn every_mark_shows_all_of_its_numbers() {
+        assert_eq!(
+            cut("John [1] and Bella [1, 2], [1-2] [ 1 ; 20 ] [] [,] [x1]"),
+            expected(&[
+                ("", "John "),
+                ("mark c1", "1"),
+                ("", " and Bella "),
+                ("mark c1", "1"),
+                ("mark c2", "2"),
+                ("", ", "),
+                ("mark c1", "1"),
+                ("mark c2", "2"),
+                ("", " "),
+                ("mark c1", "1"),
+                ("mark nothing", "20?"),
+                ("", " [] [,] [x1]"),
             ])
         );
     }
