@@ -3,7 +3,7 @@
 mod reports;
 
 use rcmu_eval::{
-    Error, Outcome,
+    Error, Outcome, SummaryRow,
     report::{ComparisonReport, Headline, Report, ReportItem, Verdict, visible},
 };
 
@@ -260,6 +260,20 @@ fn more_failures_than_allowed_leave_no_headline() {
     report.rows.clear();
     report.outcomes.clear();
     assert_eq!(report.headline(), Headline::Nothing);
+}
+
+#[test]
+fn a_report_without_accuracy_is_headed_by_what_says_most() {
+    let mut report = report_of("plain");
+    let row = report.rows[0].clone();
+    let of = |measure: &str| SummaryRow { measure: measure.into(), ..row.clone() };
+    report.rows = vec![of("over_refusal"), of("citation_f1"), of("rcid_score")];
+    assert!(matches!(report.headline(), Headline::Row(row) if row.measure == "rcid_score"));
+
+    report.rows.pop();
+    assert!(matches!(report.headline(), Headline::Row(row) if row.measure == "citation_f1"));
+    report.rows.pop();
+    assert!(matches!(report.headline(), Headline::Row(row) if row.measure == "over_refusal"));
 }
 
 #[test]

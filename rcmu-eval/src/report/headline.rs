@@ -1,5 +1,6 @@
 use crate::{
     SummaryRow,
+    metrics::names,
     report::{
         Report,
         text::{interval_words, percent},
@@ -7,10 +8,13 @@ use crate::{
     },
 };
 
+/// What a report is headed by, best first; rates of faults and controls say less.
+const HEADLINES: [&str; 4] = [names::ACCURACY, names::RCID_SCORE, names::EXACT_MATCH, names::CITATION_F1];
+
 /// The one number of a report, or why it has none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Headline<'a> {
-    /// The first row of the table.
+    /// The row of the table that says most.
     Row(&'a SummaryRow),
     /// So many items failed that one number would mislead.
     Refused {
@@ -26,13 +30,15 @@ pub enum Headline<'a> {
 }
 
 impl Report {
-    /// Its headline: the first row, unless more items failed than [`Report::allowed_failures`].
+    /// Its headline: accuracy, else `RCIDScore`, exact match or F1 of citations over all items, whichever is first there, else
+    /// the first row; none where more items failed than [`Report::allowed_failures`].
     pub fn headline(&self) -> Headline<'_> {
         let failures = self.failures();
         if failures > self.allowed_failures {
             return Headline::Refused { failures, total: self.total(), allowed: self.allowed_failures };
         }
-        self.rows.first().map_or(Headline::Nothing, Headline::Row)
+        let row = |measure: &&str| self.rows.iter().find(|row| row.measure == **measure);
+        HEADLINES.iter().find_map(row).or(self.rows.first()).map_or(Headline::Nothing, Headline::Row)
     }
 }
 

@@ -78,7 +78,7 @@ pub struct Report {
     pub settings: Vec<(String, String)>,
     /// The most failed items with which the report still has a headline.
     pub allowed_failures: usize,
-    /// The table; its first row is the headline.
+    /// The table; [`Report::headline`] is one of its rows.
     pub rows: Vec<SummaryRow>,
     /// What became of the items; see [`count_outcomes`].
     pub outcomes: OutcomeCounts,
