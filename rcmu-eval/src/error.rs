@@ -120,6 +120,14 @@ pub enum Error {
         /// Those of the dataset that was given.
         wanted: String,
     },
+    /// Two runs that are to be compared were scored by different judges.
+    #[error("the first run was judged by {first}, the second by {second}")]
+    OtherJudges {
+        /// The judges of the first run.
+        first: String,
+        /// Those of the second run.
+        second: String,
+    },
     /// The journal has an answer to this item, but its picture or prompt has changed since.
     #[error("the picture or the prompt of item `{item}` has changed since {path} was begun", path = path.display())]
     ItemChanged {

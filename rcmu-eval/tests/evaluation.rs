@@ -18,7 +18,7 @@ use rcmu_eval::{
     Error, Outcome, SummaryRow,
     dataset::{Dataset, figurine_bench, figurine_scenes},
     journal::{self, Contents, Journal, SyncPolicy},
-    judge::{self, Entailment, FactVision, JudgeError, Judges, RuleEntailment},
+    judge::{self, Entailment, FactVision, JudgeError, Judges, RuleEntailment, VisionCheck},
     metrics::BootstrapOptions,
     report::{Report, ReportOptions, Scores, Uncompared, Verdict, totals},
     run::{Mode, Run, RunOptions},
@@ -254,6 +254,37 @@ fn two_runs_are_compared_item_by_item() {
     let row = comparison.rows.iter().find(|row| row.slice == Kind::VisualToContext.name()).unwrap();
     assert_eq!((row.comparison.paired.first, row.comparison.paired.second), (0.0, 1.0));
     assert!(comparison.to_markdown().contains("accuracy"));
+    let judged = comparison.settings.iter().find(|setting| setting.name == "Judges").unwrap();
+    let names = format!("{}, {}", RuleEntailment.identity(), FactVision.identity());
+    assert_eq!((&judged.first, &judged.second), (&names, &names));
+    assert!(comparison.to_markdown().contains("| Judges | "));
+    assert!(comparison.to_html().unwrap().contains("<dt>Judges</dt>"));
+}
+
+/// The rules under another name.
+struct Renamed;
+
+impl Entailment for Renamed {
+    fn identity(&self) -> String {
+        "renamed-1".into()
+    }
+
+    fn entails(&self, premise: &str, hypothesis: &str) -> Result<judge::Verdict, JudgeError> {
+        RuleEntailment.entails(premise, hypothesis)
+    }
+}
+
+#[test]
+fn runs_that_different_judges_scored_are_not_compared() {
+    let dataset = dataset();
+    let contents = run("judges", &dataset, right(&dataset), Mode::Full);
+    let first = Scores::of(&dataset, &contents, &Judges::rules()).unwrap();
+    let judges = Judges { entailment: &Renamed, vision: &FactVision };
+    let second = Scores::of(&dataset, &contents, &judges).unwrap();
+
+    let error = first.compare(&second, &BootstrapOptions::default()).unwrap_err();
+
+    assert!(matches!(&error, Error::OtherJudges { second, .. } if second.contains("renamed-1")), "{error}");
 }
 
 /// A report with few draws.

@@ -213,10 +213,10 @@ fn json_that_is_no_comparison_is_an_error() {
             "{end}"
         );
     }
-    let newer = json.replacen("\"version\": 1", "\"version\": 2", 1);
+    let newer = json.replacen("\"version\": 2", "\"version\": 3", 1);
     assert!(matches!(
         ComparisonReport::from_json(&newer),
-        Err(Error::ReportVersion { found: 2, expected: 1 })
+        Err(Error::ReportVersion { found: 3, expected: 2 })
     ));
     let report = report_of("plain").to_json().unwrap();
     assert!(

@@ -24,10 +24,33 @@ pub struct ComparisonReport {
     pub first: String,
     /// What the second run is called.
     pub second: String,
+    /// What else the runs depend on, in the order of showing.
+    pub settings: Vec<ComparedSetting>,
     /// The table.
     pub rows: Vec<ComparisonRow>,
     /// The rows of either run's table that are not compared.
     pub uncompared: Vec<UncomparedRow>,
+}
+
+/// A setting of both runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComparedSetting {
+    /// What it is called.
+    pub name: String,
+    /// Its value in the first run.
+    pub first: String,
+    /// Its value in the second run.
+    pub second: String,
+}
+
+impl ComparedSetting {
+    /// The value, or both where they differ.
+    fn words(&self) -> String {
+        if self.first == self.second {
+            return self.first.clone();
+        }
+        format!("{} and {}", self.first, self.second)
+    }
 }
 
 /// One measure over one slice of the items that both runs measured.
@@ -84,6 +107,7 @@ struct Page {
     head: Head,
     first: String,
     second: String,
+    settings: Vec<(String, String)>,
     most: String,
     rows: Vec<RowView>,
     uncompared: Vec<UncomparedView>,
@@ -125,6 +149,9 @@ impl ComparisonReport {
         text.push_str("| | |\n|---|---|\n");
         for (name, run) in runs {
             text.push_str(&table_line(&[name.into(), escape(run)]));
+        }
+        for setting in &self.settings {
+            text.push_str(&table_line(&[escape(&setting.name), escape(&setting.words())]));
         }
         text.push_str("\nValues in percent, differences in percentage points, second minus first.\n\n");
         text.push_str("| measure | slice | pairs | left out | first | second | difference | 95 % interval | p | only first : only second right | McNemar's p | Cohen's g | Cohen's d_z | verdict |\n");
@@ -195,6 +222,11 @@ impl ComparisonReport {
             head: Head::new(&self.title),
             first: visible(&self.first),
             second: visible(&self.second),
+            settings: self
+                .settings
+                .iter()
+                .map(|setting| (visible(&setting.name), visible(&setting.words())))
+                .collect(),
             most: percent(most),
             rows: self.views(most),
             uncompared: self.uncompared.iter().map(uncompared_view).collect(),

@@ -20,7 +20,8 @@ use crate::{
         invalid_citation_row, names, summarise,
     },
     report::{
-        self, ComparisonReport, OutcomeCounts, Report, ReportItem, ScoreOptions, count_outcomes,
+        self, ComparedSetting, ComparisonReport, OutcomeCounts, Report, ReportItem, ScoreOptions,
+        count_outcomes,
         pairing::{self, compare_tables},
         scoring::score_all,
     },
@@ -190,15 +191,19 @@ impl<'a> Scores<'a> {
     /// Compares a second run over the same items with this one, on every row that both of their tables have; of every other
     /// row it tells why it is not compared.
     ///
-    /// The second run may have another model, other settings or another mode.
+    /// The second run may have another model, other settings or another mode, but not other judges: a difference would be
+    /// theirs as well.
     ///
     /// # Errors
     ///
-    /// [`Error::OtherDataset`] when the runs are over different items.
+    /// [`Error::OtherDataset`] when the runs are over different items, [`Error::OtherJudges`] when other judges scored them.
     pub fn compare(&self, second: &Self, options: &BootstrapOptions) -> Result<ComparisonReport, Error> {
         let (one, other) = (&self.manifest.dataset, &second.manifest.dataset);
         if one != other {
             return Err(other_dataset(other, one));
+        }
+        if self.judges != second.judges {
+            return Err(Error::OtherJudges { first: self.judges.clone(), second: second.judges.clone() });
         }
         let cited = [self.cited(), second.cited()];
         let rotated = [self, second].map(|run| rotated_questions(&run.items));
@@ -215,7 +220,12 @@ impl<'a> Scores<'a> {
         let (rows, uncompared) = compare_tables(&runs[0], &runs[1], options);
         let name = |run: &Self| format!("{}, {:?}", run.manifest.model, run.manifest.mode);
         let title = format!("Comparison on {}", one.name);
-        Ok(ComparisonReport { title, first: name(self), second: name(second), rows, uncompared })
+        let settings = [self, second].map(|run| settings(run.manifest, &run.judges, options));
+        let settings = settings[0].iter().zip(&settings[1]).map(|((name, first), (_, second))| {
+            ComparedSetting { name: name.clone(), first: first.clone(), second: second.clone() }
+        });
+        let settings = settings.collect();
+        Ok(ComparisonReport { title, first: name(self), second: name(second), settings, rows, uncompared })
     }
 
     /// The item as it was shown, without its picture.
@@ -289,21 +299,26 @@ fn png(picture: &Picture) -> Option<Vec<u8>> {
     Some(file.into_inner())
 }
 
-/// A report of this run without anything that was found.
-pub(super) fn head(manifest: &Manifest, judges: &str, options: &ReportOptions) -> Report {
+/// Names and values of what the result depends on besides model, dataset and mode.
+fn settings(manifest: &Manifest, judges: &str, bootstrap: &BootstrapOptions) -> Vec<(String, String)> {
     let settings = [
         ("Journal", format!("version {}, {}", manifest.version, manifest.shard)),
         ("Options", serde_json::to_string(&manifest.options).unwrap_or_default()),
         ("Choice chain", manifest.chain.clone()),
         ("Judges", judges.to_owned()),
-        ("Bootstrap", format!("{} draws, seed {}", options.bootstrap.resamples, options.bootstrap.seed)),
+        ("Bootstrap", format!("{} draws, seed {}", bootstrap.resamples, bootstrap.seed)),
     ];
+    settings.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// A report of this run without anything that was found.
+pub(super) fn head(manifest: &Manifest, judges: &str, options: &ReportOptions) -> Report {
     Report {
         title: options.title.clone(),
         model: manifest.model.clone(),
         dataset: manifest.dataset.clone(),
         mode: manifest.mode,
-        settings: settings.map(|(name, value)| (name.to_owned(), value)).into(),
+        settings: settings(manifest, judges, &options.bootstrap),
         allowed_failures: options.allowed_failures,
         rows: Vec::new(),
         outcomes: OutcomeCounts::new(),

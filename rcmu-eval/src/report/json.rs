@@ -11,7 +11,7 @@ use crate::{
 pub const REPORT_VERSION: u32 = 2;
 
 /// The version of the JSON form of a comparison; a reader of this crate reads this one alone.
-pub const COMPARISON_VERSION: u32 = 1;
+pub const COMPARISON_VERSION: u32 = 2;
 
 const SCHEMA: &str = "rcmu-eval-report";
 const COMPARISON_SCHEMA: &str = "rcmu-eval-comparison";

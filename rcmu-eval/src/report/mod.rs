@@ -51,7 +51,7 @@ use crate::{
     Error, ItemScore, Outcome, Reply, SummaryRow, journal::DatasetIdentity, metrics::names, run::Mode,
 };
 
-pub use comparison::{ComparisonReport, ComparisonRow, Uncompared, UncomparedRow};
+pub use comparison::{ComparedSetting, ComparisonReport, ComparisonRow, Uncompared, UncomparedRow};
 pub use evaluation::{ReportOptions, Scores};
 pub use headline::Headline;
 pub use json::{COMPARISON_VERSION, REPORT_VERSION};

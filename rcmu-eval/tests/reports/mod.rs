@@ -11,7 +11,8 @@ use rcmu_eval::{
     journal::DatasetIdentity,
     metrics::{BootstrapOptions, compare},
     report::{
-        ComparisonReport, ComparisonRow, Report, ReportItem, Uncompared, UncomparedRow, count_outcomes,
+        ComparedSetting, ComparisonReport, ComparisonRow, Report, ReportItem, Uncompared, UncomparedRow,
+        count_outcomes,
     },
     run::Mode,
 };
@@ -106,6 +107,7 @@ pub(crate) fn comparison_of(text: &str) -> ComparisonReport {
         title: text.into(),
         first: text.into(),
         second: text.into(),
+        settings: vec![ComparedSetting { name: text.into(), first: text.into(), second: text.into() }],
         rows: vec![ComparisonRow { slice: text.into(), comparison }],
         uncompared: vec![UncomparedRow {
             measure: text.into(),
