@@ -26,7 +26,7 @@ use crate::{
         scoring::score_all,
     },
     run::{Mode, grey},
-    scorers::{citation_counts, invalid_citations, rotated_questions, score_reply},
+    scorers::{are_citations_known, citation_counts, invalid_citations, rotated_questions, score_reply},
 };
 
 /// Most memory for what a picture's file holds beside its pixels, in bytes; they were counted when it was opened.
@@ -176,7 +176,11 @@ impl<'a> Scores<'a> {
         let asked: Vec<_> = asked
             .map(|answer| CitedItem { cluster: answer.cluster.to_owned(), counts: answer.counts })
             .collect();
-        rows.extend(citation_rows(&asked, failed().filter(|(entry, _)| entry.sample.cited).count(), options));
+        rows.extend(citation_rows(
+            &asked,
+            failed().filter(|(entry, _)| are_citations_known(entry.sample)).count(),
+            options,
+        ));
         let all: Vec<_> = cited.iter().map(|answer| (answer.cluster, answer.invalid)).collect();
         rows.extend(invalid_citation_row(&all, failed().count(), options));
         rows
@@ -253,7 +257,7 @@ impl Entry<'_> {
     fn cited<'s>(&self, score: &'s ItemScore, mode: Mode) -> Option<CitedAnswer<'s>> {
         let (counts, invalid) = cited(self.sample, &self.reply, mode)?;
         let (item, cluster) = (&score.item, &score.cluster);
-        let (repeat, asked) = (self.repeat, self.sample.cited);
+        let (repeat, asked) = (self.repeat, are_citations_known(self.sample));
         Some(CitedAnswer { item, repeat, cluster, asked, counts, invalid })
     }
 }

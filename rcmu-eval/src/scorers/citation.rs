@@ -31,6 +31,11 @@ pub fn citation_counts(sample: &Sample, answer: &Answer) -> CitationCounts {
     CitationCounts::of(&cited, &right)
 }
 
+/// Whether marks are asked for and the right numbers are known: an answerable question that names none leaves them open.
+pub(crate) fn are_citations_known(sample: &Sample) -> bool {
+    sample.cited && !(sample.answerable && sample.citations.is_empty())
+}
+
 /// Counts the numbers that an answer cites, and those of them that point at nothing.
 ///
 /// # Examples

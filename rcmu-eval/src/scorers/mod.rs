@@ -30,6 +30,7 @@ mod subject;
 
 pub use alce::{AlceScore, CitedStatement, alce};
 pub use choice::{CHOICE_CHAIN, Choice, MatchedBy, Unread, choose, right_option};
+pub(crate) use citation::are_citations_known;
 pub use citation::{citation_counts, invalid_citations};
 pub use claim::JudgedClaim;
 pub use description::objects_named;

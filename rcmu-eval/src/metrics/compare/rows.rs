@@ -25,7 +25,7 @@ pub(crate) struct CitedAnswer<'a> {
     pub(crate) repeat: u32,
     /// A key of its picture.
     pub(crate) cluster: &'a str,
-    /// Whether marks were asked for.
+    /// Whether marks were asked for and the right ones are known.
     pub(crate) asked: bool,
     /// Cited numbers against the right ones.
     pub(crate) counts: CitationCounts,

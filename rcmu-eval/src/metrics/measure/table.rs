@@ -142,7 +142,8 @@ measures! {
     }
     CITATION_PRECISION = "citation_precision", Higher {
         meaning: "Share of the cited numbers that are right, mean over answers.",
-        formula: "Of one item: `hits / cited`; see [`CitationCounts`](crate::metrics::CitationCounts) for empty sets.",
+        formula: "Of one item: `hits / cited`; see [`CitationCounts`](crate::metrics::CitationCounts) for empty sets. Not \
+                  measured where the right numbers of an answerable question are not known.",
         example: "`{1}` is cited where `{1}` is right, and `{2, 3, 4}` where `{2, 5}` is: `(1 / 1 + 1 / 3) / 2 = 0.666667`.",
         source: "Theirs: precision of sets, macro averaged (Manning et al. 2008, section 13.6). Ours: empty sets.",
     }

@@ -11,6 +11,7 @@ use crate::{
         evaluation::{cited, head, judges_words, not_asked, score_answer},
         totals::sums::Sums,
     },
+    scorers::are_citations_known,
 };
 
 /// The answers of a journal while they are scored.
@@ -55,7 +56,7 @@ impl<'a> Answers<'a> {
                 }
             };
             let score = score_answer(sample, &reply, repeat, mode, self.judges);
-            self.sums.add(&score, sample.cited, cited(sample, &reply, mode));
+            self.sums.add(&score, are_citations_known(sample), cited(sample, &reply, mode));
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ pub(super) struct Sums {
 /// What the measured answers about one picture cite.
 #[derive(Clone, Copy, Default)]
 struct PictureSums {
-    /// Answers that were to cite.
+    /// Answers that were to cite, and of which it is known what.
     asked: u32,
     counts: CitationCounts,
     /// Answers that cite anything.
@@ -35,7 +35,7 @@ struct PictureSums {
 }
 
 impl Sums {
-    /// Adds a score, whether marks were asked for, and what the answer cites.
+    /// Adds a score, whether marks were asked for and are known, and what the answer cites.
     pub(super) fn add(
         &mut self,
         score: &ItemScore,

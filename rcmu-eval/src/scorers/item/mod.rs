@@ -46,7 +46,8 @@ pub fn score_reply(sample: &Sample, reply: &Reply, judges: &Judges) -> ItemScore
 /// - Everything else: `accuracy`, `exact_match`, `token_f1` and `contains` of
 ///   [`score_open`](crate::scorers::score_open); with one right citation the rates of contradicted and swapped claims.
 /// - All: `over_refusal`, or `hallucinated_answer` and `abstention_recall`; where marks are asked for, `citation_*`,
-///   and for descriptions and open questions `alce_*`; where the right answer names boxes, `box_*`.
+///   and for descriptions and open questions `alce_*`; an answerable question whose right citations are not known has
+///   `alce_*` alone; where the right answer names boxes, `box_*`.
 ///
 /// [`names`](crate::metrics::names) has the formula of each measure, a sum by hand and its source.
 ///

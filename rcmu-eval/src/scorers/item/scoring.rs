@@ -13,7 +13,7 @@ use crate::{
         abstention::{self, Response},
         alce::{WordedStatement, alce_of_wordings},
         choice::{choose, right_option},
-        citation::{self, citation_counts, invalid_citations},
+        citation::{self, are_citations_known, citation_counts, invalid_citations},
         claim::claims,
         clause::clauses,
         description::objects_named,
@@ -63,8 +63,10 @@ impl<'a> Scoring<'a> {
     pub(super) fn run(&mut self) -> Result<(Outcome, String), Fault> {
         let (response, how) = if self.sample.options.is_empty() { self.words()? } else { self.choice()? };
         abstention::measure(&mut self.measures, self.sample.answerable, response);
-        if self.sample.cited {
+        if are_citations_known(self.sample) {
             citation::measure(&mut self.measures, citation_counts(self.sample, self.answer));
+        } else if self.sample.cited && !(self.sample.options.is_empty() && self.is_free()) {
+            self.alce()?;
         }
         citation::measure_invalid(&mut self.measures, invalid_citations(self.answer));
         let outcome = match response {
@@ -73,6 +75,11 @@ impl<'a> Scoring<'a> {
             Response::Unread => Outcome::Unparseable,
         };
         Ok((outcome, how))
+    }
+
+    /// Whether its citations are judged by entailment, too, whatever is known of them.
+    fn is_free(&self) -> bool {
+        matches!(self.sample.kind, Kind::Description | Kind::Open)
     }
 
     fn set(&mut self, name: &str, value: Option<f64>) {
@@ -185,7 +192,7 @@ impl<'a> Scoring<'a> {
         self.set(names::ACCURACY, score.accuracy);
         match (self.sample.kind, self.sample.citations.as_slice()) {
             (Kind::VisualToContext, &[target]) => self.claims_about(target)?,
-            (Kind::Open, _) if self.sample.cited => self.alce()?,
+            _ if self.is_free() && self.sample.cited => self.alce()?,
             _ => {}
         }
         let said = match (score.exact_match == 1.0, score.contains == Some(1.0), score.accuracy) {

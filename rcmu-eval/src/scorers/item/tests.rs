@@ -96,6 +96,34 @@ fn a_choice_says_how_it_was_read() {
 }
 
 #[test]
+fn citations_of_which_nothing_is_known_are_judged_by_entailment_alone() {
+    for kind in [Kind::VisualToContext, Kind::ContextToVisual, Kind::Open, Kind::Description] {
+        let sample = Sample { citations: Vec::new(), ..sample(kind) };
+
+        // Lily's text supports the first mark, and not the second.
+        for (reply, expected) in [("Lily owns it.[1]", 1.0), ("Lily owns it.[2]", 0.0)] {
+            let score = score(&sample, reply);
+
+            assert!(
+                score
+                    .measures
+                    .keys()
+                    .all(|name| !name.starts_with("citation_") || name == "citation_invalid")
+            );
+            assert_eq!(
+                (of(&score, "alce_recall"), of(&score, "alce_precision")),
+                (Some(expected), Some(expected))
+            );
+        }
+    }
+    let mut choice = Sample { citations: Vec::new(), ..sample(Kind::VisualToContext) };
+    choice.options = ["Tom", "Lily"].map(String::from).into();
+    choice.answer = "B".into();
+    let chosen = score(&choice, "Lily [1]");
+    assert_eq!((of(&chosen, "citation_f1"), of(&chosen, "alce_recall")), (None, Some(1.0)));
+}
+
+#[test]
 fn a_sample_without_a_right_option_is_not_scored() {
     let mut sample = sample(Kind::VisualToContext);
     sample.options = ["Tom", "Max"].map(String::from).into();
