@@ -102,7 +102,9 @@ impl<'a> Scoring<'a> {
         Ok(match chosen {
             Ok(choice) => {
                 let letter = char::from(b'A' + choice.index as u8);
-                let declines = is_insufficient(&options[choice.index]);
+                // What is right refuses nothing that could be answered.
+                let is_answer = self.sample.answerable && choice.index == right;
+                let declines = !is_answer && is_insufficient(&options[choice.index]);
                 let response = if declines { Response::Declined } else { Response::Answered };
                 (response, format!("{CHOICE_CHAIN}: {letter} by {}", choice.by))
             }

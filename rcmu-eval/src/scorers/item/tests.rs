@@ -96,6 +96,21 @@ fn a_choice_says_how_it_was_read() {
 }
 
 #[test]
+fn what_is_right_is_no_refusal_and_the_same_said_wrongly_is_one() {
+    let mut sample = sample(Kind::VisualToContext);
+    sample.options = ["Tom", "Lily", "It cannot be determined."].map(String::from).into();
+    sample.answer = "C".into();
+    let refusal = |sample: &Sample, reply: &str| {
+        let score = score(sample, reply);
+        (score.outcome, of(&score, "accuracy"), of(&score, "over_refusal"))
+    };
+
+    assert_eq!(refusal(&sample, "C"), (Outcome::Scored, Some(1.0), Some(0.0)));
+    sample.answer = "B".into();
+    assert_eq!(refusal(&sample, "C"), (Outcome::Abstained, Some(0.0), Some(1.0)));
+}
+
+#[test]
 fn citations_of_which_nothing_is_known_are_judged_by_entailment_alone() {
     for kind in [Kind::VisualToContext, Kind::ContextToVisual, Kind::Open, Kind::Description] {
         let sample = Sample { citations: Vec::new(), ..sample(kind) };
