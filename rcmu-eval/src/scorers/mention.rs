@@ -65,6 +65,7 @@ mod tests {
             name_facts: Vec::new(),
             look: Some(lower(look)).filter(|look| !look.is_empty()),
             nouns: Vec::new(),
+            plurals: Vec::new(),
             facts: Vec::new(),
             visual: Vec::new(),
             premise: String::new(),

@@ -9,6 +9,21 @@ const NAMES: [&str; 5] = ["name", "alias", "full_name", "full name", "nickname"]
 /// Names of visual facts that say of which kind something is.
 const KINDS: [&str; 4] = ["class", "shape", "kind", "object"];
 
+/// Ends of nouns that do not only take an `s` or `es`, and what they become.
+const IRREGULAR: [(&str, &str); 11] = [
+    ("man", "men"),
+    ("child", "children"),
+    ("person", "people"),
+    ("mouse", "mice"),
+    ("goose", "geese"),
+    ("foot", "feet"),
+    ("tooth", "teeth"),
+    ("y", "ies"),
+    ("f", "ves"),
+    ("fe", "ves"),
+    ("ox", "oxen"),
+];
+
 /// A region or reference picture of a sample, in words.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
@@ -20,6 +35,8 @@ pub(super) struct Subject {
     pub(super) look: Option<Vec<String>>,
     /// Class nouns: the label, and what the picture shows it to be.
     pub(super) nouns: Vec<Vec<String>>,
+    /// The same of several things of the class.
+    pub(super) plurals: Vec<Vec<String>>,
     /// Facts other than names: name as it is written, and the value's words.
     pub(super) facts: Vec<(String, Vec<String>)>,
     /// Words of the visual facts.
@@ -30,6 +47,13 @@ pub(super) struct Subject {
     pub(super) class: String,
 }
 
+impl Subject {
+    /// Whether words have a class noun of it, as one thing or several.
+    pub(super) fn is_classed(&self, words: &[String]) -> bool {
+        self.nouns.iter().chain(&self.plurals).any(|noun| find(words, noun))
+    }
+}
+
 /// The regions of a sample, then its reference pictures.
 pub(super) fn subjects(sample: &Sample) -> Vec<Subject> {
     let regions = sample.regions.iter().map(|region| {
@@ -37,6 +61,7 @@ pub(super) fn subjects(sample: &Sample) -> Vec<Subject> {
         let mut subject = subject(region.region.info(), &region.facts);
         let kinds = region.visual.iter().filter(|(name, _)| KINDS.contains(&name.as_str()));
         subject.nouns = kinds.map(|(_, value)| lower(value)).chain([lower(label)]).collect();
+        subject.plurals = subject.nouns.iter().flat_map(|noun| plurals(noun)).collect();
         subject.visual = region.visual.values().map(|value| lower(value)).collect();
         subject.class = label.to_lowercase();
         subject.look = look(&region.visual);
@@ -47,6 +72,16 @@ pub(super) fn subjects(sample: &Sample) -> Vec<Subject> {
     add_first_names(&mut subjects);
     drop_shared_looks(&mut subjects);
     subjects
+}
+
+/// What a noun may be in the plural; forms that no language has do no harm.
+fn plurals(noun: &[String]) -> Vec<Vec<String>> {
+    let Some((last, before)) = noun.split_last() else { return Vec::new() };
+    let irregular =
+        IRREGULAR.iter().filter_map(|(one, many)| Some(last.strip_suffix(one)?.to_owned() + many));
+    let regular = ["s", "es"].map(|end| format!("{last}{end}"));
+    let with = |word: String| before.iter().cloned().chain([word]).collect();
+    irregular.chain(regular).map(with).collect()
 }
 
 fn look(visual: &BTreeMap<String, String>) -> Option<Vec<String>> {
@@ -81,6 +116,7 @@ fn subject(info: &str, facts: &BTreeMap<String, String>) -> Subject {
         name_facts,
         look: None,
         nouns: Vec::new(),
+        plurals: Vec::new(),
         facts: others,
         visual: Vec::new(),
         premise: format!("{info}\n{}", fact_lines(facts)),
@@ -127,6 +163,27 @@ fn add_first_names(subjects: &mut [Subject]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_things_have_the_noun_of_one() {
+        let of = |noun: &str| Subject { plurals: plurals(&lower(noun)), ..subject("", &BTreeMap::new()) };
+        for (one, many) in [
+            ("dog", "dogs"),
+            ("box", "boxes"),
+            ("toy", "toys"),
+            ("puppy", "puppies"),
+            ("knife", "knives"),
+            ("wolf", "wolves"),
+            ("woman", "women"),
+            ("child", "children"),
+            ("person", "people"),
+            ("mouse", "mice"),
+            ("traffic light", "traffic lights"),
+        ] {
+            assert!(of(one).is_classed(&lower(&format!("two {many} here"))), "{many}");
+        }
+        assert!(!of("cat").is_classed(&lower("a cattle car")));
+    }
 
     #[test]
     fn a_text_that_begins_with_a_name_is_about_it() {

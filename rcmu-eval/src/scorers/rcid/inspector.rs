@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rcmu_data::Sample;
 
 use crate::{
-    judge::{JudgeError, Judges, find, lower},
+    judge::{JudgeError, Judges, lower},
     scorers::{clause::Clause, questions::MAX_QUESTIONS, rcid::Checks, subject::Subject},
 };
 
@@ -71,7 +71,7 @@ impl<'a> Inspector<'a> {
 
     fn class(&self, clause: usize, subject: usize) -> Option<bool> {
         let words = lower(&self.clauses[clause].text);
-        let says = |subject: &Subject| subject.nouns.iter().any(|noun| find(&words, noun));
+        let says = |subject: &Subject| subject.is_classed(&words);
         if says(&self.subjects[subject]) {
             Some(true)
         } else {

@@ -6,7 +6,7 @@ use rcmu_core::Answer;
 use rcmu_data::Sample;
 
 use crate::{
-    judge::{JudgeError, Judges, find, lower},
+    judge::{JudgeError, Judges, lower},
     scorers::{
         claim::{JudgedClaim, claims},
         clause::{Clause, clauses},
@@ -219,10 +219,7 @@ fn coverage_of_objects(clauses: &[Clause], mentions: &[(usize, usize)], subjects
         words.iter().flat_map(|words| mentions_in(words, subjects)).map(|(_, subject)| subject).collect();
     let is_covered = |(at, subject): (usize, &Subject)| {
         let cited = mentions.iter().filter(|(_, other)| *other == at);
-        named.contains(&at)
-            || cited
-                .into_iter()
-                .any(|(clause, _)| subject.nouns.iter().any(|noun| find(&words[*clause], noun)))
+        named.contains(&at) || cited.into_iter().any(|(clause, _)| subject.is_classed(&words[*clause]))
     };
     let covered = subjects.iter().enumerate().filter(|subject| is_covered(*subject)).count();
     covered as f64 / subjects.len() as f64

@@ -68,6 +68,25 @@ fn a_full_description_scores_100_and_is_bound_to_its_regions() {
 }
 
 #[test]
+fn several_regions_of_a_class_are_mentioned_by_its_plural() {
+    let region = |class: &str| SampleRegion {
+        region: Region::new(class, None, "").expect("the label is not blank"),
+        facts: BTreeMap::new(),
+        visual: BTreeMap::new(),
+    };
+    let sample = Sample { regions: ["woman", "dog", "dog"].map(region).into(), ..sample() };
+    let size = ImageSize::new(1000, 1000).expect("the sides are not empty");
+
+    for text in ["A woman [1] is standing with two dogs [2][3].", "A woman with two dogs [1][2][3]."] {
+        let answer = parse(text, Targets::new(3, 0, size), FinishReason::EndOfText);
+        let score = rcid_score(&sample, &answer, &Judges::rules()).expect("rules never fail");
+
+        let score = score.expect("the sample has regions");
+        assert_eq!((score.objects, score.consistency, score.checks.class), (1.0, Some(1.0), 3), "{text}");
+    }
+}
+
+#[test]
 fn contexts_bound_to_the_wrong_boxes_lose_accuracy_but_not_consistency() {
     let score = score("A red robot owned by Tom, a nurse [1], and a blue cat owned by Lily, a teacher [2].");
 
