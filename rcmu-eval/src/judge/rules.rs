@@ -7,6 +7,9 @@ use crate::judge::{
 
 /// The most words of a fact's name.
 const MAX_KEY_WORDS: usize = 3;
+/// Titles that a name follows, with a full stop between.
+const TITLES: [&str; 14] =
+    ["dr", "mr", "mrs", "ms", "mx", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "st", "mt"];
 
 /// Facts as lines `name: value`, as [`RuleEntailment`] reads them.
 pub fn fact_lines(facts: &BTreeMap<String, String>) -> String {
@@ -54,7 +57,7 @@ pub struct RuleEntailment;
 
 impl Entailment for RuleEntailment {
     fn identity(&self) -> String {
-        "rules-2".into()
+        "rules-3".into()
     }
 
     fn entails(&self, premise: &str, hypothesis: &str) -> Result<Verdict, JudgeError> {
@@ -84,9 +87,8 @@ struct Premise {
 impl Premise {
     fn read(text: &str) -> Self {
         let facts = text.lines().filter_map(fact).collect();
-        let ends = |c: char| matches!(c, '.' | '!' | '?' | '\n' | ';');
-        let sentences = text.split(ends).map(lower).filter(|words| !words.is_empty()).collect();
-        Self { facts, sentences }
+        let sentences = sentences(text).into_iter().map(lower);
+        Self { facts, sentences: sentences.filter(|words| !words.is_empty()).collect() }
     }
 
     fn judge_fact(&self, name: &[String], mut value: Vec<String>) -> Verdict {
@@ -189,6 +191,32 @@ impl Premise {
     }
 }
 
+/// The sentences of a text; a semicolon ends one, too.
+fn sentences(text: &str) -> Vec<&str> {
+    let (mut found, mut start) = (Vec::new(), 0);
+    for (at, c) in text.char_indices() {
+        let ends = match c {
+            '!' | '?' | '\n' | ';' => true,
+            '.' => !is_inner_stop(&text[start..at], &text[at + 1..]),
+            _ => false,
+        };
+        if ends {
+            found.push(&text[start..at]);
+            start = at + 1;
+        }
+    }
+    found.push(&text[start..]);
+    found
+}
+
+/// Whether a full stop between these texts belongs to a title, an initial or a number.
+fn is_inner_stop(before: &str, after: &str) -> bool {
+    let word = before.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or(before);
+    let is_initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
+    let is_in_number = after.starts_with(|c: char| c.is_ascii_digit()) && is_number(word);
+    is_initial || is_in_number || TITLES.contains(&word.to_lowercase().as_str())
+}
+
 /// `none`, but not `no cats`.
 fn is_denial(value: &[String]) -> bool {
     value.iter().all(|word| is_negation(word))
@@ -270,6 +298,21 @@ mod tests {
         ] {
             assert_eq!(verdict(PREMISE, hypothesis), expected, "{hypothesis}");
         }
+    }
+
+    #[test]
+    fn a_full_stop_that_ends_no_sentence_parts_no_words() {
+        for (premise, hypothesis) in [
+            ("J. K. Rowling writes books.", "name: j k rowling"),
+            ("Dr. Anna Lee is a teacher.", "name: dr anna lee"),
+            ("She lives in St. Petersburg.", "city: St. Petersburg"),
+            ("It weighs 3.5 kg.", "weight: 3.5 kg"),
+        ] {
+            assert_eq!(verdict(premise, hypothesis), Verdict::Entail, "{hypothesis}");
+        }
+        // Words of two sentences are no value, and a negation reaches into its own sentence alone.
+        assert_eq!(verdict("She met Anna. Lee is a cook.", "name: Anna Lee"), Verdict::Neutral);
+        assert_eq!(verdict("She has no pets. Rome is her home.", "city: Rome"), Verdict::Entail);
     }
 
     #[test]
