@@ -32,7 +32,7 @@ pub use recorded::{RecordedEntailment, RecordedVision};
 pub use rules::{RuleEntailment, fact_lines};
 pub use vision::{GeneratorVision, PictureOpener};
 
-pub(crate) use words::{Word, find, is_negated, is_number, is_stop_word, lower, outermost, positions, words};
+pub(crate) use words::{Said, Word, find, is_number, is_stop_word, lower, outermost, positions, words};
 
 /// What a premise says about a hypothesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::judge::{
-    Entailment, JudgeError, Verdict, find, is_negated, is_number, is_stop_word, lower, positions,
-    words::is_negation,
+    Entailment, JudgeError, Said, Verdict, find, is_number, is_stop_word, lower, words::is_negation,
 };
 
 /// The most words of a fact's name.
@@ -25,8 +24,8 @@ pub fn fact_lines(facts: &BTreeMap<String, String>) -> String {
 ///
 /// - A hypothesis `name: value` **follows** from a fact of that name whose value has its words, and is
 ///   **contradicted** by any other value. Without such a fact it follows when its words stand in the text one after
-///   the other, and is contradicted when a negation stands up to three words before them, or when it is an age and
-///   the text tells another. A value that is nothing but a negation (`job: none`) is decided by facts of that name
+///   the other, and is contradicted when a negation stands up to three words before them, with no `but` between, or when
+///   it is an age and the text tells another. A value that is nothing but a negation (`job: none`) is decided by facts of that name
 ///   alone, and follows from one whose value begins with a negation.
 /// - A hypothesis in words **follows** when the premise has all its words that carry facts, and both or none of them
 ///   have a negation; it is **contradicted** when only one has, when it counts the same thing differently (`34 year`
@@ -63,38 +62,38 @@ impl Entailment for RuleEntailment {
     fn entails(&self, premise: &str, hypothesis: &str) -> Result<Verdict, JudgeError> {
         let premise = Premise::read(premise);
         Ok(match fact(hypothesis) {
-            Some((name, value)) => premise.judge_fact(&name, value),
+            Some((name, value)) => premise.judge_fact(&name, value.lower),
             None => premise.judge_words(&lower(hypothesis)),
         })
     }
 }
 
 /// Name and value of a line `name: value`.
-fn fact(line: &str) -> Option<(Vec<String>, Vec<String>)> {
+fn fact(line: &str) -> Option<(Vec<String>, Said)> {
     let (name, value) = line.trim().split_once(": ")?;
     let is_name = name.chars().all(|c| c.is_lowercase() || c.is_ascii_digit() || c == '_' || c == ' ');
-    let (name, value) = (lower(&name.replace('_', " ")), lower(value));
-    (is_name && (1..=MAX_KEY_WORDS).contains(&name.len()) && !value.is_empty() && !line.trim().contains('\n'))
-        .then_some((name, value))
+    let (name, value) = (lower(&name.replace('_', " ")), Said::read(value));
+    let is_fact = is_name && (1..=MAX_KEY_WORDS).contains(&name.len()) && !value.lower.is_empty();
+    (is_fact && !line.trim().contains('\n')).then_some((name, value))
 }
 
 /// A premise in words.
 struct Premise {
-    facts: Vec<(Vec<String>, Vec<String>)>,
-    sentences: Vec<Vec<String>>,
+    facts: Vec<(Vec<String>, Said)>,
+    sentences: Vec<Said>,
 }
 
 impl Premise {
     fn read(text: &str) -> Self {
         let facts = text.lines().filter_map(fact).collect();
-        let sentences = sentences(text).into_iter().map(lower);
-        Self { facts, sentences: sentences.filter(|words| !words.is_empty()).collect() }
+        let sentences = sentences(text).into_iter().map(Said::read);
+        Self { facts, sentences: sentences.filter(|sentence| !sentence.lower.is_empty()).collect() }
     }
 
     fn judge_fact(&self, name: &[String], mut value: Vec<String>) -> Verdict {
         if is_denial(&value) {
             // `no pets` denies what it names, too.
-            let denies = |told: &[String]| told.first().is_some_and(|word| is_negation(word));
+            let denies = |told: &Said| told.lower.first().is_some_and(|word| is_negation(word));
             return self.told(name, denies).unwrap_or(Verdict::Neutral);
         }
         let turned = value.first().is_some_and(|word| is_negation(word));
@@ -110,37 +109,31 @@ impl Premise {
     }
 
     fn judge_value(&self, name: &[String], value: &[String]) -> Verdict {
-        let says_it = |told: &[String]| positions(told, value).iter().any(|&at| !is_negated(told, at));
-        if let Some(verdict) = self.told(name, says_it) {
+        if let Some(verdict) = self.told(name, |told| told.says(value)) {
             return verdict;
         }
-        let mut negated = false;
-        for sentence in &self.sentences {
-            for at in positions(sentence, value) {
-                if !is_negated(sentence, at) {
-                    return Verdict::Entail;
-                }
-                negated = true;
-            }
+        if self.sentences.iter().any(|sentence| sentence.says(value)) {
+            return Verdict::Entail;
         }
+        let negated = self.sentences.iter().any(|sentence| find(&sentence.lower, value));
         let is_age = name == ["age"] && value.iter().all(|word| is_number(word));
-        if negated || is_age && self.sentences.iter().any(|sentence| tells_an_age(sentence)) {
+        if negated || is_age && self.sentences.iter().any(|sentence| tells_an_age(&sentence.lower)) {
             return Verdict::Contradict;
         }
         Verdict::Neutral
     }
 
     /// What the facts of this name say; none where there is no such fact.
-    fn told(&self, name: &[String], says_it: impl Fn(&[String]) -> bool) -> Option<Verdict> {
+    fn told(&self, name: &[String], says_it: impl Fn(&Said) -> bool) -> Option<Verdict> {
         let mut told = self.facts.iter().filter(|(told, _)| told == name).map(|(_, value)| value).peekable();
         told.peek()?;
-        Some(if told.any(|value| says_it(value)) { Verdict::Entail } else { Verdict::Contradict })
+        Some(if told.any(says_it) { Verdict::Entail } else { Verdict::Contradict })
     }
 
     fn judge_words(&self, hypothesis: &[String]) -> Verdict {
         let carries = |word: &&String| !is_stop_word(word) && !is_negation(word);
         let content: Vec<_> = hypothesis.iter().filter(carries).collect();
-        let has = |word: &String| self.sentences.iter().any(|sentence| sentence.contains(word));
+        let has = |word: &String| self.sentences.iter().any(|sentence| sentence.lower.contains(word));
         if content.is_empty() {
             return Verdict::Neutral;
         }
@@ -154,7 +147,7 @@ impl Premise {
         let another_value = self.facts.iter().any(|(name, value)| {
             let rest: Vec<_> = content.iter().filter(|word| !name.contains(word)).collect();
             find(hypothesis, name)
-                && !find(hypothesis, value)
+                && !find(hypothesis, &value.lower)
                 && !rest.is_empty()
                 && !rest.iter().any(|word| has(word))
         });
@@ -166,15 +159,15 @@ impl Premise {
     }
 
     /// The sentences that have the most of these words.
-    fn nearest<'a>(&'a self, content: &[&String]) -> impl Iterator<Item = &'a Vec<String>> {
-        let shared = |sentence: &Vec<String>| content.iter().filter(|word| sentence.contains(word)).count();
+    fn nearest<'a>(&'a self, content: &[&String]) -> impl Iterator<Item = &'a [String]> {
+        let shared = |sentence: &Said| content.iter().filter(|word| sentence.lower.contains(word)).count();
         let scores: Vec<_> = self.sentences.iter().map(shared).collect();
         let most = scores.iter().copied().max().unwrap_or(0);
         self.sentences
             .iter()
             .zip(scores)
             .filter(move |(_, score)| *score == most)
-            .map(|(sentence, _)| sentence)
+            .map(|(sentence, _)| sentence.lower.as_slice())
     }
 
     /// Whether a number stands before a word that has other numbers before it in the premise.
@@ -183,7 +176,7 @@ impl Premise {
             let pairs = words.windows(2).filter(|pair| is_number(&pair[0]) && !is_number(&pair[1]));
             pairs.map(|pair| [pair[0].clone(), pair[1].clone()]).collect()
         };
-        let told: Vec<_> = self.sentences.iter().flat_map(|sentence| counts(sentence)).collect();
+        let told: Vec<_> = self.sentences.iter().flat_map(|sentence| counts(&sentence.lower)).collect();
         counts(hypothesis).iter().any(|[number, thing]| {
             let mut same = told.iter().filter(|[_, other]| other == thing).peekable();
             same.peek().is_some() && same.all(|[other, _]| other != number)

@@ -126,9 +126,47 @@ pub(crate) fn find(haystack: &[String], needle: &[String]) -> bool {
     !positions(haystack, needle).is_empty()
 }
 
-/// Whether one of the words shortly before this place turns it round.
-pub(crate) fn is_negated(words: &[String], at: usize) -> bool {
-    words[at.saturating_sub(NEGATION_REACH)..at].iter().any(|word| is_negation(word))
+/// The words of a text in lower case, and which of them a negation turns round.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    pub(crate) lower: Vec<String>,
+    negated: Vec<bool>,
+}
+
+impl Said {
+    /// Reads a text whose sentences stand in lines of their own.
+    pub(crate) fn read(text: &str) -> Self {
+        let words = words(text);
+        let is_negated = |at: usize| {
+            let before = (at.saturating_sub(NEGATION_REACH)..at).rev();
+            let mut before = before.take_while(|&before| !ends_negation(text, &words[before..]));
+            before.any(|before| is_negation(&words[before].lower))
+        };
+        let negated = (0..words.len()).map(is_negated).collect();
+        Self { lower: words.into_iter().map(|word| word.lower).collect(), negated }
+    }
+
+    /// Whether one of the words shortly before this place turns it round.
+    pub(crate) fn is_negated(&self, at: usize) -> bool {
+        self.negated[at]
+    }
+
+    /// Whether the value's words stand in it, one after the other, and are not turned round.
+    pub(crate) fn says(&self, value: &[String]) -> bool {
+        positions(&self.lower, value).iter().any(|&at| !self.is_negated(at))
+    }
+}
+
+/// Whether no negation reaches over the first of these words of a text: `but`, the `No` of an answer (`No, blue.`), and
+/// the last word of a sentence or before a semicolon.
+fn ends_negation(text: &str, words: &[Word]) -> bool {
+    let Some(first) = words.first() else { return false };
+    let (gap, rest) = text[first.end..].split_at(words.get(1).map_or(0, |next| next.start - first.end));
+    first.lower == "but"
+        || gap.contains(['\n', ';'])
+        // Before a capital it may belong to a title: such sentences have a line of their own.
+        || gap.contains(['.', '!', '?']) && gap.ends_with(' ') && rest.starts_with(char::is_lowercase)
+        || first.lower == "no" && gap.contains([',', '.', ':', '!', '–', '—'])
 }
 
 /// Whether a word turns a statement round.
@@ -183,9 +221,21 @@ mod tests {
 
     #[test]
     fn a_negation_reaches_three_words() {
-        let text = lower("not really a teacher but she is a doctor");
+        let text = Said::read("not really a teacher and she is a doctor");
 
-        assert!(is_negated(&text, 3));
-        assert!(!is_negated(&text, 8));
+        assert!(text.is_negated(3));
+        assert!(!text.is_negated(8));
+    }
+
+    #[test]
+    fn a_negation_ends_with_its_clause() {
+        for text in
+            ["not red but blue", "No, blue", "no. blue", "not a nurse;\tblue", "She is no nurse\nBlue"]
+        {
+            assert!(Said::read(text).says(&lower("blue")), "{text}");
+        }
+        for text in ["not blue", "not a red, blue robot", "no blue robot", "no-one blue", "but not blue"] {
+            assert!(!Said::read(text).says(&lower("blue")), "{text}");
+        }
     }
 }

@@ -2,7 +2,7 @@ use rcmu_core::Answer;
 use rcmu_data::Sample;
 
 use crate::{
-    judge::{is_negated, lower, positions},
+    judge::{Said, lower},
     scorers::squad::{exact_match, normalise, token_f1},
 };
 
@@ -33,9 +33,10 @@ pub struct OpenScore {
 /// when an accepted short value is said, and `accuracy` is 1 when the answer is exact, or contains one and says no rival.
 ///
 /// A short value (up to six words) is *said* when its words stand in the answer one after the other without a
-/// negation up to three words before. A *rival* is what another region says or shows under the same name of a fact;
-/// it counts only where the first cited region has exactly one fact with the accepted value, and neither says nor
-/// shows the rival itself. So an answer that lists every value is wrong.
+/// negation up to three words before; no negation reaches over `but`, a semicolon, the end of a sentence or the comma of
+/// `No, …`. A *rival* is what another region says or shows under the same name of a fact; it counts only where the first
+/// cited region has exactly one fact with the accepted value, and neither says nor shows the rival itself. So an answer
+/// that lists every value is wrong.
 ///
 /// # Examples
 ///
@@ -53,13 +54,12 @@ pub fn score_open(sample: &Sample, answer: &Answer, right: &Answer) -> OpenScore
     let wordings = || sample.accepted.iter().chain([&right]);
     let best = |score: Measure| wordings().map(|wording| of_words(score, &text, wording)).fold(0.0, f64::max);
     let (exact, f1) = (best(exact_match), best(token_f1));
-    let said = lower(&text);
+    let said = Said::read(&text);
     let values: Vec<_> = sample.accepted.iter().map(|value| without_article(lower(value))).collect();
     let is_short = |value: &&Vec<String>| (1..=MAX_VALUE_WORDS).contains(&value.len());
     let short: Vec<_> = values.iter().filter(is_short).collect();
-    let is_said = |value: &[String]| positions(&said, value).iter().any(|&at| !is_negated(&said, at));
-    let contains = short.iter().any(|value| is_said(value));
-    let names_a_rival = rivals(sample).iter().any(|rival| is_said(rival));
+    let contains = short.iter().any(|value| said.says(value));
+    let names_a_rival = rivals(sample).iter().any(|rival| said.says(rival));
     let flag = |is: bool| f64::from(u8::from(is));
     OpenScore {
         exact_match: exact,
@@ -81,10 +81,10 @@ fn of_words(score: Measure, text: &str, wording: &str) -> f64 {
     f64::from(u8::from(!words.is_empty() && words == lower(wording)))
 }
 
-/// The words of an answer, without marks and boxes.
+/// The words of an answer, without marks and boxes, a line for each statement.
 pub(super) fn plain_text(answer: &Answer) -> String {
     let statements: Vec<_> = answer.statements.iter().map(|statement| statement.text.as_str()).collect();
-    statements.join(" ")
+    statements.join("\n")
 }
 
 fn without_article(mut words: Vec<String>) -> Vec<String> {
@@ -178,6 +178,18 @@ mod tests {
         assert_eq!((list.contains, list.accuracy), (Some(1.0), Some(0.0)));
         assert_eq!(score(&sample, "She is not a teacher.").accuracy, Some(0.0));
         assert_eq!(score(&sample, "The teachers.").accuracy, Some(0.0));
+    }
+
+    #[test]
+    fn a_negation_of_something_else_denies_no_value() {
+        let sample = sample(&["blue"], &[&[("colour", "blue")]]);
+
+        for text in ["It is not red but blue.", "No, blue.", "She is not a nurse. Blue.", "not red; blue"] {
+            assert_eq!(score(&sample, text).accuracy, Some(1.0), "{text}");
+        }
+        for text in ["It is not blue.", "It is not a blue but a red one.", "No blue one."] {
+            assert_eq!(score(&sample, text).accuracy, Some(0.0), "{text}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    judge::{Word, is_negated, lower, outermost, positions, words},
+    judge::{Said, Word, lower, outermost, positions, words},
     scorers::{choice::letter_index, normalise},
 };
 
@@ -9,7 +9,7 @@ use crate::{
 pub(super) struct Reply<'a> {
     text: &'a str,
     pub(super) words: Vec<Word>,
-    lower: Vec<String>,
+    said: Said,
     options: &'a [String],
     /// The words of each option, without a leading article.
     option_words: Vec<Vec<String>>,
@@ -36,7 +36,6 @@ impl Letter {
 impl<'a> Reply<'a> {
     pub(super) fn read(text: &'a str, options: &'a [String]) -> Self {
         let words = words(text);
-        let lower_words = words.iter().map(|word| word.lower.clone()).collect();
         let option_words = options
             .iter()
             .map(|option| {
@@ -47,7 +46,7 @@ impl<'a> Reply<'a> {
                 words
             })
             .collect();
-        Self { text, words, lower: lower_words, options, option_words }
+        Self { text, words, said: Said::read(text), options, option_words }
     }
 
     fn letters(&self) -> impl Iterator<Item = Letter> {
@@ -86,7 +85,7 @@ impl<'a> Reply<'a> {
     pub(super) fn stated(&self) -> BTreeSet<usize> {
         let by_cue = |cues: &[&str]| -> BTreeSet<usize> {
             let follows_cue = |letter: &Letter| {
-                let before = self.lower[..letter.place].iter().rev();
+                let before = self.said.lower[..letter.place].iter().rev();
                 let mut before = before.skip_while(|word| {
                     let filler = [
                         "is", "be", "would", "should", "the", "correct", "right", "letter", "option",
@@ -130,7 +129,7 @@ impl<'a> Reply<'a> {
         match other.checked_sub(one) {
             Some(1) => !is_apart(between(one)) && between(one).contains([',', ';', '/', '&']),
             Some(2) => {
-                matches!(self.lower[one + 1].as_str(), "and" | "or")
+                matches!(self.said.lower[one + 1].as_str(), "and" | "or")
                     && !is_apart(between(one))
                     && !is_apart(between(one + 1))
             }
@@ -143,7 +142,7 @@ impl<'a> Reply<'a> {
         let ends = letter.place + 1 == self.words.len()
             || letter.after.is_some_and(|c| ".,:;!?)]}*\"'”".contains(c));
         let reasoned = self.is_reasoned(letter);
-        let may_be_word = matches!(self.lower[letter.place].as_str(), "a" | "i") || !letter.is_capital;
+        let may_be_word = matches!(self.said.lower[letter.place].as_str(), "a" | "i") || !letter.is_capital;
         letter.is_wrapped() || ends || reasoned && letter.is_capital || !may_be_word && letter.after.is_none()
     }
 
@@ -156,7 +155,7 @@ impl<'a> Reply<'a> {
 
     fn is_reasoned(&self, letter: Letter) -> bool {
         const REASONS: [&str; 6] = ["because", "since", "as", "based", "according", "for"];
-        self.lower.get(letter.place + 1).is_some_and(|word| REASONS.contains(&word.as_str()))
+        self.said.lower.get(letter.place + 1).is_some_and(|word| REASONS.contains(&word.as_str()))
     }
 
     /// The letter at the beginning; another letter set out like it, or the words of another option after it, make it
@@ -181,27 +180,26 @@ impl<'a> Reply<'a> {
     /// Where the words of an option of several words stand.
     fn places_of(&self, option: usize) -> BTreeSet<usize> {
         let words = &self.option_words[option];
-        let places = positions(&self.lower, words).into_iter().filter(|_| words.len() > 1);
+        let places = positions(&self.said.lower, words).into_iter().filter(|_| words.len() > 1);
         places.flat_map(|place| place..place + words.len()).collect()
     }
 
     /// The options whose words stand in the reply from word `from` on, without a negation, and not inside the words
     /// of a longer option.
     pub(super) fn contained(&self, from: usize) -> BTreeSet<usize> {
-        let reply = &self.lower[from..];
-        let found = outermost(reply, &self.option_words).into_iter();
-        found.filter(|(place, _)| !is_negated(reply, *place)).map(|(_, option)| option).collect()
+        let found = outermost(&self.said.lower[from..], &self.option_words).into_iter();
+        found.filter(|(place, _)| !self.said.is_negated(from + place)).map(|(_, option)| option).collect()
     }
 
     pub(super) fn letters_contained(&self) -> BTreeSet<usize> {
         let stands_out = |letter: &Letter| {
-            let may_be_word = matches!(self.lower[letter.place].as_str(), "a" | "i");
-            let next = self.lower.get(letter.place + 1).map(String::as_str);
+            let may_be_word = matches!(self.said.lower[letter.place].as_str(), "a" | "i");
+            let next = self.said.lower.get(letter.place + 1).map(String::as_str);
             let is_listed =
                 letter.after.is_some_and(|c| ",/&;".contains(c)) || matches!(next, None | Some("or" | "and"));
             letter.is_capital
                 && (!may_be_word || letter.is_wrapped() || is_listed)
-                && !is_negated(&self.lower, letter.place)
+                && !self.said.is_negated(letter.place)
         };
         self.letters().filter(stands_out).map(|letter| letter.index).collect()
     }

@@ -50,6 +50,7 @@ fn each_step_reads_what_it_should() {
         ("She is not a teacher but works as a nurse.", 1, OptionContained),
         ("I think B fits.", 1, LetterContained),
         ("It must be (A) then", 0, LetterContained),
+        ("It is not A but D.", 3, LetterContained),
     ] {
         assert_eq!(read(text, &JOBS), Ok((index, by)), "{text}");
     }
