@@ -8,18 +8,19 @@ use rcmu_data::Sample;
 use crate::{dataset::is_insufficient, scorers::choice::reply::Reply};
 
 /// Name and version of the chain by which options are read. A change that may alter a result gets a new number.
-pub const CHOICE_CHAIN: &str = "choice-2";
+pub const CHOICE_CHAIN: &str = "choice-3";
 
 /// By which step of the chain an option was read, in the order of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MatchedBy {
-    /// The reply is a letter and nothing else: `B`, `(b)`, `**B**`.
+    /// The reply, or its first line, is a letter and nothing else: `B`, `(b)`, `**B**`.
     Letter,
     /// The reply is an option's text, letter for letter.
     OptionExact,
-    /// The reply is an option's text, but for case, punctuation and articles.
+    /// The reply is an option's text, but for case, punctuation and articles; the letter of `A. nurse` is no article.
     OptionNormalised,
     /// A letter is stated as the answer: `Answer: B`, `The answer is (B)`, `Option B`. `The answer is B or C` states two.
+    /// `A` and `I` may be words: what stands next to them tells.
     Stated,
     /// The reply begins with a letter and a sign: `B. teacher`, `(B) teacher`, `**B** teacher`.
     Leading,
@@ -27,8 +28,8 @@ pub enum MatchedBy {
     Refusal,
     /// Last resort: the words of exactly one option stand in the reply without a negation.
     OptionContained,
-    /// Last resort: exactly one option's capital letter stands in the reply; `A` and `I` only in brackets, bold or
-    /// a list of letters.
+    /// Last resort: exactly one option's capital letter stands in the reply; `A` and `I` only in brackets, bold, a list
+    /// of letters, before a sign or the end of a line, and before words such as `is` and `because`.
     LetterContained,
 }
 
@@ -107,7 +108,7 @@ pub enum Unread {
 /// Ours.
 pub fn choose(answer: &Answer, options: &[String]) -> Result<Choice, Unread> {
     let statements: Vec<_> = answer.statements.iter().map(|statement| statement.text.as_str()).collect();
-    let text = statements.join(" ");
+    let text = statements.join("\n");
     let reply = Reply::read(text.trim(), options);
     if reply.words.is_empty() {
         return Err(Unread::Empty);

@@ -21,21 +21,31 @@ struct Letter {
     place: usize,
     index: usize,
     is_capital: bool,
-    /// The signs next to it; none at the ends and next to white space.
+    /// The signs next to it; none at the ends and next to white space. A dash and a bracket that opens may stand apart.
     before: Option<char>,
     after: Option<char>,
 }
 
+/// Signs behind a letter that belong to it alone.
+const SETTING_OUT: &str = ".):]}–—(";
+/// Words before a letter that is stated as the answer.
+const ANSWER: [&str; 2] = ["answer", "boxed"];
+/// Words before a letter that is named.
+const OPTION: [&str; 2] = ["option", "choice"];
+/// What follows a letter that is said to be right, and no article or pronoun.
+const VERBS: [&str; 4] = ["is", "fits", "seems", "matches"];
+
 impl Letter {
     /// Stands in brackets, quotes or asterisks.
     fn is_wrapped(self) -> bool {
-        self.before.is_some_and(|c| "([{*\"'“".contains(c)) || self.after.is_some_and(|c| ")]}*".contains(c))
+        let opens = self.before.is_some_and(|c| "([{*\"'“".contains(c)) && self.after.is_some();
+        opens || self.after.is_some_and(|c| ")]}*".contains(c))
     }
 }
 
 impl<'a> Reply<'a> {
+    /// Reads a reply whose statements stand in lines of their own.
     pub(super) fn read(text: &'a str, options: &'a [String]) -> Self {
-        let words = words(text);
         let option_words = options
             .iter()
             .map(|option| {
@@ -46,7 +56,7 @@ impl<'a> Reply<'a> {
                 words
             })
             .collect();
-        Self { text, words, said: Said::read(text), options, option_words }
+        Self { text, words: words(text), said: Said::read(text), options, option_words }
     }
 
     fn letters(&self) -> impl Iterator<Item = Letter> {
@@ -60,47 +70,78 @@ impl<'a> Reply<'a> {
                 letter_index(&word.lower).filter(|&at| at < self.options.len() && !word.is_possessive)?;
             let sign = |c: Option<char>| c.filter(|c| !c.is_whitespace());
             let before = sign(self.text[..word.start].chars().next_back());
-            let after = sign(self.text[word.end..].chars().next());
+            let rest = &self.text[word.end..];
+            let apart = rest.trim_start_matches(' ').chars().next().filter(|c| "-–—(".contains(*c));
+            let apart = apart.filter(|_| rest.starts_with(' ')).map(|c| if c == '-' { '–' } else { c });
+            let after = apart.or_else(|| sign(rest.chars().next()));
             Some(Letter { place, index, is_capital: word.is_capital, before, after })
         };
         self.words.iter().enumerate().skip(place).filter_map(letter)
     }
 
+    /// The letter that is the reply, or its first line; other letters in lines of their own or stated as the answer, and
+    /// another option's text below it, make it ambiguous.
     pub(super) fn letter_alone(&self) -> BTreeSet<usize> {
-        self.letters().filter(|_| self.words.len() == 1).map(|letter| letter.index).collect()
+        let is_alone = |letter: &Letter| {
+            (letter.place == 0 || self.ends_line(letter.place - 1)) && self.ends_line(letter.place)
+        };
+        let alone: Vec<_> = self.letters().filter(is_alone).collect();
+        let mut found = BTreeSet::new();
+        if alone.first().is_some_and(|letter| letter.place == 0) {
+            found.extend(alone.iter().map(|letter| letter.index));
+            found.extend(self.stated_after(&ANSWER));
+            found.extend(self.options_like(&self.text[self.words[0].end..]));
+        }
+        found
+    }
+
+    /// Whether the word at this place is the last of its line.
+    fn ends_line(&self, place: usize) -> bool {
+        let end = self.words[place].end;
+        self.words.get(place + 1).is_none_or(|next| self.text[end..next.start].contains('\n'))
     }
 
     pub(super) fn option_exact(&self) -> BTreeSet<usize> {
-        (0..self.options.len()).filter(|&at| self.options[at].trim() == self.text).collect()
+        let text = self.text.replace('\n', " ");
+        (0..self.options.len()).filter(|&at| self.options[at].trim() == text).collect()
     }
 
+    /// The letter of `A. nurse` is no article.
     pub(super) fn option_normalised(&self) -> BTreeSet<usize> {
-        let reply = normalise(self.text);
+        if self.letters().next().is_some_and(|first| first.place == 0 && first.after.is_some()) {
+            let is_said = |at: &usize| lower(&self.options[*at]) == self.said.lower;
+            return (0..self.options.len()).filter(is_said).collect();
+        }
+        self.options_like(self.text)
+    }
+
+    /// The options with this text but for case, punctuation and articles.
+    fn options_like(&self, text: &str) -> BTreeSet<usize> {
+        let text = normalise(text);
         (0..self.options.len())
-            .filter(|&at| !reply.is_empty() && normalise(&self.options[at]) == reply)
+            .filter(|&at| !text.is_empty() && normalise(&self.options[at]) == text)
             .collect()
     }
 
     /// `answer` is a stronger cue than `option` or `choice`; letters that are joined to a stated one are stated, too.
     pub(super) fn stated(&self) -> BTreeSet<usize> {
-        let by_cue = |cues: &[&str]| -> BTreeSet<usize> {
-            let follows_cue = |letter: &Letter| {
-                let before = self.said.lower[..letter.place].iter().rev();
-                let mut before = before.skip_while(|word| {
-                    let filler = [
-                        "is", "be", "would", "should", "the", "correct", "right", "letter", "option",
-                        "choice",
-                    ];
-                    filler.contains(&word.as_str()) && !cues.contains(&word.as_str())
-                });
-                before.next().is_some_and(|word| cues.contains(&word.as_str()))
-            };
-            let is_stated = |letter: &Letter| follows_cue(letter) && self.is_letter_of_option(*letter);
-            let stated = self.letters().filter(is_stated);
-            stated.flat_map(|letter| self.with_joined(letter)).map(|letter| letter.index).collect()
+        let strong = self.stated_after(&ANSWER);
+        if strong.is_empty() { self.stated_after(&OPTION) } else { strong }
+    }
+
+    fn stated_after(&self, cues: &[&str]) -> BTreeSet<usize> {
+        let follows_cue = |letter: &Letter| {
+            let before = self.said.lower[..letter.place].iter().rev();
+            let mut before = before.skip_while(|word| {
+                let filler =
+                    ["is", "be", "would", "should", "the", "correct", "right", "letter", "option", "choice"];
+                filler.contains(&word.as_str()) && !cues.contains(&word.as_str())
+            });
+            before.next().is_some_and(|word| cues.contains(&word.as_str()))
         };
-        let strong = by_cue(&["answer", "boxed"]);
-        if strong.is_empty() { by_cue(&["option", "choice"]) } else { strong }
+        let is_stated = |letter: &Letter| follows_cue(letter) && self.is_letter_of_option(*letter);
+        let stated = self.letters().filter(is_stated);
+        stated.flat_map(|letter| self.with_joined(letter)).map(|letter| letter.index).collect()
     }
 
     /// A letter with those that a comma, a stroke, `and` or `or` joins to it, as in `B or C`, but not `B, C is wrong`: of a
@@ -137,32 +178,49 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// A capital letter, or one that ends the text or has a sign after it; `A` and `I` may be words.
+    /// A capital letter, or one that ends a line or has a sign after it; `A` and `I` may be words.
     fn is_letter_of_option(&self, letter: Letter) -> bool {
-        let ends = letter.place + 1 == self.words.len()
-            || letter.after.is_some_and(|c| ".,:;!?)]}*\"'”".contains(c));
-        let reasoned = self.is_reasoned(letter);
-        let may_be_word = matches!(self.said.lower[letter.place].as_str(), "a" | "i") || !letter.is_capital;
-        letter.is_wrapped() || ends || reasoned && letter.is_capital || !may_be_word && letter.after.is_none()
+        let ends =
+            self.ends_line(letter.place) || letter.after.is_some_and(|c| ".,:;!?)]}*\"'”–—(".contains(c));
+        let is_capital = letter.is_capital && (!self.may_be_word(letter) || self.is_told(letter));
+        letter.is_wrapped() || ends || is_capital && (letter.after.is_none() || self.is_told(letter))
     }
 
     /// Whether a sentence ends behind a letter, or a reason follows.
     fn ends_or_is_reasoned(&self, letter: Letter) -> bool {
-        let ends =
-            letter.place + 1 == self.words.len() || letter.after.is_some_and(|c| ".,!?)]}*".contains(c));
+        let ends = self.ends_line(letter.place) || letter.after.is_some_and(|c| ".,!?)]}*–—(".contains(c));
         ends || self.is_reasoned(letter)
     }
 
     fn is_reasoned(&self, letter: Letter) -> bool {
         const REASONS: [&str; 6] = ["because", "since", "as", "based", "according", "for"];
-        self.said.lower.get(letter.place + 1).is_some_and(|word| REASONS.contains(&word.as_str()))
+        self.next(letter).is_some_and(|word| REASONS.contains(&word))
+    }
+
+    /// The word after a letter in its line.
+    fn next(&self, letter: Letter) -> Option<&str> {
+        let next = self.said.lower.get(letter.place + 1)?;
+        (!self.ends_line(letter.place)).then_some(next.as_str())
+    }
+
+    fn may_be_word(&self, letter: Letter) -> bool {
+        matches!(self.said.lower[letter.place].as_str(), "a" | "i")
+    }
+
+    /// Whether the words next to a capital letter make it one of an option: `Option A`, `A is`, `A because`.
+    fn is_told(&self, letter: Letter) -> bool {
+        let word = |place: usize| self.said.lower[place].as_str();
+        // `the option I like`
+        let is_named =
+            letter.place > 0 && OPTION.contains(&word(letter.place - 1)) && word(letter.place) != "i";
+        is_named || self.is_reasoned(letter) || self.next(letter).is_some_and(|next| VERBS.contains(&next))
     }
 
     /// The letter at the beginning; another letter set out like it, or the words of another option after it, make it
     /// ambiguous. Letters that its own option's words have, as in `B. Samuel C. Reed`, are none.
     pub(super) fn leading(&self) -> BTreeSet<usize> {
         let is_set_out =
-            |letter: &Letter| letter.after.is_some_and(|c| ".):]}".contains(c)) || letter.is_wrapped();
+            |letter: &Letter| letter.after.is_some_and(|c| SETTING_OUT.contains(c)) || letter.is_wrapped();
         let set_out: Vec<_> = self.letters().filter(is_set_out).collect();
         let mut found = BTreeSet::new();
         if let Some(first) = set_out.first().filter(|letter| letter.place == 0) {
@@ -191,14 +249,20 @@ impl<'a> Reply<'a> {
         found.filter(|(place, _)| !self.said.is_negated(from + place)).map(|(_, option)| option).collect()
     }
 
+    /// Letters that the words of a contained option have are none.
     pub(super) fn letters_contained(&self) -> BTreeSet<usize> {
+        let own: BTreeSet<_> =
+            self.contained(0).into_iter().flat_map(|option| self.places_of(option)).collect();
         let stands_out = |letter: &Letter| {
-            let may_be_word = matches!(self.said.lower[letter.place].as_str(), "a" | "i");
-            let next = self.said.lower.get(letter.place + 1).map(String::as_str);
-            let is_listed =
-                letter.after.is_some_and(|c| ",/&;".contains(c)) || matches!(next, None | Some("or" | "and"));
+            // The last letter of `U.S.A.` ends an abbreviation.
+            let is_listed = letter.before != Some('.')
+                && (letter.after.is_some_and(|c| ",/&;.!?:–—(".contains(c))
+                    || matches!(self.next(*letter), None | Some("or" | "and")));
+            let is_letter =
+                !self.may_be_word(*letter) || letter.is_wrapped() || is_listed || self.is_told(*letter);
             letter.is_capital
-                && (!may_be_word || letter.is_wrapped() || is_listed)
+                && is_letter
+                && !own.contains(&letter.place)
                 && !self.said.is_negated(letter.place)
         };
         self.letters().filter(stands_out).map(|letter| letter.index).collect()

@@ -50,10 +50,89 @@ fn each_step_reads_what_it_should() {
         ("She is not a teacher but works as a nurse.", 1, OptionContained),
         ("I think B fits.", 1, LetterContained),
         ("It must be (A) then", 0, LetterContained),
-        ("It is not A but D.", 3, LetterContained),
     ] {
         assert_eq!(read(text, &JOBS), Ok((index, by)), "{text}");
     }
+}
+
+/// Forms of replies, with `#` for a letter and `@` for the text of an option.
+const FORMS: [&str; 34] = [
+    "#",
+    "#.",
+    "(#)",
+    "**#**",
+    "# [2]",
+    "#. @",
+    "#) @",
+    "(#) @",
+    "**#** @",
+    "**#.** @",
+    "#: @",
+    "#, @",
+    "# - @",
+    "# — @",
+    "# (@)",
+    "#\n@",
+    "#\n\nThe first one is in the red box, the second one in the blue one.",
+    "#\nThe woman holds chalk.",
+    "#.\nThe woman holds chalk.",
+    "(#)\r\nThe woman holds chalk.",
+    "Answer: #",
+    "Answer: #\nThe woman holds chalk.",
+    "Answer:\n#\nThe woman holds chalk.",
+    "Answer: # (@)",
+    "The answer is #\n\nThe woman holds chalk.",
+    "The correct answer is #. The woman holds chalk.",
+    "The answer is # because she holds chalk.",
+    "Option # is correct.",
+    "Option #, since she holds chalk.",
+    "Choice # fits best",
+    "# is correct.",
+    "I think it is #. The woman holds chalk.",
+    "It is #\nThe woman holds chalk.",
+    "I choose # because of the chalk.",
+];
+
+#[test]
+fn a_form_of_reply_means_the_same_whatever_its_letter() {
+    for form in FORMS {
+        for (at, letter) in ('A'..='D').enumerate() {
+            let text = form.replace('#', &letter.to_string()).replace('@', JOBS[at]);
+
+            assert_eq!(read(&text, &JOBS).map(|(index, _)| index), Ok(at), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_letter_and_the_text_of_another_option_are_ambiguous() {
+    for form in FORMS.into_iter().filter(|form| form.starts_with('#') && form.contains('@')) {
+        for (at, letter) in ('A'..='D').enumerate() {
+            for other in (0..JOBS.len()).filter(|&other| other != at) {
+                let text = form.replace('#', &letter.to_string()).replace('@', JOBS[other]);
+
+                assert_eq!(read(&text, &JOBS), Err(Unread::Ambiguous), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_article_is_no_letter() {
+    for text in ["A nurse.", "**A nurse**", "Answer: **A nurse**", "A nurse\nShe wears white.", "(A nurse)"] {
+        assert_eq!(read(text, &JOBS).map(|(index, _)| index), Ok(1), "{text}");
+    }
+    assert_eq!(read("A. Smith", &["B. Jones", "A. Smith"]), Ok((1, MatchedBy::OptionExact)));
+    assert_eq!(read("A. Smith.", &["B. Jones", "A. Smith"]), Ok((1, MatchedBy::OptionNormalised)));
+    assert_eq!(read("He is from the U.S.A.", &JOBS), Err(Unread::NoMatch));
+}
+
+#[test]
+fn a_negation_denies_no_letter_behind_but() {
+    assert_eq!(read("It is not A but D.", &JOBS), Ok((3, MatchedBy::LetterContained)));
+    assert_eq!(read("It is not D but A.", &JOBS), Ok((0, MatchedBy::LetterContained)));
+    assert_eq!(read("She is not a nurse. Teacher.", &JOBS), Ok((0, MatchedBy::OptionContained)));
+    assert_eq!(read("It is not D.", &JOBS), Err(Unread::NoMatch));
 }
 
 #[test]
@@ -112,6 +191,8 @@ fn what_means_two_options_is_ambiguous() {
         "B. She is a teacher",
         "A teacher or a nurse",
         "B fits, she is a teacher",
+        "A\nB",
+        "A\nThe answer is B.",
     ] {
         assert_eq!(read(text, &JOBS), Err(Unread::Ambiguous), "{text}");
     }

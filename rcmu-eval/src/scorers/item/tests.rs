@@ -88,7 +88,7 @@ fn a_choice_says_how_it_was_read() {
 
     assert_eq!(
         (right.outcome, right.how.as_str()),
-        (Outcome::Scored, "choice-2: B by a letter stated as the answer")
+        (Outcome::Scored, "choice-3: B by a letter stated as the answer")
     );
     assert_eq!((of(&right, "accuracy"), of(&right, "chance")), (Some(1.0), Some(1.0 / 3.0)));
     assert_eq!((declined.outcome, of(&declined, "over_refusal")), (Outcome::Abstained, Some(1.0)));
