@@ -22,7 +22,7 @@ pub(crate) struct Ending {
     pub(crate) veto: Veto,
     /// The sign ends a sentence without white space after it (`。`).
     pub(crate) wide: bool,
-    /// White space came after it.
+    /// White space came after it, or after the last mark behind it.
     pub(crate) spaced: bool,
     /// A mark or box came after it.
     pub(crate) marked: bool,

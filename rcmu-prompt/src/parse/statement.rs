@@ -132,7 +132,10 @@ impl Assembler {
     fn char(&mut self, c: char, span: &Range<usize>) {
         if let Some(ending) = self.current.ending {
             let attached = !ending.spaced && (is_closer(c) || is_terminator(c));
-            if !attached {
+            if attached {
+                // The space before a mark goes away with it.
+                self.current.gap.clear();
+            } else {
                 if ends_before(ending, c) {
                     self.close();
                 }
@@ -217,7 +220,8 @@ impl Assembler {
         self.current.cut = true;
         self.current.word.clear();
         if let Some(ending) = &mut self.current.ending {
-            ending.marked = true;
+            // What stands straight behind the mark is what counts.
+            (ending.marked, ending.spaced) = (true, false);
         }
     }
 
