@@ -1,10 +1,12 @@
 //! Where sentences end.
 
 /// Abbreviations that a name follows; those that may end a sentence (`etc.`, `Jr.`) are left out.
-const TITLES: [&str; 21] = [
+const TITLES: [&str; 17] = [
     "dr", "mr", "mrs", "ms", "mx", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "sen", "gov", "hon",
-    "st", "mt", "vs", "e.g", "i.e", "cf",
+    "st", "mt",
 ];
+/// Abbreviations that point at what follows, and end no sentence.
+const POINTERS: [&str; 4] = ["vs", "e.g", "i.e", "cf"];
 /// Abbreviations that a number follows.
 const BEFORE_NUMBERS: [&str; 5] = ["no", "fig", "vol", "pp", "ca"];
 
@@ -12,8 +14,12 @@ const BEFORE_NUMBERS: [&str; 5] = ["no", "fig", "vol", "pp", "ca"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Veto {
     No,
+    /// That of an abbreviation, if a number follows.
     BeforeNumber,
-    Yes,
+    /// That of an abbreviation or of initials, unless a mark follows: marks stand at the ends of sentences.
+    Abbreviation,
+    /// That of a list item or of a pointer, whatever follows.
+    Always,
 }
 
 /// Sentence-final punctuation has been read; the next character decides.
@@ -32,8 +38,9 @@ pub(crate) struct Ending {
 pub(crate) fn ends_before(ending: Ending, c: char) -> bool {
     let vetoed = match ending.veto {
         Veto::No => false,
-        Veto::BeforeNumber => c.is_ascii_digit(),
-        Veto::Yes => true,
+        Veto::BeforeNumber => !ending.marked && c.is_ascii_digit(),
+        Veto::Abbreviation => !ending.marked,
+        Veto::Always => true,
     };
     let apart = ending.spaced || ending.marked && !is_tight(c);
     !vetoed && (ending.wide || apart && !c.is_lowercase())
@@ -49,8 +56,10 @@ pub(crate) fn veto(word: &str, text: &str) -> Veto {
     let is_number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     let is_letter = word.len() == 1 && word.bytes().all(|b| b.is_ascii_alphabetic());
     let begins_item = (is_number || is_letter) && text.len() == word.len() + 1;
-    if TITLES.contains(&lower.as_str()) || initials(word) || begins_item {
-        Veto::Yes
+    if begins_item || POINTERS.contains(&lower.as_str()) {
+        Veto::Always
+    } else if TITLES.contains(&lower.as_str()) || initials(word) {
+        Veto::Abbreviation
     } else if BEFORE_NUMBERS.contains(&lower.as_str()) {
         Veto::BeforeNumber
     } else {

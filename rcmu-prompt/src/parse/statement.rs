@@ -207,7 +207,8 @@ impl Assembler {
     }
 
     fn token(&mut self, token: SpecialToken, span: &Range<usize>) {
-        let ended = |ending: Ending| (ending.spaced || ending.marked) && ending.veto == Veto::No;
+        // As before a word that is neither a number nor in lower case.
+        let ended = |ending| ends_before(ending, '<');
         if token == SpecialToken::ObjectRefStart && self.current.ending.is_some_and(ended) {
             self.close();
         }
