@@ -5,10 +5,15 @@ const TITLES: [&str; 17] = [
     "dr", "mr", "mrs", "ms", "mx", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "sen", "gov", "hon",
     "st", "mt",
 ];
+/// Titles that are words when they are not capitalised (`a sales rep.`).
+const CAPITALISED: [&str; 9] = ["Maj", "Adm", "Cpl", "Pvt", "Rep", "Fr", "Det", "Insp", "Pres"];
 /// Abbreviations that point at what follows, and end no sentence.
 const POINTERS: [&str; 4] = ["vs", "e.g", "i.e", "cf"];
-/// Abbreviations that a number follows.
-const BEFORE_NUMBERS: [&str; 5] = ["no", "fig", "vol", "pp", "ca"];
+/// Abbreviations that a number follows: months, places in texts, estimates, and measures in two parts (`5 ft. 3 in.`).
+const BEFORE_NUMBERS: [&str; 23] = [
+    "no", "fig", "vol", "p", "pp", "c", "ca", "approx", "est", "ft", "lbs", "jan", "feb", "mar", "apr",
+    "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
+];
 
 /// Whether a full stop may be something else than the end of a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +63,7 @@ pub(crate) fn veto(word: &str, text: &str) -> Veto {
     let begins_item = (is_number || is_letter) && text.len() == word.len() + 1;
     if begins_item || POINTERS.contains(&lower.as_str()) {
         Veto::Always
-    } else if TITLES.contains(&lower.as_str()) || initials(word) {
+    } else if TITLES.contains(&lower.as_str()) || CAPITALISED.contains(&word) || initials(word) {
         Veto::Abbreviation
     } else if BEFORE_NUMBERS.contains(&lower.as_str()) {
         Veto::BeforeNumber
