@@ -24,6 +24,8 @@ pub(crate) enum Item {
     Char(char),
     /// A citation mark.
     Mark,
+    /// Round brackets, or separators in them, that hold nothing but marks.
+    Bracket,
     /// A box between its tokens; `corners` is the text between them.
     Box {
         /// Bytes between the tokens.
@@ -44,6 +46,12 @@ pub(crate) enum Item {
 enum Pending {
     Mark(MarkState),
     Pair(PairState),
+    /// Behind a round bracket with nothing but marks and separators so far; `mark` is where the one begins that is not
+    /// complete.
+    Bracketed {
+        marks: Vec<Range<usize>>,
+        mark: Option<(usize, MarkState)>,
+    },
     /// The first characters of a token.
     Token,
     /// Behind `<|box_start|>`, whose text begins at `corners`; `token` is where the token begins that may end it.
@@ -56,7 +64,8 @@ enum Pending {
 /// Finds marks, boxes and tokens, one character at a time.
 ///
 /// No candidate holds a character that could begin another one inside it, so that a candidate which fails is given
-/// out as plain characters and only the character it failed on is looked at again.
+/// out as plain characters, and the marks that it is known to hold, and only the character it failed on is looked at
+/// again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lexer {
     pending: Option<(usize, Pending)>,
@@ -78,8 +87,29 @@ impl Lexer {
             Pending::Pair(state) => match state.next(c) {
                 Step::More(state) => self.pending = Some((start, Pending::Pair(state))),
                 Step::Done => out(Item::BareBox, start..end),
+                Step::Fail if c == '[' && state == PairState::START => {
+                    let mark = Some((at, MarkState::Opened));
+                    self.pending = Some((start, Pending::Bracketed { marks: Vec::new(), mark }));
+                }
                 Step::Fail => self.fail(text, start..at, c, out),
             },
+            Pending::Bracketed { mut marks, mark } => {
+                let mark = match (mark.map(|(from, state)| (from, state.next(c))), c) {
+                    (Some((from, Step::More(state))), _) => Some((from, state)),
+                    (Some((from, Step::Done)), _) => {
+                        marks.push(from..end);
+                        None
+                    }
+                    (None, '[') => Some((at, MarkState::Opened)),
+                    (None, ',' | ';' | ' ' | '\t') => None,
+                    (None, ')') => return Self::bracketed(start..end, &marks, out),
+                    (Some((_, Step::Fail)) | None, _) => {
+                        Self::plain_bracket(text, start..at, &marks, out);
+                        return self.begin(at, c, out);
+                    }
+                };
+                self.pending = Some((start, Pending::Bracketed { marks, mark }));
+            }
             Pending::Token => match match_token(&text[start..end]) {
                 TokenMatch::Prefix => self.pending = Some((start, Pending::Token)),
                 TokenMatch::Whole(token) => self.token(token, start..end, out),
@@ -122,6 +152,12 @@ impl Lexer {
             Pending::Box { corners, .. } => return Self::broken_box(text, span, corners, out),
             Pending::Mark(state) if state.has_number() => out(Item::BrokenMark, span.clone()),
             Pending::Pair(state) if state.is_second_pair() => out(Item::BrokenBox, span.clone()),
+            Pending::Bracketed { marks, mark } => {
+                if let Some((from, _)) = mark.filter(|(_, state)| state.has_number()) {
+                    out(Item::BrokenMark, from..span.end);
+                }
+                return Self::plain_bracket(text, span, &marks, out);
+            }
             _ => {}
         }
         Self::plain(text, span, out);
@@ -150,6 +186,35 @@ impl Lexer {
             let at = span.start + offset;
             out(Item::Char(c), at..at + c.len_utf8());
         }
+    }
+
+    /// Gives out a bracket that holds nothing but these marks.
+    fn bracketed(span: Range<usize>, marks: &[Range<usize>], out: &mut impl FnMut(Item, Range<usize>)) {
+        let mut from = span.start;
+        for mark in marks {
+            if from < mark.start {
+                out(Item::Bracket, from..mark.start);
+            }
+            out(Item::Mark, mark.clone());
+            from = mark.end;
+        }
+        out(Item::Bracket, from..span.end);
+    }
+
+    /// Gives out a bracket that holds something else, too, with the marks in it.
+    fn plain_bracket(
+        text: &str,
+        span: Range<usize>,
+        marks: &[Range<usize>],
+        out: &mut impl FnMut(Item, Range<usize>),
+    ) {
+        let mut from = span.start;
+        for mark in marks {
+            Self::plain(text, from..mark.start, out);
+            out(Item::Mark, mark.clone());
+            from = mark.end;
+        }
+        Self::plain(text, from..span.end, out);
     }
 
     fn token(&mut self, token: SpecialToken, span: Range<usize>, out: &mut impl FnMut(Item, Range<usize>)) {
@@ -211,6 +276,25 @@ mod tests {
     }
 
     #[test]
+    fn brackets_that_hold_nothing_but_marks_go_with_them() {
+        let bracket = |text| (Item::Bracket, text);
+        let mark = |text| (Item::Mark, text);
+
+        assert_eq!(lex("([1])"), [bracket("("), mark("[1]"), bracket(")")]);
+        assert_eq!(
+            lex("( [1], [2-3])"),
+            [bracket("( "), mark("[1]"), bracket(", "), mark("[2-3]"), bracket(")")]
+        );
+        for text in ["([1], Lily)", "([1] [x])", "([1]", "([1],(", "((1,2)[1])", "([x])", "([]) ()"] {
+            assert!(lex(text).iter().all(|(item, _)| *item != Item::Bracket), "{text}");
+        }
+        assert_eq!(found("([1], Lily"), [mark("[1]")]);
+        assert_eq!(found("([1], ([2])"), [mark("[1]"), bracket("("), mark("[2]"), bracket(")")]);
+        assert_eq!(found("([1] [2"), [(Item::BrokenMark, "[2"), mark("[1]")]);
+        assert_eq!(found("([1](2,3),(4,5)"), [mark("[1]"), (Item::BareBox, "(2,3),(4,5)")]);
+    }
+
+    #[test]
     fn a_box_that_another_one_interrupts_is_broken() {
         let text = "<|box_start|>(1,2)<|box_start|>(1,2),(3,4)<|box_end|>";
 
@@ -233,8 +317,21 @@ mod tests {
 
     #[test]
     fn the_work_is_in_proportion_to_the_text() {
-        let parts =
-            ["[", "(", "<|box_start|>", "[1,", "(1,2),(", "((1,2),(3,", "<|box_", "[1]", "<|box_start|>(1,"];
+        let parts = [
+            "[",
+            "(",
+            "<|box_start|>",
+            "[1,",
+            "(1,2),(",
+            "((1,2),(3,",
+            "<|box_",
+            "[1]",
+            "<|box_start|>(1,",
+            "([1],",
+            "([1]",
+            "([1])",
+            "([1",
+        ];
         for part in parts {
             for count in [1, 1000, 100_000] {
                 let text = part.repeat(count);

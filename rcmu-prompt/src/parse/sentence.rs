@@ -80,8 +80,19 @@ pub(crate) fn is_wide(c: char) -> bool {
     matches!(c, '。' | '！' | '？' | '｡')
 }
 
-pub(crate) fn is_closer(c: char) -> bool {
-    matches!(c, ')' | ']' | '}' | '"' | '\'' | '”' | '’' | '»' | '」' | '』' | '）' | '*')
+/// Whether `c` still belongs to the end of the sentence.
+pub(crate) fn is_attached(ending: Ending, c: char) -> bool {
+    !ending.spaced && (is_terminator(c) || is_closer(c) || !ending.marked && is_german_closer(c))
+}
+
+fn is_closer(c: char) -> bool {
+    matches!(c, ')' | ']' | '}' | '"' | '\'' | '”' | '’' | '»' | '›' | '*')
+        || matches!(c, '」' | '』' | '）' | '》' | '〉' | '】' | '〕' | '］')
+}
+
+/// German quotes close with signs that open others (`„Komm.“`, `»Komm.«`): behind a mark they may begin a sentence.
+fn is_german_closer(c: char) -> bool {
+    matches!(c, '“' | '«')
 }
 
 /// Signs that stand close to the word before them, so that a space before a mark goes away with it.

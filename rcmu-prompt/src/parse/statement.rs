@@ -13,7 +13,7 @@ use crate::{
         is_refusal,
         lexer::Item,
         sentence::{
-            Ending, Veto, ends_before, is_closer, is_terminator, is_tight, is_unspaced, is_wide, veto,
+            Ending, Veto, ends_before, is_attached, is_terminator, is_tight, is_unspaced, is_wide, veto,
         },
     },
     text_policy::is_line_break,
@@ -37,6 +37,8 @@ struct Current {
     citations: Vec<Citation>,
     cited: HashSet<CitationTarget>,
     ending: Option<Ending>,
+    /// How many `«` are open; less than nothing where they close.
+    open_quotes: i32,
     /// The letters, digits and inner full stops before this place.
     word: String,
 }
@@ -89,6 +91,7 @@ impl Assembler {
             Item::Char(c) if is_line_break(c) => self.close(),
             Item::Char(c) if c.is_whitespace() => self.space(c),
             Item::Char(c) => self.char(c, &span),
+            Item::Bracket => self.extend(&span),
             Item::Mark => self.mark(&text[span.clone()], &span),
             Item::Box { corners } => self.bbox(&text[corners], &span),
             Item::BareBox => {
@@ -131,10 +134,13 @@ impl Assembler {
 
     fn char(&mut self, c: char, span: &Range<usize>) {
         if let Some(ending) = self.current.ending {
-            let attached = !ending.spaced && (is_closer(c) || is_terminator(c));
-            if attached {
+            // French quotes have a space inside.
+            let closes = c == '»' && self.current.open_quotes > 0;
+            if is_attached(ending, c) || closes {
                 // The space before a mark goes away with it.
-                self.current.gap.clear();
+                if self.current.cut {
+                    self.current.gap.clear();
+                }
             } else {
                 if ends_before(ending, c) {
                     self.close();
@@ -322,6 +328,11 @@ fn push_word(current: &mut Current, words: &mut String, c: char) {
         let unspaced = is_unspaced(c) || current.text.ends_with(is_unspaced);
         current.gap.push_str(if unspaced { "" } else { " " });
     }
+    current.open_quotes = current.open_quotes.saturating_add(match c {
+        '«' => 1,
+        '»' => -1,
+        _ => 0,
+    });
     for text in [&mut current.text, words] {
         text.push_str(&current.gap);
         text.push(c);
