@@ -69,6 +69,8 @@ enum Pending {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lexer {
     pending: Option<(usize, Pending)>,
+    /// Between the tokens of a quadrilateral, whose four corners are not those of two boxes.
+    in_quad: bool,
 }
 
 impl Lexer {
@@ -165,7 +167,9 @@ impl Lexer {
 
     /// Takes a character when nothing is pending.
     fn begin(&mut self, at: usize, c: char, out: &mut impl FnMut(Item, Range<usize>)) {
+        self.in_quad &= is_box_char(c) || c == '<';
         let pending = match c {
+            '(' if self.in_quad => return out(Item::Char(c), at..at + 1),
             '[' => Pending::Mark(MarkState::Opened),
             '(' => Pending::Pair(PairState::START),
             '<' => Pending::Token,
@@ -218,6 +222,7 @@ impl Lexer {
     }
 
     fn token(&mut self, token: SpecialToken, span: Range<usize>, out: &mut impl FnMut(Item, Range<usize>)) {
+        self.in_quad = token == SpecialToken::QuadStart;
         if token == SpecialToken::BoxStart {
             self.pending = Some((span.start, Pending::Box { corners: span.end, token: None }));
         } else {
@@ -292,6 +297,16 @@ mod tests {
         assert_eq!(found("([1], ([2])"), [mark("[1]"), bracket("("), mark("[2]"), bracket(")")]);
         assert_eq!(found("([1] [2"), [(Item::BrokenMark, "[2"), mark("[1]")]);
         assert_eq!(found("([1](2,3),(4,5)"), [mark("[1]"), (Item::BareBox, "(2,3),(4,5)")]);
+    }
+
+    #[test]
+    fn the_corners_of_a_quadrilateral_are_no_boxes() {
+        let boxes = |text| found(text).into_iter().filter(|(item, _)| *item == Item::BareBox).count();
+
+        assert_eq!(boxes("<|quad_start|>(1,2),(3,4),(5,6),(7,8)<|quad_end|>"), 0);
+        assert_eq!(boxes("<|quad_start|>(1,2),(3,4)<|quad_end|> (1,2),(3,4)"), 1);
+        assert_eq!(boxes("<|quad_start|> is not closed (1,2),(3,4)"), 1);
+        assert_eq!(boxes("(1,2),(3,4),(5,6),(7,8)"), 2);
     }
 
     #[test]
