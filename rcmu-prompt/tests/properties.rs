@@ -50,7 +50,7 @@ fn hostile() -> impl Strategy<Value = String> {
             "[", "]", "(", ")", "<", "[1]", "[2, 3]", "[1-3]", "[9-2]", "[99]", "[1", "[ 1 ;", ".", ". ", "! ", "?", " ",
             "\n", "\r\n", "\u{2028}", "\u{85}", "\u{b}", "\0", "\u{202e}", "\u{200b}", "Dr. ", "3.5", "。", "é", "👩\u{200d}👧",
             "<|box_start|>(1,2),(3,4)<|box_end|>", "(1,2),(3,4)", "(583 884)", "(1,2),(", "Lily", "the dog", ": ",
-            "\"", "**", ")", ", ", "smiles.", "Lily.[1]", "莉莉", "([1])", "([2], ", "« ", "»", "“", "》", "U.S.", "- ",
+            "\"", "**", ")", ", ", "smiles.", "Lily.[1]", "莉莉", "([1])", "([2], ", "« ", "»", "“", "》", "U.S.", "- ", "__", "# ",
             "\n[3]: The information of the cat in the image: Tom.", "[2]: The information of the cat",
             " located at ", " in the image: ", " located at <|box_start|>(1,2),(3,4)<|box_end|> in the image: ",
             "\nAnswer the following question based on the information above and the given image.\n",

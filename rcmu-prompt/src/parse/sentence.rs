@@ -51,7 +51,7 @@ pub(crate) fn ends_before(ending: Ending, c: char) -> bool {
     !vetoed && (ending.wide || apart && !c.is_lowercase())
 }
 
-/// What the word before a full stop, the last of `text`, says about it.
+/// What the word before a full stop, the last of the words `text`, says about it.
 pub(crate) fn veto(word: &str, text: &str) -> Veto {
     let lower = word.to_lowercase();
     let initials = |word: &str| {
@@ -86,13 +86,18 @@ pub(crate) fn is_attached(ending: Ending, c: char) -> bool {
 }
 
 fn is_closer(c: char) -> bool {
-    matches!(c, ')' | ']' | '}' | '"' | '\'' | '”' | '’' | '»' | '›' | '*')
+    matches!(c, ')' | ']' | '}' | '"' | '\'' | '”' | '’' | '»' | '›' | '*' | '_')
         || matches!(c, '」' | '』' | '）' | '》' | '〉' | '】' | '〕' | '］')
 }
 
 /// German quotes close with signs that open others (`„Komm.“`, `»Komm.«`): behind a mark they may begin a sentence.
 fn is_german_closer(c: char) -> bool {
     matches!(c, '“' | '«')
+}
+
+/// Signs of Markdown that may stand before the words of a line: emphasis, headings, quotes and bullets.
+pub(crate) fn is_markup(c: char) -> bool {
+    matches!(c, '*' | '_' | '#' | '>' | '-')
 }
 
 /// Signs that stand close to the word before them, so that a space before a mark goes away with it.

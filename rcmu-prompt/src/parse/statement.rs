@@ -13,7 +13,8 @@ use crate::{
         is_refusal,
         lexer::Item,
         sentence::{
-            Ending, Veto, ends_before, is_attached, is_terminator, is_tight, is_unspaced, is_wide, veto,
+            Ending, Veto, ends_before, is_attached, is_markup, is_terminator, is_tight, is_unspaced, is_wide,
+            veto,
         },
     },
     text_policy::is_line_break,
@@ -28,6 +29,10 @@ struct Current {
     start: Option<usize>,
     end: usize,
     text: String,
+    /// Signs of Markdown before the first word: they are no words, unless nothing else comes.
+    lead: String,
+    /// Where the first word begins in the text.
+    first_word: usize,
     /// White space that is written when a word follows.
     gap: String,
     /// A mark or box stood in the gap.
@@ -148,22 +153,26 @@ impl Assembler {
                 self.current.ending = None;
             }
         }
-        let begins = self.current.text.is_empty();
         self.extend(span);
         let current = &mut self.current;
-        if begins && c == ':' && !current.citations.is_empty() {
-            current.heads = true;
-            return; // `[1]: Lily …`
-        }
-        if begins {
-            current.heads = false;
-            self.release();
+        if current.text.is_empty() {
+            if c == ':' && !current.citations.is_empty() {
+                current.heads = true;
+                return; // `[1]: Lily …`
+            }
+            if is_markup(c) {
+                return push_lead(current, c);
+            }
+            self.begin();
+            push_word(&mut self.current, &mut self.words, c);
+            self.current.first_word = self.current.text.len() - c.len_utf8();
+        } else {
+            push_word(current, &mut self.words, c);
         }
         let current = &mut self.current;
-        push_word(current, &mut self.words, c);
         if is_terminator(c) {
             let veto = if c == '.' && current.ending.is_none() {
-                veto(&current.word, &current.text)
+                veto(&current.word, &current.text[current.first_word..])
             } else {
                 Veto::No
             };
@@ -177,6 +186,15 @@ impl Assembler {
         } else {
             current.word.clear();
         }
+    }
+
+    /// Begins the words of the current statement with the signs before them.
+    fn begin(&mut self) {
+        self.current.heads = false;
+        self.release();
+        let lead = mem::take(&mut self.current.lead);
+        self.words.push_str(&lead);
+        self.current.text = lead;
     }
 
     fn mark(&mut self, mark: &str, span: &Range<usize>) {
@@ -247,12 +265,17 @@ impl Assembler {
     /// with marks on a line of their own: there they may stand above what they are about.
     fn close(&mut self) {
         if self.current.heads {
+            self.current.lead.clear();
             return;
+        }
+        if self.current.start.is_none() {
+            self.current = Current::default();
+            return;
+        }
+        if self.current.text.is_empty() && self.current.citations.is_empty() && !self.current.cut {
+            self.begin();
         }
         let current = mem::take(&mut self.current);
-        if current.start.is_none() {
-            return;
-        }
         let joins = current.text.is_empty() && !self.begins_with_marks;
         self.begins_with_marks |= current.text.is_empty() && self.held.is_none();
         match self.held.take() {
@@ -317,6 +340,22 @@ impl Assembler {
             self.events.push(ParseEvent::Words(mem::take(&mut self.words)));
         }
     }
+}
+
+/// Keeps a sign of Markdown before the first word. Where it closes what opens before a mark, both go with the mark.
+fn push_lead(current: &mut Current, c: char) {
+    let lead = &mut current.lead;
+    if current.cut && current.gap.is_empty() && lead.ends_with(c) {
+        lead.pop();
+        current.gap = lead.split_off(lead.trim_end().len());
+        return;
+    }
+    current.cut = false;
+    if !lead.is_empty() {
+        lead.push_str(&current.gap);
+    }
+    current.gap.clear();
+    lead.push(c);
 }
 
 /// Writes a character of the words after the gap before it.

@@ -25,8 +25,8 @@ pub enum ParseEvent {
 /// Reads an answer while it is being written.
 ///
 /// The pieces may be cut anywhere, inside a character too. Bytes that are not UTF-8 become `U+FFFD`. Only what may
-/// still be the beginning of a mark, a box or a token is held back, and white space until a word follows. A statement
-/// is told with the first word of the next one, since marks between them on a line of their own are its citations.
+/// still be the beginning of a mark, a box or a token is held back, and white space and the signs of Markdown before a
+/// statement until a word follows. A statement is told with the first word of the next one, since marks between them on a line of their own are its citations.
 ///
 /// # Examples
 ///
