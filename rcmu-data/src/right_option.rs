@@ -5,9 +5,11 @@ use crate::Sample;
 
 impl Sample {
     /// The place of the right option of a multiple-choice question, from 0: that of its letter, or of the option that its
-    /// answer spells out, with or without its letter before it. `None` when neither is there.
+    /// answer spells out, with or without its letter before it. `None` when neither is there, or the answer is that of
+    /// several different options.
     ///
-    /// Case, ASCII punctuation, articles and marks do not count.
+    /// Case, ASCII punctuation and marks do not count, nor do articles unless they tell options apart. The points, hyphens
+    /// and minus signs of numbers do: `3.5 cm` is not `35 cm`.
     ///
     /// # Examples
     ///
@@ -29,23 +31,36 @@ impl Sample {
 
     fn spelt_out(&self, text: &str) -> Option<usize> {
         let said = words(text);
-        let set_out = first_letter(text);
-        let own = set_out
-            .and_then(|(at, rest, _)| self.options.get(at).map(|option| (at, words(option), words(rest))));
-        if let Some((at, own, rest)) = own {
-            let (mut own, mut rest) = (without_articles(&own).peekable(), without_articles(&rest));
-            // What follows the option's words is the reason.
-            if own.peek().is_some() && own.all(|word| rest.next() == Some(word)) {
-                return Some(at);
-            }
+        if said.is_empty() {
+            return None;
         }
-        let is_set_out = set_out.is_some_and(|(_, _, is_set_out)| is_set_out);
-        let is_said = |option: &String| {
-            let own = words(option);
-            // The letter of `A. nurse` is no article.
-            if is_set_out { own == said } else { without_articles(&own).eq(without_articles(&said)) }
-        };
-        self.options.iter().position(is_said).filter(|_| without_articles(&said).next().is_some())
+        // The letter of `A. nurse` is no article.
+        let is_set_out = |text: &str| first_letter(text).is_some_and(|(_, _, is_set_out)| is_set_out);
+        let set_out = is_set_out(text);
+        self.only(|option| words(option) == said && is_set_out(option) == set_out)
+            .or_else(|| self.letter_and_text(text))
+            .or_else(|| self.only(|option| !set_out && is_same(&words(option), &said)))
+    }
+
+    /// The option whose letter and text the answer has, and after a letter that is set out by a sign the reason, too.
+    fn letter_and_text(&self, text: &str) -> Option<usize> {
+        let (at, rest, is_set_out) = first_letter(text)?;
+        let (own, rest) = (words(self.options.get(at)?), words(rest));
+        if is_same(&own, &rest) {
+            return Some(at);
+        }
+        let mut behind = without_articles(&rest);
+        let mut own = without_articles(&own).peekable();
+        let begins = own.peek().is_some() && own.all(|word| behind.next() == Some(word));
+        let is_other = self.options.iter().any(|option| is_same(&words(option), &rest));
+        (is_set_out && begins && !is_other).then_some(at)
+    }
+
+    /// The place of the one option of which this holds.
+    fn only(&self, holds: impl Fn(&String) -> bool) -> Option<usize> {
+        let mut places = self.options.iter().enumerate().filter(|(_, option)| holds(option));
+        let (place, _) = places.next()?;
+        places.next().is_none().then_some(place)
     }
 }
 
@@ -80,11 +95,20 @@ fn first_letter(text: &str) -> Option<(usize, &str, bool)> {
     Some((place, text[1..].trim_start_matches(|c: char| !c.is_alphanumeric()), !after.is_whitespace()))
 }
 
-/// The words of a text in lower case, without ASCII punctuation.
+/// The words of a text in lower case, without ASCII punctuation but for the points and hyphens of numbers.
 fn words(text: &str) -> Vec<String> {
-    let parted = text.to_lowercase();
-    let words = parted.split_whitespace().map(|word| word.replace(|c: char| c.is_ascii_punctuation(), ""));
+    let lower = text.to_lowercase();
+    let words = lower.split_whitespace().map(|word| {
+        let is_number = word.contains(|c: char| c.is_ascii_digit());
+        let is_kept = |c: char| !c.is_ascii_punctuation() || is_number && matches!(c, '.' | '-');
+        word.chars().filter(|c| is_kept(*c)).collect::<String>().trim_end_matches(['.', '-']).to_owned()
+    });
     words.filter(|word| !word.is_empty()).collect()
+}
+
+/// Whether two texts have the same words but for articles, and any at all.
+fn is_same(one: &[String], other: &[String]) -> bool {
+    without_articles(one).next().is_some() && without_articles(one).eq(without_articles(other))
 }
 
 fn without_articles(words: &[String]) -> impl Iterator<Item = &String> {
@@ -140,6 +164,27 @@ mod tests {
             ("...", None),
         ] {
             assert_eq!(sample(answer, &["teacher", "nurse"]).right_option(), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn options_that_differ_in_a_sign_or_an_article_are_told_apart() {
+        for (options, answer, expected) in [
+            (["35 cm", "3.5 cm"], "3.5 cm.", Some(1)),
+            (["35 cm", "3.5 cm"], "35 cm", Some(0)),
+            (["35 cm", "3.5 cm"], "B. 3.5 cm, as told.", Some(1)),
+            (["35 cm", "3.5 cm"], "A. 3.5 cm", None),
+            (["5", "-5"], "The answer is -5.", Some(1)),
+            (["5", "-5"], "The answer is 5.", Some(0)),
+            (["nurse", "a nurse assistant"], "A nurse assistant.", Some(1)),
+            (["nurse", "a nurse assistant"], "A. nurse assistant", None),
+            (["nurse", "a nurse assistant"], "A nurse.", Some(0)),
+            (["The doll", "A doll in the yellow box"], "A doll in the yellow box.[2]", Some(1)),
+            (["the nurse", "a nurse"], "A nurse.", Some(1)),
+            (["the nurse", "a nurse"], "Nurse.", None),
+            (["nurse", "nurse"], "nurse", Some(0)),
+        ] {
+            assert_eq!(sample(answer, &options).right_option(), expected, "{answer} of {options:?}");
         }
     }
 
