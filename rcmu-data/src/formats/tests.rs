@@ -69,6 +69,20 @@ fn further_questions_share_picture_and_regions() {
 }
 
 #[test]
+fn a_letter_that_refuses_is_read_however_it_is_written() {
+    for (letter, answerable) in [("C", false), ("c", false), ("C.", false), ("(C)", false), ("b.", true)] {
+        let question = r"How old?\nA. two\nB. three\nC. there is not enough information to answer the question\nAnswer with the option's letter from the given choices directly.";
+        let text = llava_record(&format!(
+            r#"{{"from":"human","value":"<image>\n{question}"}},{{"from":"gpt","value":"{letter}"}}"#
+        ));
+
+        let (sample, _) = one("llava", &text);
+
+        assert_eq!((sample.options.len(), sample.answerable), (3, answerable), "{letter}");
+    }
+}
+
+#[test]
 fn qwen_pictures_and_boxes_stand_in_the_text() {
     let text = r#"{"id":"a","conversations":[
         {"from":"user","value":"Picture 1: <img>x/a.png</img>\nWhere is the dog?"},

@@ -208,8 +208,7 @@ fn judge_answer(sample: &mut Sample) {
     let size = ImageSize::new(1, 1).expect("the sides are not empty");
     let (regions, references) = (sample.regions.len(), sample.references.len());
     let answer = parse(&sample.answer, Targets::new(regions, references, size), FinishReason::EndOfText);
-    let letter = sample.answer.bytes().next().filter(|_| sample.answer.len() == 1);
-    let chosen = letter.and_then(|letter| sample.options.get(usize::from(letter.wrapping_sub(b'A'))));
+    let chosen = sample.right_option().and_then(|at| sample.options.get(at));
     sample.answerable = answer.refusal.is_none() && !chosen.is_some_and(|option| is_refusal(option));
     if sample.answerable {
         let targets = answer.statements.iter().flat_map(|statement| &statement.citations);
