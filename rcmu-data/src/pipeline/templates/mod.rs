@@ -39,7 +39,7 @@ impl Drafts<ProfilePool> for Templates {
 
 impl Drafts<VisualQuestions> for Templates {
     fn prompt(&self) -> PromptId {
-        PromptId { name: "visual-template", version: 1 }
+        PromptId { name: "visual-template", version: 2 }
     }
 
     fn draft(&self, seen: &Vec<SeenObject>, seed: u64) -> Result<VisualDraft, Failure> {
