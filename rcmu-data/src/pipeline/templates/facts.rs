@@ -15,7 +15,7 @@ pub(super) struct Fact {
     pub(super) aside: &'static str,
 }
 
-/// A question that no profile answers.
+/// A question that neither a profile nor a picture answers.
 pub(super) struct Topic {
     pub(super) topic: &'static str,
     pub(super) question: &'static str,
@@ -175,7 +175,6 @@ static PERSON: Sort = Sort {
         Topic { topic: "the family", question: "How many siblings does {x} have?" },
         Topic { topic: "the salary", question: "How much does {x} earn?" },
         Topic { topic: "the birthday", question: "When is the birthday of {x}?" },
-        Topic { topic: "the car", question: "Which car does {x} drive?" },
     ],
 };
 
@@ -208,7 +207,6 @@ static CHILD: Sort = Sort {
         Topic { topic: "the brothers and sisters", question: "How many siblings does {x} have?" },
         Topic { topic: "the birthday", question: "When is the birthday of {x}?" },
         Topic { topic: "the favourite meal", question: "What is the favourite meal of {x}?" },
-        Topic { topic: "the bicycle", question: "Which bicycle does {x} ride?" },
     ],
 };
 
@@ -273,10 +271,8 @@ static ANIMAL: Sort = Sort {
     ],
     topics: &[
         Topic { topic: "the training", question: "What training has {x} received?" },
-        Topic { topic: "the food", question: "What food does {x} eat?" },
         Topic { topic: "the weight", question: "How much does {x} weigh?" },
         Topic { topic: "the vet", question: "Who is the vet of {x}?" },
-        Topic { topic: "the sleeping habits", question: "Where does {x} sleep?" },
     ],
 };
 
@@ -378,9 +374,7 @@ static THING: Sort = Sort {
     ],
     topics: &[
         Topic { topic: "the weight", question: "How much does {x} weigh?" },
-        Topic { topic: "the maker", question: "Which company is behind {x}?" },
         Topic { topic: "the last repair", question: "When was {x} repaired last?" },
         Topic { topic: "the warranty", question: "How long is the warranty of {x}?" },
-        Topic { topic: "the material", question: "What material is {x} built of?" },
     ],
 };

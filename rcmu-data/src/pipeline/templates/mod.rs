@@ -59,7 +59,7 @@ impl Drafts<ContextualQuestions> for Templates {
 
 impl Drafts<UnmentionedTopics> for Templates {
     fn prompt(&self) -> PromptId {
-        PromptId { name: "topic-template", version: 1 }
+        PromptId { name: "topic-template", version: 2 }
     }
 
     fn draft(&self, known: &Vec<KnownObject>, seed: u64) -> Result<TopicsDraft, Failure> {
