@@ -49,7 +49,7 @@ impl Drafts<VisualQuestions> for Templates {
 
 impl Drafts<ContextualQuestions> for Templates {
     fn prompt(&self) -> PromptId {
-        PromptId { name: "contextual-template", version: 1 }
+        PromptId { name: "contextual-template", version: 2 }
     }
 
     fn draft(&self, told: &Vec<ToldObject>, seed: u64) -> Result<ContextualDraft, Failure> {

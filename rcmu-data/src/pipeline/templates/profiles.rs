@@ -3,7 +3,7 @@ use super::facts::{
 };
 use crate::pipeline::{
     ContextualDraft, KnownObject, NamedValue, PoolRequest, Profile, ProfilesDraft, QuestionDraft,
-    ReferenceDraft, ToldObject, TopicDraft, TopicsDraft, hash::choice,
+    ReferenceDraft, ToldObject, TopicDraft, TopicsDraft, hash::choice, matching::pool_noun,
 };
 
 /// Facts of one profile, beside the name.
@@ -98,7 +98,9 @@ struct Found<'a> {
 /// The facts of a context that is written with the table, each once.
 fn read(it: &ToldObject) -> Vec<Found<'_>> {
     let text = it.context.as_str();
-    let name = NAMES.iter().find_map(|before| value_after(text, &before.replace("{n}", &it.noun)));
+    // As the pool of the profile knows the noun.
+    let noun = pool_noun(&it.noun);
+    let name = NAMES.iter().find_map(|before| value_after(text, &before.replace("{n}", &noun)));
     let mut found: Vec<_> = name.into_iter().map(|value| Found { fact: None, name: "name", value }).collect();
     let own = sort_of(&it.noun);
     let others = SORTS.into_iter().filter(|sort| !std::ptr::eq(*sort, own));
@@ -146,6 +148,23 @@ mod tests {
                         let known = sort.facts.iter().find(|fact| fact.name == it.name).unwrap();
                         assert!(known.values.contains(&it.value), "{} in {}", it.value, profile.text);
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_read_however_the_noun_is_written() {
+        for noun in ["Dog", "TV", "police  Dog"] {
+            let request = PoolRequest { noun: pool_noun(noun), count: 2, taken: Vec::new() };
+            for seed in 0..10 {
+                for profile in draft(&request, seed).profiles {
+                    let told = ToldObject { object: 1, noun: noun.into(), context: profile.text.clone() };
+
+                    let found = ask(&[told], seed);
+
+                    let name = found.facts.iter().find(|fact| fact.name == "name");
+                    assert_eq!(name.map(|fact| &fact.value), Some(&profile.name), "{}", profile.text);
                 }
             }
         }
