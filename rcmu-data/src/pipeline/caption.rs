@@ -1,7 +1,8 @@
 use super::{
     AnnotatedObject, AnnotatedPicture,
     criteria::{
-        MAX_EXPRESSION, check_text, count_placeholders, fits_one_object, has_no_marks, marks, normalised,
+        MAX_EXPRESSION, check_text, count_placeholders, ends_as_sentence, fits_one_object, has_no_marks,
+        marks, normalised, without_marks,
     },
 };
 
@@ -29,7 +30,21 @@ pub(super) fn grounded_caption(picture: &AnnotatedPicture) -> String {
         }
         _ => format!("The image shows {}.", left.concat()),
     };
-    [given.trim(), &added].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+    let given = given.trim();
+    let stop = if added.is_empty() || given.is_empty() || is_whole(given) { "" } else { "." };
+    [&format!("{given}{stop}"), &added]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Whether the last sentence of a caption ends, before its marks and closing quotes.
+fn is_whole(caption: &str) -> bool {
+    let plain = without_marks(caption);
+    let plain = plain.trim_end_matches(|c: char| c.is_whitespace() || "\"'”’)".contains(c));
+    ends_as_sentence(plain) || plain.ends_with(['…', '。', '！', '？'])
 }
 
 /// The expressions that name this object (from 0) and no other of the picture, and how many were dropped.
@@ -82,4 +97,37 @@ fn with_the(words: &str) -> String {
         return chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect());
     }
     format!("the {words}")
+}
+
+#[cfg(test)]
+mod tests {
+    use rcmu_core::BBox;
+
+    use super::*;
+    use crate::PictureSource;
+
+    #[test]
+    fn what_is_added_begins_a_sentence() {
+        let bbox = BBox::new(1, 2, 3, 4).expect("the corners are in order");
+        let object = |noun: &str| AnnotatedObject { noun: noun.into(), bbox, expressions: vec![] };
+        for (caption, expected) in [
+            ("A woman [1] walks", "A woman [1] walks. The image shows the dog [2]."),
+            ("A woman walks [1]", "A woman walks [1]. The image shows the dog [2]."),
+            ("A woman walks.[1] ", "A woman walks.[1] The image shows the dog [2]."),
+            ("A woman [1] walks!", "A woman [1] walks! The image shows the dog [2]."),
+            ("\"A woman [1] walks.\"", "\"A woman [1] walks.\" The image shows the dog [2]."),
+            ("一个女人[1]走。", "一个女人[1]走。 The image shows the dog [2]."),
+            ("", "The image shows the woman [1], and the dog [2]."),
+            ("A woman [1] walks a dog [2]", "A woman [1] walks a dog [2]"),
+        ] {
+            let picture = AnnotatedPicture {
+                id: "a".into(),
+                picture: PictureSource::File("a.png".into()),
+                objects: vec![object("woman"), object("dog")],
+                caption: Some(caption.into()),
+            };
+
+            assert_eq!(grounded_caption(&picture), expected);
+        }
+    }
 }
