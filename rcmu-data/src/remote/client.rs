@@ -96,7 +96,9 @@ impl ChatClient {
             };
             attempts += 1;
             let asked = match error {
-                RemoteError::RateLimited { retry_after } => retry_after,
+                RemoteError::RateLimited { retry_after } | RemoteError::Status { retry_after, .. } => {
+                    retry_after
+                }
                 _ => None,
             };
             let wait = asked.unwrap_or_default().max(wait_after(attempts, self.endpoint.backoff));
@@ -132,7 +134,8 @@ impl ChatClient {
                 // Only its short name is of use; a body that cannot be read has none.
                 let body = self.read_body(response).unwrap_or_default();
                 let code = serde_json::from_slice(&body).ok().and_then(|body| error_code(&body));
-                return Err(RemoteError::Status { status, code: self.harmless(code) });
+                let code = self.harmless(code);
+                return Err(RemoteError::Status { status, code, retry_after: wait });
             }
         }
         let html = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
@@ -142,7 +145,9 @@ impl ChatClient {
             return Err(RemoteError::Html);
         }
         let reply = read_reply(&self.read_body(response)?).map_err(|error| match error {
-            RemoteError::Status { status, code } => RemoteError::Status { status, code: self.harmless(code) },
+            RemoteError::Status { status, code, retry_after } => {
+                RemoteError::Status { status, code: self.harmless(code), retry_after }
+            }
             RemoteError::NoText { finish } => RemoteError::NoText { finish: self.harmless_finish(finish) },
             other => other,
         })?;

@@ -65,6 +65,8 @@ pub enum RemoteError {
         status: u16,
         /// The endpoint's short name of it.
         code: Option<String>,
+        /// How long the endpoint asks to wait, if it says so.
+        retry_after: Option<Duration>,
     },
     /// The reply is too long.
     #[error("the reply has more than {limit} bytes")]

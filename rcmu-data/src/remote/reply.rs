@@ -44,7 +44,7 @@ pub(super) fn read_reply(body: &[u8]) -> Result<ChatReply, RemoteError> {
         return Err(json("it is no object", false));
     }
     if !value["error"].is_null() {
-        return Err(RemoteError::Status { status: 200, code: error_code(&value) });
+        return Err(RemoteError::Status { status: 200, code: error_code(&value), retry_after: None });
     }
     let Value::Array(choices) = &value["choices"] else { return Err(RemoteError::NoChoices) };
     let Some(choice) = choices.first() else { return Err(RemoteError::NoChoices) };
