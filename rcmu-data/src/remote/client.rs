@@ -166,7 +166,7 @@ impl ChatClient {
 
     /// The name of an error, unless it is a part of the key.
     fn harmless(&self, code: Option<String>) -> Option<String> {
-        let key = self.endpoint.api_key.as_ref().map_or("", |key| key.reveal());
+        let key = self.endpoint.api_key.as_ref().and_then(|key| key.told_apart()).unwrap_or_default();
         code.filter(|code| !key.contains(code.as_str()) && (key.is_empty() || !code.contains(key)))
     }
 

@@ -279,6 +279,21 @@ fn a_key_that_the_endpoint_sends_back_is_blotted_out() {
 }
 
 #[test]
+fn a_placeholder_for_a_key_stays_in_the_answer() {
+    let body = r#"{"choices": [{"message": {"content": "none of them"}, "finish_reason": "none"}]}"#;
+    let endpoint = ScriptedEndpoint::start(vec![ok(body)]);
+    let mut told = client(&endpoint.address, 0).endpoint().clone();
+    told.api_key = Some(Secret::new("none").unwrap());
+
+    let reply = ask(&ChatClient::new(told).unwrap()).unwrap();
+
+    assert_eq!(
+        (reply.text.as_str(), reply.finish_reason),
+        ("none of them", ChatFinish::Other("none".into()))
+    );
+}
+
+#[test]
 fn a_key_in_the_place_of_the_finish_reason_is_left_out() {
     let body = |text: &str| {
         let message = serde_json::json!({"content": text});
