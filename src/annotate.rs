@@ -97,20 +97,23 @@ fn canvas(scene: &Scene) -> Result<RgbImage, Error> {
 fn draw_box(canvas: &mut RgbImage, at: PixelBox, unit: u32, color: Rgb<u8>) {
     let [x1, y1, x2, y2] = at.xyxy();
     let (right, bottom) = (x2.saturating_sub(unit).max(x1), y2.saturating_sub(unit).max(y1));
-    fill(canvas, [x1, y1, x2, y1 + unit], color);
+    fill(canvas, [x1, y1, x2, (y1 + unit).min(y2)], color);
     fill(canvas, [x1, bottom, x2, y2], color);
-    fill(canvas, [x1, y1, x1 + unit, y2], color);
+    fill(canvas, [x1, y1, (x1 + unit).min(x2), y2], color);
     fill(canvas, [right, y1, x2, y2], color);
 }
 
-/// White digits on a plate in the box's upper left corner.
+/// White digits on a plate in the box's upper left corner; moved so far that the whole plate is on the canvas, for half a
+/// number is another one.
 fn draw_number(canvas: &mut RgbImage, number: u32, at: PixelBox, unit: u32, color: Rgb<u8>) {
     let digits: Vec<u32> = number.to_string().chars().filter_map(|c| c.to_digit(10)).collect();
     let dot = unit.max(2);
     let [columns, rows] = DIGIT;
     let [x, y, ..] = at.xyxy();
-    let width = (digits.len() as u32 * (columns + 1) + 1) * dot;
-    fill(canvas, [x, y, x + width, y + (rows + 2) * dot], color);
+    let (width, height) = ((digits.len() as u32 * (columns + 1) + 1) * dot, (rows + 2) * dot);
+    let x = x.min(canvas.width().saturating_sub(width));
+    let y = y.min(canvas.height().saturating_sub(height));
+    fill(canvas, [x, y, x + width, y + height], color);
     for (place, &digit) in (0..).zip(&digits) {
         for (row, bits) in (0..).zip(DIGITS[digit as usize]) {
             for column in (0..columns).filter(|column| bits >> (columns - 1 - column) & 1 == 1) {
@@ -137,20 +140,55 @@ mod tests {
 
     use super::*;
 
+    const WHITE: Rgb<u8> = Rgb([255; 3]);
+
+    /// What is drawn of the last of some regions, all with the same box, on black.
+    fn drawn(size: ImageSize, at: PixelBox, regions: usize) -> Result<RgbImage, Error> {
+        let pixels = vec![0; size.width() as usize * size.height() as usize * 3].into();
+        let mut scene = Scene::new(Picture::Rgb { size, pixels }, size);
+        for _ in 0..regions {
+            scene = scene.region("box", at, "")?;
+        }
+        let last: Vec<_> = scene.regions().iter().map(|(id, _)| id).skip(regions - 1).collect();
+        let png = annotate(&scene, &last)?;
+        Ok(image::load_from_memory(&png).map_err(|error| Error::Draw(Box::new(error)))?.to_rgb8())
+    }
+
     #[test]
     fn a_box_is_drawn_inside_its_edges_and_nowhere_else() -> Result<(), Error> {
-        let size = ImageSize::new(100, 100)?;
-        let picture = Picture::Rgb { size, pixels: vec![0; 30_000].into() };
-        let scene = Scene::new(picture, size).region("box", PixelBox::new(20, 30, 60, 80)?, "")?;
-        let ids: Vec<_> = scene.regions().iter().map(|(id, _)| id).collect();
+        let drawn = drawn(ImageSize::new(100, 100)?, PixelBox::new(20, 30, 60, 80)?, 1)?;
 
-        let png = annotate(&scene, &ids)?;
-
-        let drawn = image::load_from_memory(&png).map_err(|error| Error::Draw(Box::new(error)))?.to_rgb8();
         assert_eq!(drawn.get_pixel(59, 79), &COLORS[0]);
         assert_eq!(drawn.get_pixel(20, 79), &COLORS[0]);
         assert_eq!(drawn.get_pixel(40, 60), &Rgb([0; 3]));
         assert_eq!(drawn.get_pixel(60, 80), &Rgb([0; 3]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_box_narrower_than_its_lines_is_drawn_inside_its_edges() -> Result<(), Error> {
+        // Lines of 2800 / 140 = 20 pixels, a plate of 7 times that height, edges at whole thousandths of the sides.
+        let size = ImageSize::new(2800, 500)?;
+        let tall = drawn(size, PixelBox::new(280, 100, 294, 400)?, 1)?;
+        let wide = drawn(size, PixelBox::new(280, 100, 560, 110)?, 1)?;
+
+        assert_eq!([tall.get_pixel(293, 300), tall.get_pixel(294, 300)], [&COLORS[0], &Rgb([0; 3])]);
+        assert_eq!([wide.get_pixel(500, 109), wide.get_pixel(500, 110)], [&COLORS[0], &Rgb([0; 3])]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_number_in_the_corner_is_whole() -> Result<(), Error> {
+        let size = ImageSize::new(1000, 800)?;
+        let corner = PixelBox::new(965, 780, 1000, 800)?;
+
+        // Dots of 1000 / 140 = 7 pixels a side: 8 of them are a 1, 11 are a 2.
+        for (regions, dots) in [(1, 8), (12, 8 + 11), (11, 8 + 8)] {
+            let drawn = drawn(size, corner, regions)?;
+            let white = drawn.pixels().filter(|pixel| **pixel == WHITE).count();
+
+            assert_eq!(white, dots * 7 * 7, "region {regions}");
+        }
         Ok(())
     }
 }
