@@ -9,6 +9,11 @@ pub(crate) fn checkpoint_dir(source: &str) -> Result<PathBuf, Error> {
     if path.is_dir() {
         return Ok(path.to_owned());
     }
+    // What is on this machine is not asked for elsewhere, not even where a link leads nowhere.
+    if path.symlink_metadata().is_ok() {
+        let (path, problem) = (path.to_owned(), "is no directory".into());
+        return Err(rcmu_model::Error::CheckpointFile { path, problem }.into());
+    }
     fetch(source)
 }
 
@@ -49,6 +54,19 @@ mod tests {
                 matches!(error, Error::Model(rcmu_model::Error::CheckpointFile { .. })),
                 "{source}: {error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_file_is_no_repository() {
+        // Tests run in the folder of the crate; both would pass for ids.
+        for source in ["Cargo.toml", "src/source.rs"] {
+            let error = checkpoint_dir(source).expect_err("a file");
+
+            let Error::Model(rcmu_model::Error::CheckpointFile { path, problem }) = error else {
+                panic!("{source}: {error}");
+            };
+            assert_eq!((path, problem.as_str()), (PathBuf::from(source), "is no directory"));
         }
     }
 }
