@@ -26,6 +26,7 @@
 mod cache;
 mod client;
 mod download;
+mod environment;
 mod error;
 mod options;
 mod plan;

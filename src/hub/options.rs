@@ -1,4 +1,6 @@
-use std::{env, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{env, fmt, fs, path::PathBuf, sync::Arc, time::Duration};
+
+use super::environment::Environment;
 
 /// A secret that opens private and gated repositories.
 ///
@@ -74,25 +76,33 @@ pub struct HubOptions {
 }
 
 impl HubOptions {
-    /// The defaults, changed by the environment variables that the hub's other clients read.
+    /// The defaults, changed by what the hub's other clients read: the first variable of each row that is set counts.
     ///
-    /// `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_CACHE` or else `HF_HOME` (with `hub` inside), and `HF_HUB_OFFLINE`.
+    /// | | |
+    /// |---|---|
+    /// | endpoint | `HF_ENDPOINT` |
+    /// | cache | `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`; `hub` in `HF_HOME`, in `huggingface` in `XDG_CACHE_HOME` |
+    /// | token | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`; the file `HF_TOKEN_PATH`, or `token` beside `hub` |
+    /// | no token | `HF_HUB_DISABLE_IMPLICIT_TOKEN` |
+    /// | [`Network::Never`] | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` |
+    ///
+    /// A `~` that a path begins with is the home folder. A file without a token, or one that cannot be read, is none; a
+    /// token in a file is left alone where the endpoint is not `https`.
     pub fn from_env() -> Self {
-        let set = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
-        let mut options = Self::default();
-        if let Some(endpoint) = set("HF_ENDPOINT") {
+        let home = env::home_dir().unwrap_or_default();
+        Self::of(&Environment { var: |name: &str| env::var(name).ok(), home })
+    }
+
+    fn of(environment: &Environment<impl Fn(&str) -> Option<String>>) -> Self {
+        let mut options = Self { cache_dir: environment.cache_dir(), ..Self::default() };
+        if let Some(endpoint) = environment.endpoint() {
             options.endpoint = endpoint;
         }
-        if let Some(token) = set("HF_TOKEN") {
-            options.token = Some(Token::new(token.trim()));
-        }
-        if let Some(folder) = set("HF_HUB_CACHE") {
-            options.cache_dir = folder.into();
-        } else if let Some(home) = set("HF_HOME") {
-            options.cache_dir = PathBuf::from(home).join("hub");
-        }
-        let yes = |value: String| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on");
-        if set("HF_HUB_OFFLINE").is_some_and(yes) {
+        let is_safe = options.endpoint.starts_with("https://");
+        let in_file = || fs::read_to_string(environment.token_file()).ok().filter(|_| is_safe);
+        let token = if environment.keeps_token() { None } else { environment.token().or_else(in_file) };
+        options.token = token.filter(|text| !text.trim().is_empty()).map(|text| Token::new(text.trim()));
+        if environment.is_offline() {
             options.network = Network::Never;
         }
         options
@@ -128,5 +138,51 @@ impl fmt::Debug for HubOptions {
             .field("backoff", &self.backoff)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::environment::of_variables;
+
+    /// The options in an environment whose login has left this in its file.
+    fn options(name: &str, file: Option<&[u8]>, variables: &[(&str, &str)]) -> HubOptions {
+        let home = env::temp_dir().join(format!("rcmu-options-{}-{name}", std::process::id()));
+        let folder = home.join(".cache/huggingface");
+        fs::create_dir_all(&folder).expect("a folder for files that pass");
+        if let Some(bytes) = file {
+            fs::write(folder.join("token"), bytes).expect("a file in a folder of this test");
+        }
+        let options = HubOptions::of(&of_variables(variables, home.clone()));
+        assert_eq!(options.cache_dir, folder.join("hub"));
+        let _ = fs::remove_dir_all(home);
+        options
+    }
+
+    #[test]
+    fn the_token_of_a_login_is_used_where_none_is_set() {
+        let login = Some(&b"hf_login\n"[..]);
+        for (name, file, variables, expected) in [
+            ("login", login, &[][..], Some("hf_login")),
+            ("set", login, &[("HF_TOKEN", " hf_set ")], Some("hf_set")),
+            ("none", None, &[], None),
+            ("empty", Some(&b" \n"[..]), &[], None),
+            ("no text", Some(&[0xff, 0xfe][..]), &[], None),
+            ("kept", login, &[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"), ("HF_TOKEN", "hf_set")], None),
+            ("clear", login, &[("HF_ENDPOINT", "http://hub.example")], None),
+        ] {
+            let options = options(name, file, variables);
+
+            assert_eq!(options.token.as_ref().map(Token::reveal), expected, "{name}");
+            assert!(!format!("{options:?}").contains("hf_"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_token_file_that_is_a_folder_is_none() {
+        let environment = of_variables(&[("HF_TOKEN_PATH", "/")], "/home/lily".into());
+
+        assert_eq!(HubOptions::of(&environment).token, None);
     }
 }
