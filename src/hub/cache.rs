@@ -13,7 +13,8 @@ use super::{HubError, Repo, repo};
 /// models--owner--name/
 /// ├── refs/main                  the commit that the branch had
 /// ├── blobs/{etag}               the files, by their hash
-/// └── snapshots/{commit}/{file}  links to the blobs
+/// ├── snapshots/{commit}/{file}  links to the blobs
+/// └── .no_exist/{commit}/{file}  empty: the commit is known not to have this file
 /// ```
 #[derive(Debug)]
 pub(super) struct RepoCache {
@@ -69,6 +70,17 @@ impl RepoCache {
         self.snapshot(commit).join(file).is_file()
     }
 
+    /// Whether a commit is known not to have a file.
+    pub(super) fn lacks(&self, commit: &str, file: &str) -> bool {
+        self.absence(commit, file).is_file()
+    }
+
+    /// Remembers that a commit does not have a file; where the cache cannot be written the hub is asked again.
+    pub(super) fn remember_lack(&self, commit: &str, file: &str) {
+        let path = self.absence(commit, file);
+        let _ = create_parent(&path).map(|()| fs::write(path, []));
+    }
+
     /// Makes a blob the file of a commit.
     pub(super) fn link(&self, commit: &str, file: &str, etag: &str) -> Result<(), HubError> {
         let path = self.snapshot(commit).join(file);
@@ -82,6 +94,10 @@ impl RepoCache {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(HubError::io(beside)(error)),
             _ => Ok(()),
         }
+    }
+
+    fn absence(&self, commit: &str, file: &str) -> PathBuf {
+        self.folder.join(".no_exist").join(commit).join(file)
     }
 
     fn ref_path(&self) -> PathBuf {

@@ -20,7 +20,7 @@
 //! # Source
 //!
 //! Addresses `/api/models/{repo}/revision/{revision}` and `/{repo}/resolve/{commit}/{file}`:
-//! <https://huggingface.co/docs/hub/api>. Folders `refs`, `blobs`, `snapshots`:
+//! <https://huggingface.co/docs/hub/api>. Folders `refs`, `blobs`, `snapshots`, `.no_exist`:
 //! <https://huggingface.co/docs/huggingface_hub/guides/manage-cache>.
 
 mod cache;
@@ -47,7 +47,9 @@ use repo::Repo;
 /// Brings a checkpoint into the cache and gives the folder that holds its files.
 ///
 /// A revision that is complete in the cache costs no request, unless [`Network::Always`] asks whether a branch
-/// has moved. One call waits while another program downloads the same file.
+/// has moved. Another client may have left out optional files: those that nobody is known to have looked for are asked
+/// for once, of the commit in the cache, which fails without a network; with [`Network::Never`] they count as files
+/// that the commit does not have. One call waits while another program downloads the same file.
 ///
 /// # Errors
 ///
@@ -73,6 +75,10 @@ pub fn fetch(repo_id: &str, options: &HubOptions) -> Result<PathBuf, HubError> {
     {
         let plan = Plan::of_snapshot(&cache, &commit)?;
         if plan.missing.is_empty() {
+            if !plan.unknown.is_empty() && options.network != Network::Never {
+                // The same commit: a branch that moved since would bring new weights.
+                complete(&Repo::new(repo_id, &commit)?, &plan.unknown, &cache, options)?;
+            }
             return Ok(cache.snapshot(&commit));
         }
         missing = plan.missing;
@@ -95,6 +101,8 @@ pub fn fetch(repo_id: &str, options: &HubOptions) -> Result<PathBuf, HubError> {
         commit: listing.commit.clone(),
         file,
     };
+    let lacks = |file: &&str| !listing.names.contains(*file);
+    plan::OPTIONAL.iter().copied().filter(lacks).for_each(|file| cache.remember_lack(&listing.commit, file));
     let plan = Plan::of_names(|name| listing.names.contains(name));
     if let Some(file) = plan.missing.into_iter().next() {
         return Err(missing_file(file));
@@ -117,4 +125,18 @@ pub fn fetch(repo_id: &str, options: &HubOptions) -> Result<PathBuf, HubError> {
         cache.write_ref(&listing.commit)?;
     }
     Ok(cache.snapshot(&listing.commit))
+}
+
+/// Brings those of some optional files that a commit has, and remembers that it does not have the others.
+fn complete(repo: &Repo, files: &[&str], cache: &RepoCache, options: &HubOptions) -> Result<(), HubError> {
+    let client = Client::new(options)?;
+    let listing = client.listing(repo)?;
+    for file in files {
+        if listing.names.contains(*file) {
+            download::file(&client, cache, repo, &listing.commit, file)?;
+        } else {
+            cache.remember_lack(&listing.commit, file);
+        }
+    }
+    Ok(())
 }

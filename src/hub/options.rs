@@ -29,7 +29,8 @@ impl fmt::Debug for Token {
 /// When the hub is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Network {
-    /// When the revision is not complete in the cache; a branch that moved since is not noticed.
+    /// When the revision is not complete in the cache, optional files included that nobody has looked for; a branch that
+    /// moved since is not noticed.
     #[default]
     WhenNeeded,
     /// Whenever the revision is a branch or a tag, which may have moved.

@@ -11,7 +11,8 @@ use super::{HubError, cache::RepoCache, repo};
 /// The file that names the shards of a checkpoint.
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 const WEIGHTS: &str = "model.safetensors";
-const OPTIONAL: [&str; 6] = [
+/// Small files that a checkpoint may have. A setting in one that is not looked for would be the default's.
+pub(super) const OPTIONAL: [&str; 6] = [
     "generation_config.json",
     "preprocessor_config.json",
     "processor_config.json",
@@ -32,6 +33,8 @@ pub(super) struct Plan {
     pub(super) files: Vec<String>,
     /// Required files that are not.
     pub(super) missing: Vec<String>,
+    /// Optional files of a snapshot that are not there, though nobody has said that the commit does not have them.
+    pub(super) unknown: Vec<&'static str>,
 }
 
 impl Plan {
@@ -63,6 +66,8 @@ impl Plan {
                 list.push(shard);
             }
         }
+        let is_unknown = |file: &&str| !cache.has(commit, file) && !cache.lacks(commit, file);
+        plan.unknown = OPTIONAL.into_iter().filter(is_unknown).collect();
         Ok(plan)
     }
 }

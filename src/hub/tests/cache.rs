@@ -140,3 +140,70 @@ fn two_calls_at_once_make_one_whole_file() {
     assert_eq!(names_in(&repo.join("snapshots").join(COMMIT)), EXPECTED);
     assert!(!names_in(&repo.join("blobs")).iter().any(|name| name.ends_with("incomplete")));
 }
+
+/// A snapshot as another client leaves it that was asked for these files only.
+fn fill(folder: &Folder, files: &[&str]) -> PathBuf {
+    let repo = folder.0.join("models--owner--tiny");
+    let snapshot = repo.join("snapshots").join(COMMIT);
+    fs::create_dir_all(repo.join("refs")).unwrap();
+    fs::create_dir_all(&snapshot).unwrap();
+    fs::write(repo.join("refs/main"), COMMIT).unwrap();
+    for file in files {
+        fs::write(snapshot.join(file), &checkpoint()[file]).unwrap();
+    }
+    snapshot
+}
+
+#[test]
+fn optional_files_that_another_client_left_out_are_fetched() {
+    let server = Server::start(|head| hub(&checkpoint(), None, head));
+    let folder = Folder::new();
+    let snapshot = fill(&folder, &["config.json", "tokenizer.json", "model.safetensors"]);
+    let mut options = folder.options(&server.address);
+
+    options.network = Network::Never;
+    assert_eq!(fetch(REPO, &options).unwrap(), snapshot);
+    options.network = Network::WhenNeeded;
+    assert_eq!(fetch(REPO, &options).unwrap(), snapshot);
+
+    assert_eq!(names_in(&snapshot), EXPECTED);
+    assert_eq!(
+        fs::read(snapshot.join("preprocessor_config.json")).unwrap(),
+        checkpoint()["preprocessor_config.json"]
+    );
+    let asked = server.requests().len();
+    assert_eq!(server.count(&format!("get /api/models/{REPO}/revision/{COMMIT} ")), 1);
+    assert_eq!(fetch(REPO, &options).unwrap(), snapshot);
+    assert_eq!(server.requests().len(), asked, "what is not there has been remembered");
+}
+
+#[test]
+fn a_file_that_another_client_has_looked_for_in_vain_is_not_asked_for() {
+    let folder = Folder::new();
+    let snapshot = fill(&folder, &EXPECTED);
+    let lacking = folder.0.join("models--owner--tiny/.no_exist").join(COMMIT);
+    fs::create_dir_all(&lacking).unwrap();
+    for file in [
+        "generation_config.json",
+        "processor_config.json",
+        "tokenizer_config.json",
+        "chat_template.json",
+        "chat_template.jinja",
+    ] {
+        fs::write(lacking.join(file), "").unwrap();
+    }
+
+    // Nobody answers there.
+    assert_eq!(fetch(REPO, &folder.options("http://127.0.0.1:1")).unwrap(), snapshot);
+}
+
+#[test]
+fn optional_files_that_cannot_be_asked_for_are_no_defaults() {
+    let server = Server::start(|_| Reply::new(403));
+    let folder = Folder::new();
+    fill(&folder, &["config.json", "tokenizer.json", "model.safetensors"]);
+
+    let result = fetch(REPO, &folder.options(&server.address));
+
+    assert!(matches!(result, Err(HubError::Status { status: 403, .. })), "{result:?}");
+}

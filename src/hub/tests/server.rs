@@ -145,7 +145,7 @@ pub(super) fn part(bytes: &[u8], start: usize) -> Reply {
 /// Answers as the hub does: small files itself, weights from `elsewhere` if that is given.
 pub(super) fn hub(files: &Files, elsewhere: Option<&str>, head: &str) -> Reply {
     let (path, start) = path_and_start(head);
-    if path == format!("/api/models/{REPO}/revision/main") {
+    if let Some("main" | COMMIT) = path.strip_prefix(&format!("/api/models/{REPO}/revision/")) {
         return listing(files);
     }
     let file =
