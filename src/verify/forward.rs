@@ -79,7 +79,7 @@ fn check_pixels(case: &Case<'_>, input: &TraceInput, stages: &mut Stages) {
 }
 
 /// The values of a tensor of this shape.
-fn rows_of(case: &Case<'_>, name: &str, shape: [usize; 2]) -> Result<Option<Vec<f32>>, String> {
+pub(super) fn rows_of(case: &Case<'_>, name: &str, shape: [usize; 2]) -> Result<Option<Vec<f32>>, String> {
     let Some(tensor) = case.tensor(name)? else { return Ok(None) };
     equal(&tensor.dims()?, &shape)?;
     tensor.floats().map(Some)
@@ -167,19 +167,24 @@ fn check_layers(case: &Case<'_>, trace: &Trace, stages: &mut Stages) {
 /// Compares `[batch, seq, width]` at all tokens that are no pads.
 fn compare(case: &Case<'_>, name: &str, found: &[f32], width: usize, stage: &mut Stage) {
     let label = format!("{} {name}", case.name());
-    let expected = case.tensor(name).and_then(|tensor| {
-        let Some(tensor) = tensor else { return Ok(None) };
-        equal(&tensor.dims()?, &[case.rows.len(), case.seq, width])?;
-        equal(&found.len(), &tensor.shape.iter().product())?;
-        tensor.floats().map(Some)
-    });
-    match expected {
-        Ok(Some(expected)) => {
-            stage.near(&label, &real_rows(case, found, width), &real_rows(case, &expected, width));
-        }
+    match at_real_tokens(case, name, found, width) {
+        Ok(Some([found, expected])) => stage.near(&label, &found, &expected),
         Ok(None) => {}
         Err(problem) => stage.case(&label, Err(problem)),
     }
+}
+
+/// What was found and what is expected of a tensor `[batch, seq, width]` at all tokens that are no pads.
+pub(super) fn at_real_tokens(
+    case: &Case<'_>,
+    name: &str,
+    found: &[f32],
+    width: usize,
+) -> Result<Option<[Vec<f32>; 2]>, String> {
+    let Some(tensor) = case.tensor(name)? else { return Ok(None) };
+    equal(&tensor.dims()?, &[case.rows.len(), case.seq, width])?;
+    equal(&found.len(), &tensor.shape.iter().product())?;
+    Ok(Some([real_rows(case, found, width), real_rows(case, &tensor.floats()?, width)]))
 }
 
 /// The rows of all tokens that are no pads.
@@ -215,21 +220,22 @@ fn check_untied(case: &Case<'_>, models: &Models, input: &TraceInput, stage: &mu
 /// The reference's stated distance between bf16 and f32 must be true of our f32.
 fn check_stated_noise(case: &Case<'_>, trace: &Trace, stage: &mut Stage) {
     let name = format!("{} bf16.last_logits and f32", case.name());
-    match bf16_logits(case) {
-        Ok(Some((expected, noise))) => {
-            let limit = noise + case.logits_tolerance.limit();
-            stage.near_within(&name, &last_rows(case, trace), &expected, limit);
-        }
+    let compare = || -> Result<Option<(Vec<f32>, f64)>, String> {
+        let Some(expected) = last_bf16_logits(case)? else { return Ok(None) };
+        let noise = case.record.need("bf16_sdpa")?.field::<f64>("max_abs_logit_diff")?;
+        Ok(Some((expected, noise + case.logits_tolerance.limit())))
+    };
+    match compare() {
+        Ok(Some((expected, limit))) => stage.near_within(&name, &last_rows(case, trace), &expected, limit),
         Ok(None) => {}
         Err(problem) => stage.case(&name, Err(problem)),
     }
 }
 
-/// The reference's logits in bf16, and how far it says they are from f32 at most.
-pub(super) fn bf16_logits(case: &Case<'_>) -> Result<Option<(Vec<f32>, f64)>, String> {
+/// The reference's logits in bf16 after the last token of each row, `[batch, vocab]`.
+pub(super) fn last_bf16_logits(case: &Case<'_>) -> Result<Option<Vec<f32>>, String> {
     let Some(tensor) = case.tensor("bf16.last_logits")? else { return Ok(None) };
     let [rows, _] = tensor.dims()?;
     equal(&rows, &case.rows.len())?;
-    let noise = case.record.need("bf16_sdpa")?.field::<f64>("max_abs_logit_diff")?;
-    Ok(Some((tensor.floats()?, noise)))
+    tensor.floats().map(Some)
 }

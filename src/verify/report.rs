@@ -51,7 +51,7 @@ impl Stage {
         self.cases
     }
 
-    /// The largest difference; NaN when a number was not finite.
+    /// The largest difference of a number or, in a stage of means, of a case on average; NaN when a number was not finite.
     pub const fn largest(&self) -> f64 {
         self.largest
     }
@@ -99,21 +99,31 @@ impl Stage {
 
     /// Counts one case: numbers must be within a tolerance of its own.
     pub(super) fn near_within(&mut self, name: &str, found: &[f32], expected: &[f32], limit: f64) {
-        let outcome = match largest_difference(found, expected) {
-            Err(problem) => Err(problem),
-            Ok((largest, at)) => {
-                // `max` would drop a NaN.
-                if largest.is_nan() || largest > self.largest {
-                    self.largest = largest;
-                }
-                if largest <= limit {
-                    Ok(())
-                } else {
-                    Err(format!("{} instead of {} at {at}", found[at], expected[at]))
-                }
+        let outcome = largest_difference(found, expected).and_then(|(largest, at)| {
+            self.keep_largest(largest);
+            if largest <= limit {
+                Ok(())
+            } else {
+                Err(format!("{} instead of {} at {at}", found[at], expected[at]))
             }
-        };
+        });
         self.case(name, outcome);
+    }
+
+    /// Counts one case: numbers must be within a tolerance on average.
+    pub(super) fn near_on_average(&mut self, name: &str, found: &[f32], expected: &[f32], limit: f64) {
+        let outcome = mean_difference(found, expected).and_then(|mean| {
+            self.keep_largest(mean);
+            if mean <= limit { Ok(()) } else { Err(format!("{mean} apart on average, {limit} allowed")) }
+        });
+        self.case(name, outcome);
+    }
+
+    fn keep_largest(&mut self, difference: f64) {
+        // `max` would drop a NaN.
+        if difference.is_nan() || difference > self.largest {
+            self.largest = difference;
+        }
     }
 }
 
@@ -136,9 +146,7 @@ pub(super) fn quoted(value: &impl Debug) -> String {
 
 /// The largest difference and its place; NaN as soon as one number is NaN.
 fn largest_difference(found: &[f32], expected: &[f32]) -> Result<(f64, usize), String> {
-    if found.len() != expected.len() {
-        return Err(format!("{} numbers instead of {}", found.len(), expected.len()));
-    }
+    same_len(found, expected)?;
     let mut worst = (0.0, 0);
     for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
         let difference = (f64::from(*found) - f64::from(*expected)).abs();
@@ -150,6 +158,20 @@ fn largest_difference(found: &[f32], expected: &[f32]) -> Result<(f64, usize), S
         }
     }
     Ok(worst)
+}
+
+/// The mean of the differences; NaN as soon as one number is NaN, and of no numbers.
+fn mean_difference(found: &[f32], expected: &[f32]) -> Result<f64, String> {
+    same_len(found, expected)?;
+    let differences = found.iter().zip(expected).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
+    Ok(differences.sum::<f64>() / found.len() as f64)
+}
+
+fn same_len(found: &[f32], expected: &[f32]) -> Result<(), String> {
+    if found.len() == expected.len() {
+        return Ok(());
+    }
+    Err(format!("{} numbers instead of {}", found.len(), expected.len()))
 }
 
 /// What was compared, what did not fit and what was not looked at.
@@ -244,6 +266,32 @@ mod tests {
             stage.near("x", &[1.0, found], &[1.0, expected]);
 
             assert_eq!(stage.verdict(), Verdict::Miss, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn a_mean_is_bounded_where_the_largest_difference_is_not() {
+        // Differences of 1 and 0 at 4 numbers: 1 at most, 0.25 on average.
+        let (found, expected) = ([1.0, 2.0, 3.0, 5.0], [1.0, 2.0, 3.0, 4.0]);
+        for (limit, verdict) in [(0.25, Verdict::Pass), (0.24, Verdict::Miss)] {
+            let mut stage = Stage::new("numbers", Tolerance::Noise(1.0));
+
+            stage.near_on_average("x", &found, &expected, limit);
+
+            assert_eq!((stage.verdict(), stage.largest()), (verdict, 0.25));
+        }
+    }
+
+    #[test]
+    fn the_mean_of_what_is_no_number_never_passes() {
+        for (found, expected) in
+            [(&[1.0, f32::NAN][..], &[1.0, 1.0][..]), (&[f32::INFINITY], &[1.0]), (&[], &[]), (&[1.0], &[])]
+        {
+            let mut stage = Stage::new("numbers", Tolerance::Noise(1.0));
+
+            stage.near_on_average("x", found, expected, 1e30);
+
+            assert_eq!(stage.verdict(), Verdict::Miss, "{found:?} {expected:?}");
         }
     }
 

@@ -35,6 +35,16 @@ pub(crate) const fn spoil_case(
     Corruption { name, sections: &["model"], case, stage, apply }
 }
 
+/// A shorthand for cases that need all checkpoints.
+pub(crate) const fn spoil_checkpoint(
+    name: &'static str,
+    case: &'static str,
+    stage: &'static str,
+    apply: fn(&Path),
+) -> Corruption {
+    Corruption { name, sections: &["model", "checkpoint"], case, stage, apply }
+}
+
 pub(crate) fn assert_found(corruptions: &[Corruption]) {
     for Corruption { name, sections, case, stage, apply } in corruptions {
         let scratch = Scratch::new(name);

@@ -39,6 +39,15 @@ pub(crate) fn edit_f32(path: &Path, name: &str, change: impl FnOnce(f32) -> f32)
     });
 }
 
+/// Changes the numbers of an f32 tensor by their places.
+pub(crate) fn edit_each_f32(path: &Path, name: &str, change: impl Fn(usize, f32) -> f32) {
+    edit_tensor(path, name, |bytes| {
+        for (at, number) in bytes.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            *number = change(at, f32::from_le_bytes(*number)).to_le_bytes();
+        }
+    });
+}
+
 /// Adds to the last byte.
 pub(crate) fn add_one(bytes: &mut [u8]) {
     let last = bytes.last_mut().unwrap();

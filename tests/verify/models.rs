@@ -2,14 +2,21 @@
 
 use std::fs;
 
+use rcmu::{ComputeDtype, verify::VerifyOptions};
 use serde_json::json;
 
 use crate::{
-    corruption::{Corruption, assert_found, spoil, spoil_case},
+    corruption::{assert_found, spoil, spoil_case, spoil_checkpoint},
+    device_name,
     edit::{
-        add, add_one, add_one_low, drop_tensor, edit, edit_f32, edit_tensor, tensors, truncate, write_tensors,
+        add, add_one, add_one_low, drop_tensor, edit, edit_each_f32, edit_f32, edit_tensor, tensors,
+        truncate, write_tensors,
     },
 };
+
+const TEXT: &str = "model_text.safetensors";
+const MIXED: &str = "model_image_and_video.safetensors";
+const BATCH: &str = "model_batch_left_pad.safetensors";
 
 #[test]
 fn corrupted_pictures_are_found() {
@@ -94,9 +101,6 @@ fn corrupted_checkpoints_are_found() {
 
 #[test]
 fn corrupted_model_data_are_found() {
-    const TEXT: &str = "model_text.safetensors";
-    const MIXED: &str = "model_image_and_video.safetensors";
-    const BATCH: &str = "model_batch_left_pad.safetensors";
     assert_found(&[
         spoil_case("logit", "text", "logits", |d| edit_f32(&d.join(TEXT), "logits", |logit| logit + 0.01)),
         spoil_case("logit that is NaN", "text", "logits", |d| {
@@ -154,12 +158,30 @@ fn corrupted_model_data_are_found() {
                 add(&mut json["batch_left_pad"]["rows_alone_greedy_ids"][1][2], 1);
             });
         }),
-        Corruption {
-            name: "untied logit",
-            sections: &["model", "checkpoint"],
-            case: "text",
-            stage: "logits, untied",
-            apply: |d| edit_f32(&d.join(TEXT), "untied_last_logits", |logit| logit + 0.01),
-        },
+        spoil_checkpoint("untied logit", "text", "logits, untied", |d| {
+            edit_f32(&d.join(TEXT), "untied_last_logits", |logit| logit + 0.01);
+        }),
+    ]);
+}
+
+#[test]
+fn a_model_in_bf16_that_is_farther_off_than_the_reference_is_found() {
+    if !ComputeDtype::Bf16.is_supported(&VerifyOptions::new(&device_name()).unwrap().device) {
+        return;
+    }
+    // Three times what the reference states of itself: 1.0 for a logit, 0.16 on average, 0.1 for the vision tower.
+    assert_found(&[
+        spoil_checkpoint("all logits, of the model in bf16", "text", "logits, bf16, mean", |d| {
+            edit_each_f32(&d.join(TEXT), "logits", |_, logit| logit + 0.3);
+        }),
+        spoil_checkpoint("last logits, of the model in bf16", "text", "logits, bf16, mean", |d| {
+            edit_each_f32(&d.join(TEXT), "bf16.last_logits", |_, logit| logit + 0.3);
+        }),
+        spoil_checkpoint("first logit, of the model in bf16", "text", "logits, bf16", |d| {
+            edit_each_f32(&d.join(TEXT), "logits", |at, logit| if at == 0 { logit + 3.0 } else { logit });
+        }),
+        spoil_checkpoint("vision, of the model in bf16", "image_and_video", "vision, bf16", |d| {
+            edit_f32(&d.join(MIXED), "vision.merged", |value| value + 0.2);
+        }),
     ]);
 }
