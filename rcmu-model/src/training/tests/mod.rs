@@ -247,6 +247,23 @@ fn resumed_takes_the_path_of_whole(settings: &TrainSettings) {
 }
 
 #[test]
+fn a_training_knows_its_own_settings_again() {
+    let scratch = Scratch::new("settings");
+    // Numbers whose decimals a parser that rounds twice reads as their neighbours.
+    let odd = TrainSettings {
+        steps: 1,
+        learning_rate: 0.001_727_021_590_412_466_1,
+        betas: [0.9, 1.0 - 1.0 / 300.0],
+        ..settings()
+    };
+    trainer(odd.clone()).run(&Colours, &scratch.0, &mut |_| ControlFlow::Continue(())).expect("a step");
+
+    let resumed = Trainer::resume(&tiny(), &scratch.0, &Device::flex(), odd, &LoadOptions::default());
+
+    assert_eq!(resumed.expect("it is its own").steps_done(), 1);
+}
+
+#[test]
 fn a_broken_checkpoint_is_passed_over() {
     let scratch = Scratch::new("broken");
     let mut first = trainer(settings());
