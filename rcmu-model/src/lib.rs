@@ -30,6 +30,7 @@ mod json;
 mod kernels;
 mod layers;
 mod model;
+mod panics;
 mod params;
 mod pool;
 pub mod position;

@@ -1,8 +1,6 @@
 use std::{
-    any::Any,
     error::Error as StdError,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
     sync::{
         Arc,
@@ -28,6 +26,8 @@ use crate::{
     tokenizer::Tokenizer,
     weights::{Checkpoint, CheckpointLimits, Maps},
 };
+
+pub(crate) use crate::panics::{callers_own, contained};
 
 /// How to load a model.
 #[derive(Clone, Debug, Default)]
@@ -328,33 +328,6 @@ fn boxed(error: Error) -> Box<dyn StdError + Send + Sync> {
 /// bf16 on CUDA, f32 elsewhere: CPUs emulate bf16, and WGSL does not have it.
 fn default_dtype(device: &Device) -> ComputeDtype {
     if is_cuda(device) && device.supports_dtype(DType::BF16) { ComputeDtype::Bf16 } else { ComputeDtype::F32 }
-}
-
-/// A panic of what a caller has given, which is not the backend's.
-struct CallersPanic(Box<dyn Any + Send>);
-
-/// Runs what a caller has given within [`contained`] work, from which its panic goes on to the caller.
-pub(crate) fn callers_own<T>(work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| resume_unwind(Box::new(CallersPanic(panic))))
-}
-
-/// Turns a panic of the backend into an error.
-///
-/// A second line of defence: what can be checked has been checked before the first kernel. GPU runtimes panic when
-/// memory runs out or the device is lost.
-pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let panic = match panic.downcast::<CallersPanic>() {
-            Ok(callers) => resume_unwind(callers.0),
-            Err(panic) => panic,
-        };
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(ToString::to_string)
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "the backend panicked".to_owned());
-        Err(Error::Backend { message })
-    })
 }
 
 /// Copies a tensor to the host as f32.
