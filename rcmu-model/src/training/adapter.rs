@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     LoraSettings, TrainError,
-    checkpoint::{write_durably, write_tensors},
+    files::{floats, write_durably, write_tensors},
     lora::{self, MERGER, Names},
     parameters::{Parameter, has_parameters, parameters, replica},
     trainer::Trainer,
@@ -86,12 +86,14 @@ impl Trainer {
         };
         let mut tensors = Vec::new();
         for parameter in self.parameters.iter().filter(|parameter| lora::is_factor(&parameter.name)) {
-            let values = to_host(parameter.value.clone())?;
-            if values.iter().any(|value| !value.is_finite()) {
-                return Err(TrainError::NotFinite { step: self.step, what: "a factor" });
-            }
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            tensors.push((published_name(&parameter.name), parameter.dims.clone(), bytes));
+            let values = || {
+                let values = to_host(parameter.value.clone())?;
+                if values.iter().any(|value| !value.is_finite()) {
+                    return Err(TrainError::NotFinite { step: self.step, what: "a factor" });
+                }
+                Ok(values)
+            };
+            tensors.push(floats(published_name(&parameter.name), parameter.dims.clone(), values));
         }
         let of_merger = MERGER.into_iter().filter(|(name, _)| settings.targets.iter().any(|it| it == name));
         let of_merger = of_merger.map(|(_, published)| published.to_owned());
@@ -112,7 +114,7 @@ impl Trainer {
         fs::create_dir_all(dir).map_err(TrainError::file(dir))?;
         let text = serde_json::to_vec_pretty(&config).expect("plain data");
         write_durably(&dir.join(CONFIG), &text)?;
-        write_tensors(&dir.join(WEIGHTS), Dtype::F32, &tensors)
+        write_tensors(&dir.join(WEIGHTS), tensors)
     }
 
     /// Goes on from adapters that were written before; the training must have adapters of the same rank and targets.

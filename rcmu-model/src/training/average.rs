@@ -2,7 +2,7 @@ use std::{fs, io, path::Path};
 
 use super::{
     TrainError,
-    export::{copy_companions, published_shape, write_model},
+    export::{Values, copy_companions, published_shape, write_model},
 };
 use crate::{
     params::ComputeDtype,
@@ -47,21 +47,27 @@ pub fn average(models: &[&Path], dir: &Path, dtype: ComputeDtype) -> Result<(), 
             }
         }
     }
-    let weights = dir.join("model.safetensors");
-    if weights.exists() {
-        return Err(TrainError::file(weights)(io::ErrorKind::AlreadyExists.into()));
+    for name in ["model.safetensors", "model.safetensors.index.json"] {
+        let taken = dir.join(name);
+        if taken.exists() {
+            return Err(TrainError::file(taken)(io::ErrorKind::AlreadyExists.into()));
+        }
     }
-    copy_companions(first, dir)?;
+    copy_companions(first, dir, checkpoints[0].config())?;
     let expected = expected_tensors(checkpoints[0].config());
     let means = expected.into_iter().map(|tensor| {
-        let mut sums = vec![0.0_f64; tensor.shape.iter().product()];
-        for checkpoint in &checkpoints {
-            let values = checkpoint.read_f32(&tensor.name)?;
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
-        }
-        let mean = sums.into_iter().map(|sum| (sum / models.len() as f64) as f32).collect();
-        let shape = published_shape(&tensor.name, tensor.shape, &checkpoints[0].config().vision);
-        Ok((tensor.name, shape, mean))
+        let shape = published_shape(&tensor.name, tensor.shape.clone(), &checkpoints[0].config().vision);
+        let (name, checkpoints) = (tensor.name.clone(), &checkpoints);
+        let mean = move || {
+            let mut sums = vec![0.0_f64; tensor.shape.iter().product()];
+            for checkpoint in checkpoints {
+                let values = checkpoint.read_f32(&tensor.name)?;
+                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
+            }
+            Ok(sums.into_iter().map(|sum| (sum / models.len() as f64) as f32).collect())
+        };
+        let mean: Values<'_> = Box::new(mean);
+        (name, shape, mean)
     });
     write_model(dir, dtype, means)
 }

@@ -5,19 +5,25 @@
 //! only when it is whole, so a crash at any moment leaves the ones before it as they were.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt::Write as _,
     fs::{self, File},
-    io::{ErrorKind, Read, Write},
+    io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
 use burn::tensor::{Tensor, TensorData};
-use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{TrainError, TrainSettings, lora::is_factor, parameters::Parameter, trainer::Trainer};
+use super::{
+    TrainError, TrainSettings,
+    files::{floats, sync, write_durably, write_tensors},
+    lora::is_factor,
+    parameters::Parameter,
+    trainer::Trainer,
+};
 use crate::model::to_host;
 use rcmu_core::Generator;
 
@@ -273,7 +279,7 @@ pub(super) fn restore(trainer: &mut Trainer, dir: &Path) -> Result<(), TrainErro
 }
 
 fn write_state(trainer: &Trainer, path: &Path) -> Result<(), TrainError> {
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut tensors = Vec::new();
     for (parameter, moments) in trainer.parameters.iter().zip(&trainer.optimizer.moments) {
         let mut kinds = Vec::new();
         if moments.is_some() || is_factor(&parameter.name) {
@@ -283,54 +289,17 @@ fn write_state(trainer: &Trainer, path: &Path) -> Result<(), TrainError> {
             kinds.extend([("first", first), ("second", second)]);
         }
         for (kind, values) in kinds {
-            let values = to_host(values.clone())?;
-            if kind == "value" && values.iter().any(|value| !value.is_finite()) {
-                return Err(TrainError::NotFinite { step: trainer.step, what: "a weight" });
-            }
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            tensors.push((format!("{kind}.{}", parameter.name), parameter.dims.clone(), bytes));
+            let values = move || {
+                let values = to_host(values.clone())?;
+                if kind == "value" && values.iter().any(|value| !value.is_finite()) {
+                    return Err(TrainError::NotFinite { step: trainer.step, what: "a weight" });
+                }
+                Ok(values)
+            };
+            tensors.push(floats(format!("{kind}.{}", parameter.name), parameter.dims.clone(), values));
         }
     }
-    write_tensors(path, Dtype::F32, &tensors)
-}
-
-/// Writes a safetensors file and makes it durable.
-pub(super) fn write_tensors(
-    path: &Path,
-    dtype: Dtype,
-    tensors: &[(String, Vec<usize>, Vec<u8>)],
-) -> Result<(), TrainError> {
-    let broken = |error: safetensors::SafeTensorError| match error {
-        safetensors::SafeTensorError::IoError(source) => TrainError::File { path: path.to_owned(), source },
-        other => TrainError::Checkpoint { path: path.to_owned(), problem: other.to_string() },
-    };
-    let views = tensors
-        .iter()
-        .map(|(name, dims, bytes)| Ok((name.as_str(), TensorView::new(dtype, dims.clone(), bytes)?)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(broken)?;
-    let info = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    serialize_to_file(views, Some(info), path).map_err(broken)?;
-    sync(path)
-}
-
-/// Writes a file and makes it durable.
-pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let write = || {
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(TrainError::file(path))
-}
-
-/// Makes a file or the entries of a folder durable.
-fn sync(path: &Path) -> Result<(), TrainError> {
-    // Folders cannot be opened for this on every system; there a rename is durable when the system says so.
-    if cfg!(not(unix)) && path.is_dir() {
-        return Ok(());
-    }
-    File::open(path).and_then(|file| file.sync_all()).map_err(TrainError::file(path))
+    write_tensors(path, tensors)
 }
 
 fn digest(path: &Path) -> Result<FileDigest, TrainError> {

@@ -5,69 +5,72 @@ use safetensors::Dtype;
 
 use super::{
     TrainError,
-    checkpoint::{write_durably, write_tensors},
+    files::{floats, write_durably, write_tensors},
     lora,
     trainer::{Trainer, is_helper},
 };
-use crate::{config::VisionConfig, model::to_host, params::ComputeDtype, weights::COMPANIONS};
+use crate::{
+    config::{ModelConfig, VisionConfig},
+    model::to_host,
+    params::ComputeDtype,
+    weights::{Unwritten, companions},
+};
 
 impl Trainer {
     /// Writes the model as it is now into a checkpoint directory in the Hugging Face layout; adapters are merged.
     ///
     /// # Errors
     ///
-    /// [`TrainError::File`] when the directory cannot be written, [`TrainError::NotFinite`] when a weight is not a
-    /// number.
+    /// [`TrainError::File`] when the directory cannot be written, [`TrainError::Model`] when a file beside the start cannot be
+    /// read, [`TrainError::NotFinite`] when a weight is not a number.
     pub fn export(&self, dir: &Path, dtype: ComputeDtype) -> Result<(), TrainError> {
-        copy_companions(self.start(), dir)?;
+        copy_companions(self.start(), dir, self.model().config())?;
         let vision = &self.model().config().vision;
-        let merged = lora::merged(&self.parameters, self.settings.lora.as_ref());
-        let tensors = merged.into_iter().filter(|parameter| !is_helper(&parameter.name)).map(|parameter| {
-            let values = to_host(parameter.value)?;
-            if values.iter().any(|value| !value.is_finite()) {
-                return Err(TrainError::NotFinite { step: self.step, what: "a weight" });
-            }
-            let dims = published_shape(&parameter.name, parameter.dims, vision);
-            Ok((parameter.name, dims, values))
+        let weights = lora::weights(&self.parameters, self.settings.lora.as_ref());
+        let tensors = weights.into_iter().filter(|weight| !is_helper(weight.name())).map(|weight| {
+            let name = weight.name().to_owned();
+            let shape = published_shape(&name, weight.dims().to_vec(), vision);
+            let values = move || {
+                let values = to_host(weight.merged())?;
+                if values.iter().any(|value| !value.is_finite()) {
+                    return Err(TrainError::NotFinite { step: self.step, what: "a weight" });
+                }
+                Ok(values)
+            };
+            let values: Values<'_> = Box::new(values);
+            (name, shape, values)
         });
         write_model(dir, dtype, tensors)
     }
 }
 
 /// Copies the files that describe a model beside its weights.
-pub(super) fn copy_companions(from: &Path, to: &Path) -> Result<(), TrainError> {
+pub(super) fn copy_companions(from: &Path, to: &Path, config: &ModelConfig) -> Result<(), TrainError> {
     fs::create_dir_all(to).map_err(TrainError::file(to))?;
-    for name in COMPANIONS {
-        let from = from.join(name);
-        if from.is_file() {
-            let bytes = fs::read(&from).map_err(TrainError::file(&from))?;
-            write_durably(&to.join(name), &bytes)?;
-        }
+    for (name, bytes) in companions(from, config)? {
+        write_durably(&to.join(name), &bytes)?;
     }
     Ok(())
 }
 
+/// Makes the values of a tensor when its turn comes.
+pub(super) type Values<'a> = Box<dyn Fn() -> Result<Vec<f32>, TrainError> + 'a>;
+
 /// Writes named tensors, with their shapes, as the weights of a model.
-pub(super) fn write_model(
+pub(super) fn write_model<'a>(
     dir: &Path,
     dtype: ComputeDtype,
-    tensors: impl Iterator<Item = Result<(String, Vec<usize>, Vec<f32>), TrainError>>,
+    tensors: impl Iterator<Item = (String, Vec<usize>, Values<'a>)>,
 ) -> Result<(), TrainError> {
-    let format = match dtype {
-        ComputeDtype::F32 => Dtype::F32,
-        ComputeDtype::Bf16 => Dtype::BF16,
-    };
-    let tensors = tensors.map(|tensor| {
-        let (name, shape, values) = tensor?;
-        let bytes: Vec<u8> = match dtype {
-            ComputeDtype::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            ComputeDtype::Bf16 => {
-                values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect()
-            }
-        };
-        Ok((name, shape, bytes))
+    let tensors = tensors.map(|(name, shape, values)| match dtype {
+        ComputeDtype::F32 => floats(name, shape, values),
+        ComputeDtype::Bf16 => {
+            let halves =
+                move || Ok(values()?.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect());
+            Unwritten { name, dtype: Dtype::BF16, shape, bytes: Box::new(halves) }
+        }
     });
-    write_tensors(&dir.join("model.safetensors"), format, &tensors.collect::<Result<Vec<_>, TrainError>>()?)
+    write_tensors(&dir.join("model.safetensors"), tensors.collect())
 }
 
 /// The patch embedding is published as the kernel of a convolution.

@@ -109,23 +109,54 @@ pub(super) fn initialize(parameters: &mut [Parameter], settings: &LoraSettings, 
     }
 }
 
-/// The parameters of the model with the adapters worked into their weights.
-pub(super) fn merged(parameters: &[Parameter], settings: Option<&LoraSettings>) -> Vec<Parameter> {
-    let mut merged: Vec<Parameter> = Vec::with_capacity(parameters.len());
+/// A weight of the model as training has left it.
+pub(super) struct TrainedWeight<'a> {
+    parameter: &'a Parameter,
+    /// The factors of its adapter, and what their product is multiplied by.
+    adapter: Option<([&'a Parameter; 2], f64)>,
+}
+
+impl TrainedWeight<'_> {
+    pub(super) fn name(&self) -> &str {
+        &self.parameter.name
+    }
+
+    pub(super) fn dims(&self) -> &[usize] {
+        &self.parameter.dims
+    }
+
+    /// Its values with the adapter worked into them, `[values]`.
+    pub(super) fn merged(&self) -> Tensor<1> {
+        let value = self.parameter.value.clone();
+        let Some((factors, scale)) = self.adapter else { return value };
+        let matrix = |factor: &Parameter| factor.value.clone().reshape([factor.dims[0], factor.dims[1]]);
+        changed(value, factors.map(matrix), scale)
+    }
+}
+
+/// The weights of the model, each with its adapter if it has one.
+pub(super) fn weights<'a>(
+    parameters: &'a [Parameter],
+    settings: Option<&LoraSettings>,
+) -> Vec<TrainedWeight<'a>> {
+    let scale = settings.map(|settings| settings.alpha / settings.rank as f64);
+    let mut weights = Vec::with_capacity(parameters.len());
     let mut rest = parameters.iter().peekable();
     while let Some(parameter) = rest.next() {
-        let mut parameter = parameter.clone();
-        if let (Some(settings), Some(a)) = (settings, rest.next_if(|next| next.name.ends_with(".lora_a"))) {
-            let b = rest.next().expect("the factors stand in pairs");
-            let matrix = |factor: &Parameter| -> Tensor<2> {
-                factor.value.clone().reshape([factor.dims[0], factor.dims[1]])
-            };
-            let scale = settings.alpha / settings.rank as f64;
-            let size = parameter.dims.iter().product::<usize>();
-            let change = matrix(a).matmul(matrix(b)) * scale;
-            parameter.value = parameter.value + change.reshape([size]);
-        }
-        merged.push(parameter);
+        let first = rest.next_if(|next| next.name.ends_with(".lora_a"));
+        let factors = first.map(|a| [a, rest.next().expect("the factors stand in pairs")]);
+        weights.push(TrainedWeight { parameter, adapter: factors.zip(scale) });
     }
-    merged
+    weights
+}
+
+/// A weight with the scaled product of its factors added.
+///
+/// # Shapes
+///
+/// - `weight`: `[out * in]`
+/// - factors: `[out, rank]`, `[rank, in]`
+/// - output: `[out * in]`
+pub(super) fn changed(weight: Tensor<1>, [a, b]: [Tensor<2>; 2], scale: f64) -> Tensor<1> {
+    weight + (a.matmul(b) * scale).reshape([-1])
 }

@@ -19,6 +19,7 @@ mod error;
 mod export;
 mod features;
 mod figurines;
+mod files;
 mod likelihood;
 mod lora;
 mod matches;

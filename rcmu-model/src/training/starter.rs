@@ -5,14 +5,13 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 use rcmu_core::SpecialToken;
-use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     TrainError,
-    checkpoint::{write_durably, write_tensors},
     export::published_shape,
+    files::{floats, write_durably, write_tensors},
 };
 use crate::{
     config::ModelConfig,
@@ -193,12 +192,12 @@ impl Starter {
                     _ if tensor.name.ends_with("bias") => vec![0.0; size],
                     _ => vec![1.0; size],
                 };
-                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
                 let shape = published_shape(&tensor.name, tensor.shape, &config.vision);
-                (tensor.name, shape, bytes)
+                // Drawn in this order, whatever the order in the file.
+                floats(tensor.name, shape, move || Ok(values.clone()))
             })
             .collect();
-        write_tensors(path, Dtype::F32, &tensors)
+        write_tensors(path, tensors)
     }
 }
 

@@ -6,6 +6,7 @@
 //! ```
 
 mod checkpoint;
+mod companions;
 mod header;
 mod index;
 mod map;
@@ -13,27 +14,16 @@ mod pack;
 mod packed;
 mod read;
 mod table;
+mod write;
 
 pub use checkpoint::{Checkpoint, CheckpointLimits, Scan};
+#[cfg(feature = "train")]
+pub(crate) use companions::{COMPANIONS, companions};
 pub use header::{HeaderLimits, TensorDtype, TensorEntry, WeightHeader};
 pub(crate) use map::Maps;
 pub use pack::pack_checkpoint;
 #[cfg(feature = "train")]
 pub(crate) use table::hub_name;
 pub use table::{ExpectedTensor, expected_tensors};
-
-/// Files that describe a model beside its weights.
-pub(crate) const COMPANIONS: [&str; 12] = [
-    "config.json",
-    "generation_config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.json",
-    "merges.txt",
-    "added_tokens.json",
-    "chat_template.json",
-    "chat_template.jinja",
-    "special_tokens_map.json",
-];
+#[cfg(feature = "train")]
+pub(crate) use write::{Unwritten, WriteError, write_file};

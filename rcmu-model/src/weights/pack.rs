@@ -1,17 +1,13 @@
-use std::{
-    borrow::Cow,
-    cell::RefCell,
-    collections::HashMap,
-    fs::{self, File},
-    io,
-    path::Path,
-};
+use std::{cell::RefCell, fs, io, path::Path};
 
-use safetensors::{Dtype, SafeTensorError, View, serialize_to_file};
+use safetensors::Dtype;
 
 use super::{
-    COMPANIONS, Checkpoint, CheckpointLimits, ExpectedTensor, expected_tensors,
+    Checkpoint, CheckpointLimits, ExpectedTensor,
+    companions::companions,
+    expected_tensors,
     packed::{can_be_packed, stored_name},
+    write::{Unwritten, WriteError, write_file},
 };
 use crate::{
     Error,
@@ -55,10 +51,9 @@ pub fn pack_checkpoint(
             return Err(failed(taken)(io::ErrorKind::AlreadyExists.into()));
         }
     }
-    for name in COMPANIONS {
-        if from.join(name).is_file() {
-            fs::copy(from.join(name), to.join(name)).map_err(failed(&to.join(name)))?;
-        }
+    for (name, bytes) in companions(from, checkpoint.config())? {
+        let path = to.join(name);
+        fs::write(&path, bytes).map_err(failed(&path))?;
     }
     let expected = expected_tensors(checkpoint.config());
     let state = LoadProgress {
@@ -67,39 +62,12 @@ pub fn pack_checkpoint(
         parameters: 0,
         total_parameters: checkpoint.parameter_count(),
     };
-    let work =
-        Work { checkpoint: &checkpoint, state: RefCell::new((state, progress)), failure: RefCell::new(None) };
-    let tensors = expected.iter().map(|tensor| Lazy::new(&work, tensor, formats));
-    let tensors: Vec<_> = tensors.map(|tensor| (tensor.name.clone(), tensor)).collect();
-    let part = to.join("model.safetensors.part");
-    let info = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    // The file takes the place of this one, whose permissions are those that new files get here.
-    let permissions =
-        File::create(&part).and_then(|file| file.metadata()).map_err(failed(&part))?.permissions();
-    let written = serialize_to_file(tensors, Some(info), &part);
-    let written = match (work.failure.borrow_mut().take(), written) {
-        (Some(error), _) => Err(error),
-        (None, Ok(())) => {
-            let named = fs::set_permissions(&part, permissions)
-                .and_then(|()| File::open(&part)?.sync_all())
-                .and_then(|()| fs::rename(&part, &path));
-            named.map_err(failed(&path))
-        }
-        (None, Err(SafeTensorError::IoError(source))) => Err(failed(&part)(source)),
-        (None, Err(error)) => Err(failed(&part)(io::Error::other(error))),
-    };
-    if written.is_err() {
-        // What is left of it is of no use; that it cannot be removed is no worse.
-        let _ = fs::remove_file(&part);
-    }
-    written
-}
-
-/// What all tensors share while they are written.
-struct Work<'a> {
-    checkpoint: &'a Checkpoint,
-    state: RefCell<(LoadProgress, &'a mut dyn FnMut(LoadProgress))>,
-    failure: RefCell<Option<Error>>,
+    let work = Work { checkpoint: &checkpoint, state: RefCell::new((state, progress)) };
+    let tensors = expected.iter().map(|tensor| work.unwritten(tensor, formats));
+    write_file(&path, tensors.collect(), None).map_err(|error| match error {
+        WriteError::Tensor(error) => error,
+        WriteError::File(source) => failed(&path)(source),
+    })
 }
 
 /// How a tensor is stored.
@@ -111,44 +79,56 @@ enum Form {
     Packed(WeightFormat),
 }
 
-/// A tensor that is read and packed when its turn comes.
-struct Lazy<'a> {
-    work: &'a Work<'a>,
-    tensor: &'a ExpectedTensor,
-    name: String,
-    form: Form,
-    shape: Vec<usize>,
+/// What all tensors share while they are written.
+struct Work<'a> {
+    checkpoint: &'a Checkpoint,
+    state: RefCell<(LoadProgress, &'a mut dyn FnMut(LoadProgress))>,
 }
 
-impl<'a> Lazy<'a> {
-    fn new(work: &'a Work<'a>, tensor: &'a ExpectedTensor, formats: WeightFormats) -> Self {
+impl Work<'_> {
+    /// A tensor that is read and packed when its turn comes.
+    fn unwritten<'a>(&'a self, tensor: &'a ExpectedTensor, formats: WeightFormats) -> Unwritten<'a, Error> {
+        let (name, form, shape) = self.form(tensor, formats);
+        let dtype = match form {
+            Form::F32 => Dtype::F32,
+            Form::Bf16 => Dtype::BF16,
+            Form::F16 => Dtype::F16,
+            Form::Packed(_) => Dtype::U8,
+        };
+        let bytes = move || {
+            let bytes = self.bytes(tensor, form)?;
+            let (state, progress) = &mut *self.state.borrow_mut();
+            state.tensors += 1;
+            state.parameters += tensor.shape.iter().product::<usize>() as u64;
+            progress(*state);
+            Ok(bytes)
+        };
+        Unwritten { name, dtype, shape, bytes: Box::new(bytes) }
+    }
+
+    /// Under which name a tensor is stored, how, and in what shape.
+    fn form(&self, tensor: &ExpectedTensor, formats: WeightFormats) -> (String, Form, Vec<usize>) {
         let format = can_be_packed(tensor).then(|| formats.of(&tensor.name));
         let packed = format.zip(tensor.shape.last().copied()).and_then(|(format, inputs)| {
             Some((stored_name(&tensor.name, format)?, format, format.row_bytes(inputs)?))
         });
         if let Some((name, format, width)) = packed {
-            return Self {
-                work,
-                tensor,
-                name,
-                form: Form::Packed(format),
-                shape: vec![tensor.shape[0], width],
-            };
+            return (name, Form::Packed(format), vec![tensor.shape[0], width]);
         }
         let form = match format {
             Some(WeightFormat::F32) => Form::F32,
             Some(WeightFormat::F16) => Form::F16,
             // Rows that cannot be packed are kept as bf16 in memory, too.
             Some(_) => Form::Bf16,
-            None if work.checkpoint.is_bf16(&tensor.name) => Form::Bf16,
+            None if self.checkpoint.is_bf16(&tensor.name) => Form::Bf16,
             None => Form::F32,
         };
-        Self { work, tensor, name: tensor.name.clone(), form, shape: tensor.shape.clone() }
+        (tensor.name.clone(), form, tensor.shape.clone())
     }
 
-    fn bytes(&self) -> Result<Vec<u8>, Error> {
-        let (checkpoint, name) = (self.work.checkpoint, &self.tensor.name);
-        Ok(match self.form {
+    fn bytes(&self, tensor: &ExpectedTensor, form: Form) -> Result<Vec<u8>, Error> {
+        let (checkpoint, name) = (self.checkpoint, &tensor.name);
+        Ok(match form {
             Form::F32 => checkpoint.read_f32(name)?.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Form::Bf16 => checkpoint.read_bf16(name)?.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Form::F16 => {
@@ -156,53 +136,9 @@ impl<'a> Lazy<'a> {
                 values.iter().flat_map(|&value| nearest_f16(value).to_le_bytes()).collect()
             }
             Form::Packed(format) => {
-                let dims = [self.tensor.shape[0], self.tensor.shape[1]];
+                let dims = [tensor.shape[0], tensor.shape[1]];
                 checkpoint.pack(name, format, dims)?.to_bytes()
             }
         })
-    }
-}
-
-impl View for Lazy<'_> {
-    fn dtype(&self) -> Dtype {
-        match self.form {
-            Form::F32 => Dtype::F32,
-            Form::Bf16 => Dtype::BF16,
-            Form::F16 => Dtype::F16,
-            Form::Packed(_) => Dtype::U8,
-        }
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let mut failure = self.work.failure.borrow_mut();
-        if failure.is_some() {
-            return Cow::Borrowed(&[]);
-        }
-        match self.bytes() {
-            Ok(bytes) => {
-                let (state, progress) = &mut *self.work.state.borrow_mut();
-                state.tensors += 1;
-                state.parameters += self.tensor.shape.iter().product::<usize>() as u64;
-                progress(*state);
-                Cow::Owned(bytes)
-            }
-            Err(error) => {
-                *failure = Some(error);
-                Cow::Borrowed(&[])
-            }
-        }
-    }
-
-    fn data_len(&self) -> usize {
-        let size = match self.form {
-            Form::F32 => 4,
-            Form::Bf16 | Form::F16 => 2,
-            Form::Packed(_) => 1,
-        };
-        self.shape.iter().product::<usize>() * size
     }
 }

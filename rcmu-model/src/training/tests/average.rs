@@ -91,4 +91,11 @@ fn models_that_do_not_belong_together_have_no_mean() {
         assert!(matches!(result, Err(TrainError::File { .. })), "weights are never written over");
     }
     assert_eq!(weights(&other.0), before);
+    // A model in several files is one, too.
+    let sharded = Scratch::new("no-mean-sharded");
+    fs::create_dir_all(&sharded.0).expect("writable");
+    fs::write(sharded.0.join("model.safetensors.index.json"), "{}").expect("writable");
+    let result = average(&[&model.0], &sharded.0, ComputeDtype::Bf16);
+    assert!(matches!(result, Err(TrainError::File { .. })), "{result:?}");
+    assert!(!sharded.0.join("config.json").exists(), "nothing is written");
 }

@@ -3,6 +3,7 @@
 mod adapters;
 mod aids;
 mod average;
+mod files;
 mod optimiser;
 mod precision;
 mod recipes;
