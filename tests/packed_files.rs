@@ -64,7 +64,9 @@ fn logits(model: &Model, tokens: u32) -> Result<Vec<u32>, model::Error> {
 fn packed_files_give_what_packing_gives() -> Result<(), Box<dyn Error>> {
     let mixed =
         WeightFormats { vision: WeightFormat::F16, decoder: WeightFormat::Q4, table: WeightFormat::Q8 };
-    for formats in [WeightFormats::all(WeightFormat::Q8), WeightFormats::all(WeightFormat::Q4), mixed] {
+    let all =
+        [WeightFormat::Q8, WeightFormat::Q4, WeightFormat::Bf16, WeightFormat::F16].map(WeightFormats::all);
+    for formats in all.into_iter().chain([mixed]) {
         let dir = Scratch::new("packed-files")?;
         let mut last = None;
         pack_checkpoint(&fixture(), &dir.0, formats, &CheckpointLimits::default(), &mut |progress| {
@@ -75,8 +77,7 @@ fn packed_files_give_what_packing_gives() -> Result<(), Box<dyn Error>> {
 
         let expected = load(&fixture(), Some(formats))?;
         let named = load(&dir.0, Some(formats))?;
-        // Of what the file does not hold packed, nothing is packed unless it is asked for.
-        let found = if formats == mixed { load(&dir.0, Some(mixed))? } else { load(&dir.0, None)? };
+        let found = load(&dir.0, None)?;
 
         for model in [&named, &found] {
             assert_eq!(model.weight_bytes(), expected.weight_bytes(), "{formats:?}");

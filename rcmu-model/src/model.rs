@@ -350,6 +350,8 @@ fn identity(shared: &Shared, checkpoint: &Checkpoint, options: &LoadOptions) -> 
     } else if options.maps {
         // Matrices are multiplied in the formats of the file, whose sums are not those of f32 weights.
         hash.update("as stored");
+    } else if let Some(formats) = checkpoint.formats() {
+        hash.update(format!("{formats:?}"));
     }
     if options.bf16_activations {
         hash.update("bf16 activations");

@@ -151,9 +151,11 @@ impl<'a> Params<'a> {
 
     /// How the matrix of this name is packed; `None` where none is.
     pub(crate) fn format(&self, name: &str) -> Option<WeightFormat> {
+        // Floats that a file was asked to hold are kept so where there are kernels for them.
+        let told = || self.checkpoint.formats().filter(|_| !self.quantises()).map(|formats| formats.of(name));
         let stored = || match (self.packs, &self.maps) {
             (true, Some(_)) => self.checkpoint.stored_format(name),
-            (true, None) => self.checkpoint.packed_format(name),
+            (true, None) => self.checkpoint.packed_format(name).or_else(told),
             (false, _) => None,
         };
         let format = self.formats.map(|formats| formats.of(name)).or_else(stored);

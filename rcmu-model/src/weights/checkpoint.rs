@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     HeaderLimits, TensorDtype, expected_tensors,
     header::shown,
-    index::{Located, locate, pickled},
+    index::{Index, Located, locate, pickled},
     map::Maps,
     packed,
     read::{Source, Value, bytes, parts, too_large, values},
@@ -21,7 +21,7 @@ use crate::{
     Error,
     config::{GenerationConfig, ModelConfig},
     json,
-    kernels::{Mapped, Packed, Packing, WeightFormat},
+    kernels::{Mapped, Packed, Packing, WeightFormat, WeightFormats},
 };
 
 /// Rows of a packed matrix that are unpacked at once.
@@ -58,6 +58,7 @@ pub struct Checkpoint {
     config: ModelConfig,
     generation_config: GenerationConfig,
     tensors: BTreeMap<String, Located>,
+    formats: Option<WeightFormats>,
     tensor_count: usize,
     parameter_count: u64,
     scan: Scan,
@@ -75,7 +76,7 @@ impl Checkpoint {
     pub fn open(dir: &Path, limits: &CheckpointLimits) -> Result<Self, Error> {
         let mut config = ModelConfig::from_dir(dir)?;
         let mut notes = notes_on_files(dir);
-        let tensors = locate(dir, &limits.header)?;
+        let Index { tensors, formats } = locate(dir, &limits.header)?;
         if !config.tie_word_embeddings && !is_there(&tensors, "lm_head.weight") {
             config.tie_word_embeddings = true;
             notes.push("the head is missing; the embedding table serves as head".into());
@@ -92,6 +93,7 @@ impl Checkpoint {
             config,
             generation_config,
             tensors,
+            formats,
             notes,
         })
     }
@@ -150,6 +152,11 @@ impl Checkpoint {
     /// The format that the file holds a matrix in, where it is a packed one.
     pub(crate) fn packed_format(&self, name: &str) -> Option<WeightFormat> {
         self.tensors.get(name)?.packed.map(|(format, _)| format)
+    }
+
+    /// The formats that [`pack_checkpoint`](super::pack_checkpoint) has written the matrices in, where it has.
+    pub(crate) const fn formats(&self) -> Option<WeightFormats> {
+        self.formats
     }
 
     /// Whether a tensor is stored as bfloat16.

@@ -1,4 +1,4 @@
-use std::io::Read;
+use std::{collections::BTreeMap, io::Read};
 
 use serde_json::Value;
 
@@ -103,6 +103,7 @@ pub struct TensorEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeightHeader {
     entries: Vec<TensorEntry>,
+    texts: BTreeMap<String, String>,
 }
 
 impl WeightHeader {
@@ -131,11 +132,12 @@ impl WeightHeader {
         let root = json::parse_within(&text, limits.max_cost());
         let root = root.map_err(|error| format!("has a header that cannot be read: {error}"))?;
         let Value::Object(object) = root else { return Err("has a header that is not an object".into()) };
-        let metadata = object.get("__metadata__");
-        if metadata.is_some_and(|all| !all.as_object().is_some_and(|all| all.values().all(Value::is_string)))
-        {
-            return Err("has metadata other than texts".into());
-        }
+        let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+        let texts = match object.get("__metadata__") {
+            Some(all) => all.as_object().and_then(|all| all.iter().map(text).collect()),
+            None => Some(BTreeMap::new()),
+        };
+        let texts = texts.ok_or("has metadata other than texts")?;
         let count = object.len() - usize::from(object.contains_key("__metadata__"));
         if count > limits.max_tensors {
             return Err(format!("names {count} tensors, the limit is {}", limits.max_tensors));
@@ -157,7 +159,12 @@ impl WeightHeader {
         if end != file_len {
             return Err(format!("has {file_len} bytes, its tensors end at {end}"));
         }
-        Ok(Self { entries })
+        Ok(Self { entries, texts })
+    }
+
+    /// What the file says of itself under a name.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.texts.get(name).map(String::as_str)
     }
 
     /// The tensors in the order of their bytes.

@@ -10,9 +10,13 @@ use serde_json::Value;
 use super::{
     HeaderLimits, WeightHeader,
     header::{TensorEntry, shown},
+    packed,
     table::hub_name,
 };
-use crate::{Error, json, kernels::WeightFormat};
+use crate::{
+    Error, json,
+    kernels::{WeightFormat, WeightFormats},
+};
 
 /// A tensor and the file it is in.
 #[derive(Clone, Debug)]
@@ -56,15 +60,23 @@ const MAX_INDEX_BYTES: u64 = 8 << 20;
 /// Most files that one checkpoint may be split into.
 const MAX_SHARDS: usize = 1024;
 
-/// Finds all tensors of a checkpoint directory by their names in the hub's layout.
+/// The tensors of a checkpoint directory, by their names in the hub's layout.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub(super) tensors: BTreeMap<String, Located>,
+    /// The formats that the file says its matrices are in.
+    pub(super) formats: Option<WeightFormats>,
+}
+
+/// Finds all tensors of a checkpoint directory.
 ///
 /// Reads headers only. Where a directory has a single file and an index, the single file counts, as in transformers.
-pub(super) fn locate(dir: &Path, limits: &HeaderLimits) -> Result<BTreeMap<String, Located>, Error> {
+pub(super) fn locate(dir: &Path, limits: &HeaderLimits) -> Result<Index, Error> {
     let index = dir.join("model.safetensors.index.json");
     let single = dir.join("model.safetensors");
     if !json::is_there(&single) {
         return if json::is_there(&index) {
-            sharded(dir, &index, limits)
+            Ok(Index { tensors: sharded(dir, &index, limits)?, formats: None })
         } else {
             Err(Error::CheckpointFile { path: dir.to_owned(), problem: missing(dir) })
         };
@@ -72,7 +84,7 @@ pub(super) fn locate(dir: &Path, limits: &HeaderLimits) -> Result<BTreeMap<Strin
     let mut tensors = BTreeMap::new();
     let (header, stamp) = header(&single, limits)?;
     add(&mut tensors, &single, &header, stamp)?;
-    Ok(tensors)
+    Ok(Index { tensors, formats: packed::formats(&header) })
 }
 
 /// Says what the directory has instead of safetensors files.

@@ -6,7 +6,7 @@ use super::{
     Checkpoint, CheckpointLimits, ExpectedTensor,
     companions::companions,
     expected_tensors,
-    packed::{can_be_packed, stored_name},
+    packed::{can_be_packed, stored_name, text},
     write::{Unwritten, WriteError, write_file},
 };
 use crate::{
@@ -21,8 +21,8 @@ use crate::{
 /// one `model.safetensors`; matrices in 8 and 4 bits are stored as `X.weight.q8x8` and `X.weight.q4x8`,
 /// U8 of `[out, bytes of a row]`: of each 256 weights, at the end of a row of what is left, the numbers, then one f16 scale
 /// for 32 of them. What is asked to be f32, bf16 or f16 is written so,
-/// and what is never packed (norms, biases, the patch embedding) as bf16 or f32, whichever loses nothing. The layout is
-/// ours. Matrices are packed one at a time while they are written.
+/// and what is never packed (norms, biases, the patch embedding) as bf16 or f32, whichever loses nothing. The file's metadata
+/// name the formats. The layout is ours. Matrices are packed one at a time while they are written.
 ///
 /// Loading such a directory with the formats it has, or with none named, on the CPU, gives the model that loading the
 /// original with these formats gives, bit for bit; on other devices matrices of 8 and 4 bits stay so, too, and in training they
@@ -64,7 +64,7 @@ pub fn pack_checkpoint(
     };
     let work = Work { checkpoint: &checkpoint, state: RefCell::new((state, progress)) };
     let tensors = expected.iter().map(|tensor| work.unwritten(tensor, formats));
-    write_file(&path, tensors.collect(), None).map_err(|error| match error {
+    write_file(&path, tensors.collect(), Some(text(formats))).map_err(|error| match error {
         WriteError::Tensor(error) => error,
         WriteError::File(source) => failed(&path)(source),
     })

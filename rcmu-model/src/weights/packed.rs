@@ -10,14 +10,38 @@
 //! the numbers, of 32 weights in 32 or 16 bytes, then a scale of f16, little-endian, for each 32 of them. Of 4 bits, weight
 //! `i` of 32 is in the lower half of byte `i`, weight `16 + i` in the upper one, each 8 more than it means. The layout is
 //! ours; see [`WeightFormat`].
+//!
+//! The file says in its metadata, under `rcmu.weights`, which formats were asked for, such as `vision f16, decoder q4, table q8`:
+//! floats do not tell whether they are to be kept or expanded.
 
 use std::collections::BTreeMap;
 
-use super::{ExpectedTensor, TensorDtype, index::Located};
-use crate::kernels::WeightFormat;
+use super::{ExpectedTensor, TensorDtype, WeightHeader, index::Located};
+use crate::kernels::{WeightFormat, WeightFormats};
+
+/// The text of a file that names the formats of its matrices.
+const TEXT: &str = "rcmu.weights";
+/// What formats are called there.
+const NAMES: [&str; 5] = ["f32", "bf16", "f16", "q8", "q4"];
 
 /// Packed formats and how their tensors' names end.
 const FORMATS: [(WeightFormat, &str); 2] = [(WeightFormat::Q8, ".q8x8"), (WeightFormat::Q4, ".q4x8")];
+
+/// The name and the words of the text by which a file tells its formats.
+pub(super) fn text(formats: WeightFormats) -> (String, String) {
+    let WeightFormats { vision, decoder, table } = formats;
+    let name = |format| NAMES.into_iter().find(|name| WeightFormat::named(name) == Some(format));
+    let [vision, decoder, table] =
+        [vision, decoder, table].map(|format| name(format).expect("every format has a name"));
+    (TEXT.to_owned(), format!("vision {vision}, decoder {decoder}, table {table}"))
+}
+
+/// The formats that a file tells; none where it tells none that are known.
+pub(super) fn formats(header: &WeightHeader) -> Option<WeightFormats> {
+    let mut words = header.text(TEXT)?.split(", ");
+    let mut format = |kind: &str| WeightFormat::named(words.next()?.strip_prefix(kind)?.strip_prefix(' ')?);
+    Some(WeightFormats { vision: format("vision")?, decoder: format("decoder")?, table: format("table")? })
+}
 
 /// The name of a matrix in a packed format; none for formats that files of floats have.
 pub(super) fn stored_name(name: &str, format: WeightFormat) -> Option<String> {
