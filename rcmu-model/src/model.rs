@@ -105,6 +105,9 @@ struct Shared {
     weight_bytes: u64,
     notes: Vec<String>,
     identity: String,
+    /// Whether an adapter was worked into the weights after they were loaded.
+    #[cfg(feature = "train")]
+    has_adapter: bool,
     broken: AtomicBool,
 }
 
@@ -157,6 +160,8 @@ impl Model {
             weight_bytes,
             notes,
             identity: String::new(),
+            #[cfg(feature = "train")]
+            has_adapter: false,
             config,
             broken: AtomicBool::new(false),
         };
@@ -238,8 +243,27 @@ impl Model {
     /// The same model with other weights.
     #[cfg(feature = "train")]
     pub(crate) fn with_network(&self, network: Qwen2Vl, name: &str) -> Self {
+        let identity = format!("{}, {name}", self.shared.identity);
+        Self { shared: Arc::new(Shared { identity, ..self.around(network) }) }
+    }
+
+    /// The same model with weights that an adapter was worked into.
+    #[cfg(feature = "train")]
+    pub(crate) fn adapted(&self, network: Qwen2Vl, name: &str) -> Self {
+        let identity = format!("{}, {name}", self.shared.identity);
+        Self { shared: Arc::new(Shared { identity, has_adapter: true, ..self.around(network) }) }
+    }
+
+    /// Whether an adapter was worked into the weights.
+    #[cfg(feature = "train")]
+    pub(crate) fn has_adapter(&self) -> bool {
+        self.shared.has_adapter
+    }
+
+    #[cfg(feature = "train")]
+    fn around(&self, network: Qwen2Vl) -> Shared {
         let shared = &self.shared;
-        let shared = Shared {
+        Shared {
             network,
             config: shared.config.clone(),
             generation_config: shared.generation_config.clone(),
@@ -253,10 +277,10 @@ impl Model {
             parameter_count: shared.parameter_count,
             weight_bytes: shared.weight_bytes,
             notes: shared.notes.clone(),
-            identity: format!("{}, {name}", shared.identity),
+            identity: shared.identity.clone(),
+            has_adapter: shared.has_adapter,
             broken: AtomicBool::new(false),
-        };
-        Self { shared: Arc::new(shared) }
+        }
     }
 
     /// Compiles the grammar of the options, if there is one.

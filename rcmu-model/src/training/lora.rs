@@ -12,15 +12,6 @@ use rand_chacha::{
 use super::{LoraSettings, TrainError, parameters::Parameter};
 use crate::{config::ModelConfig, qwen2_vl::Qwen2Vl};
 
-/// Whose names targets are.
-#[derive(Clone, Copy)]
-pub(super) enum Names {
-    /// The last parts of those in this crate.
-    Fields,
-    /// The last parts of those in checkpoints.
-    Published,
-}
-
 /// The merger's layers as targets here and, being numbers in checkpoints, there.
 pub(super) const MERGER: [(&str, &str); 2] = [("fc1", "merger.mlp.0"), ("fc2", "merger.mlp.2")];
 
@@ -28,10 +19,16 @@ pub(super) const MERGER: [(&str, &str); 2] = [("fc1", "merger.mlp.0"), ("fc2", "
 pub(super) fn attach(
     network: Qwen2Vl,
     settings: &LoraSettings,
-    names: Names,
     config: &ModelConfig,
 ) -> Result<Qwen2Vl, TrainError> {
-    let mut finder = Finder { path: Vec::new(), targets: &settings.targets, names, found: Vec::new() };
+    if config.tie_word_embeddings && settings.targets.iter().any(|target| target == "lm_head") {
+        return Err(TrainError::Setting {
+            setting: "lora.targets",
+            found: "lm_head".into(),
+            expected: "other layers: the head of this model is its embedding table",
+        });
+    }
+    let mut finder = Finder { path: Vec::new(), targets: &settings.targets, found: Vec::new() };
     network.visit(&mut finder);
     if finder.found.is_empty() {
         return Err(TrainError::Setting {
@@ -50,32 +47,16 @@ pub(super) fn attach(
 struct Finder<'a> {
     path: Vec<String>,
     targets: &'a [String],
-    names: Names,
     found: Vec<ParamId>,
-}
-
-impl Finder<'_> {
-    /// Whether the layer at the end of a path is among the targets.
-    fn is_target(&self, path: &[String]) -> bool {
-        let Some(field) = path.last() else { return false };
-        let path = path.join(".");
-        let is_of_merger = |(name, _): &&(&str, &str)| path.ends_with(&format!("merger.mlp.{name}"));
-        let published = match (self.names, MERGER.iter().find(is_of_merger)) {
-            (Names::Fields, _) => return self.targets.contains(field),
-            (Names::Published, Some((_, published))) => format!(".visual.{published}"),
-            (Names::Published, None) => format!(".{path}"),
-        };
-        self.targets.iter().any(|target| published.ends_with(&format!(".{target}")))
-    }
 }
 
 impl ModuleVisitor for Finder<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         // The matrix of a layer's weight, which is a module of its own.
-        if let [layer @ .., field, _] = self.path.as_slice()
+        if let [.., layer, field, _] = self.path.as_slice()
             && D == 2
             && field == "weight"
-            && self.is_target(layer)
+            && self.targets.contains(layer)
         {
             self.found.push(param.id);
         }
@@ -131,6 +112,13 @@ impl TrainedWeight<'_> {
         let Some((factors, scale)) = self.adapter else { return value };
         let matrix = |factor: &Parameter| factor.value.clone().reshape([factor.dims[0], factor.dims[1]]);
         changed(value, factors.map(matrix), scale)
+    }
+
+    /// The parameter with these values.
+    pub(super) fn into_parameter(self) -> Parameter {
+        let mut parameter = self.parameter.clone();
+        parameter.value = self.merged();
+        parameter
     }
 }
 

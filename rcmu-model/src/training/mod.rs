@@ -26,6 +26,7 @@ mod matches;
 mod muon;
 mod order;
 mod parameters;
+mod peft;
 mod recipe;
 mod report;
 mod samples;

@@ -16,7 +16,7 @@ use super::{
     batch::{Batch, Totals},
     checkpoint::{self, Checkpoints},
     features::FeatureStore,
-    lora,
+    lora::{self, TrainedWeight},
     parameters::{Parameter, gradients, parameters, replica},
     report::StepReport,
     sights::{SightHead, SubjectHead},
@@ -83,7 +83,7 @@ impl Trainer {
         let names = expected_tensors(model.config()).into_iter().map(|tensor| tensor.name);
         let names: Vec<String> = names.chain(HELPERS.map(str::to_owned)).collect();
         let network = match &settings.lora {
-            Some(lora) => lora::attach(model.network().clone(), lora, lora::Names::Fields, model.config())?,
+            Some(lora) => lora::attach(model.network().clone(), lora, model.config())?,
             None => model.network().clone(),
         };
         let head = || SightHead::new(model.config(), &plain);
@@ -268,10 +268,15 @@ impl Trainer {
         sum.unwrap_or_default()
     }
 
-    /// The model as it is now, to generate with. Adapters stay beside their weights.
+    /// The model as it is now, to generate with; adapters are merged.
     pub fn to_model(&self) -> Model {
-        let student = self.replica(&self.device.clone().without_autodiff(), ComputeDtype::F32);
-        self.model.with_network(student.network, &format!("step {}", self.step))
+        let (device, config) = (self.device.clone().without_autodiff(), self.model.config());
+        let weights = lora::weights(&self.parameters, self.settings.lora.as_ref());
+        let merged: Vec<_> = weights.into_iter().map(TrainedWeight::into_parameter).collect();
+        let network = self.model.network().clone();
+        let mut network = replica(network, &merged, &device, ComputeDtype::F32.dtype());
+        network.retie(config);
+        self.model.with_network(network, &format!("step {}", self.step))
     }
 
     /// Steps done.
