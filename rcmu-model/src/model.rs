@@ -254,6 +254,12 @@ impl Model {
         Self { shared: Arc::new(Shared { identity, has_adapter: true, ..self.around(network) }) }
     }
 
+    /// The same model, some of whose weights are kept elsewhere.
+    #[cfg(feature = "train")]
+    pub(crate) fn with_structure(&self, network: Qwen2Vl) -> Self {
+        Self { shared: Arc::new(self.around(network)) }
+    }
+
     /// Whether an adapter was worked into the weights.
     #[cfg(feature = "train")]
     pub(crate) fn has_adapter(&self) -> bool {

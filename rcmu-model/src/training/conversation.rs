@@ -180,6 +180,18 @@ pub(crate) struct Example {
 }
 
 impl Example {
+    /// The tokens of a conversation, without decoding its pictures.
+    pub(crate) fn tokens(
+        model: &Model,
+        index: u64,
+        conversation: &Conversation,
+    ) -> Result<usize, TrainError> {
+        let item = |source: Box<dyn std::error::Error + Send + Sync>| TrainError::Item { index, source };
+        let built = conversation.prompt().map_err(item)?.built;
+        let outline = model.outline(&built.prompt, &built.visuals).map_err(|error| item(error.into()))?;
+        Ok(outline.input_ids.len())
+    }
+
     /// Encodes a conversation.
     ///
     /// What has to be predicted is known from the typed pieces of the prompt; no text is searched for it.

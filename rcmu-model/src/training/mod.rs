@@ -25,6 +25,7 @@ mod lora;
 mod matches;
 mod muon;
 mod order;
+mod ordered;
 mod parameters;
 mod peft;
 mod recipe;

@@ -5,7 +5,7 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 
-use super::{TrainSettings, conversation::Example};
+use super::TrainSettings;
 
 /// The items of a window of `bucket_steps` steps.
 ///
@@ -27,10 +27,10 @@ pub(super) fn window(settings: &TrainSettings, len: Option<u64>, window: u64) ->
         .collect()
 }
 
-/// The examples of each step of a window, by their place in it: those of similar length together, in random order.
-pub(super) fn steps(settings: &TrainSettings, window: u64, examples: &[Example]) -> Vec<Vec<usize>> {
-    let mut places: Vec<usize> = (0..examples.len()).collect();
-    places.sort_by_key(|&place| examples[place].len());
+/// The items of each step of a window, by their place in it: those of similar length together, in random order.
+pub(super) fn steps(settings: &TrainSettings, window: u64, lengths: &[usize]) -> Vec<Vec<usize>> {
+    let mut places: Vec<usize> = (0..lengths.len()).collect();
+    places.sort_by_key(|&place| lengths[place]);
     let mut micro: Vec<&[usize]> = places.chunks(settings.micro_batch.max(1)).collect();
     shuffle(&mut micro, settings.seed ^ 0x6d69_6372_6f62_6174, window);
     let flat: Vec<usize> = micro.into_iter().flatten().copied().collect();

@@ -111,6 +111,22 @@ impl ModuleMapper for Replicator<'_> {
     }
 }
 
+/// The structure of a module: values that training changes live beside it, and are not kept here as they were at first.
+pub(crate) fn without_trained<M: Module>(module: M, parameters: &[Parameter]) -> M {
+    struct Emptier(HashSet<ParamId>);
+    impl ModuleMapper for Emptier {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            if !self.0.contains(&param.id) {
+                return param;
+            }
+            let nothing = Tensor::zeros([1; D], &param.base().device());
+            Param::initialized(param.id, nothing)
+        }
+    }
+    let trained = parameters.iter().filter(|parameter| parameter.trained);
+    module.map(&mut Emptier(trained.map(|parameter| parameter.id).collect()))
+}
+
 fn cast<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
     if x.dtype() == dtype { x } else { x.cast(dtype) }
 }

@@ -179,17 +179,17 @@ impl SightHead {
 /// no answer could copy it.
 #[derive(Module, Debug)]
 pub(crate) struct SubjectHead {
-    /// `[vocab, hidden]`
+    /// `[words, hidden]`
     weight: Param<Tensor<2>>,
 }
 
 impl SubjectHead {
-    pub(crate) fn new(config: &ModelConfig, device: &Device) -> Self {
-        let text = &config.text;
-        Self { weight: Param::from_tensor(Tensor::zeros([text.vocab_size, text.hidden_size], device)) }
+    /// A head for so many words.
+    pub(crate) fn new(words: usize, config: &ModelConfig, device: &Device) -> Self {
+        Self { weight: Param::from_tensor(Tensor::zeros([words, config.text.hidden_size], device)) }
     }
 
-    /// Logits of words, `[rows, vocab]`.
+    /// Logits of words, `[rows, words]`.
     ///
     /// # Shapes
     ///

@@ -4,7 +4,6 @@ use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
-    thread::ScopedJoinHandle,
     time::Instant,
 };
 
@@ -17,10 +16,12 @@ use super::{
     checkpoint::{self, Checkpoints},
     features::FeatureStore,
     lora::{self, TrainedWeight},
-    parameters::{Parameter, gradients, parameters, replica},
+    ordered::OrderedSum,
+    parameters::{Parameter, gradients, parameters, replica, without_trained},
     report::StepReport,
     sights::{SightHead, SubjectHead},
     student::{HELPERS, Student},
+    window::Item,
 };
 use crate::{LoadOptions, model::Model, params::ComputeDtype, weights::expected_tensors};
 
@@ -38,8 +39,9 @@ pub enum TrainEvent<'a> {
 
 /// RCVIT: fine-tunes a Qwen2-VL on conversations about regions, answers only.
 pub struct Trainer {
+    /// The model of the start, without the weights that training changes.
     model: Model,
-    /// The structure, with adapters if there are any; its values are those of the start.
+    /// The structure, with adapters if there are any, without what training changes.
     student: Student,
     device: Device,
     pub(super) parameters: Vec<Parameter>,
@@ -48,8 +50,8 @@ pub struct Trainer {
     pub(super) step: u64,
     pub(super) data: String,
     start: PathBuf,
-    /// Prepared micro-batches of the next steps.
-    pub(super) queue: VecDeque<Vec<Batch>>,
+    /// The conversations of the next steps.
+    pub(super) queue: VecDeque<Vec<Item>>,
     /// What was seen before; only where training does not change what the model sees.
     pub(super) features: Option<FeatureStore>,
 }
@@ -87,7 +89,9 @@ impl Trainer {
             None => model.network().clone(),
         };
         let head = || SightHead::new(model.config(), &plain);
-        let subject = SubjectHead::new(model.config(), &plain);
+        // Where nobody asks for sights there is no table of all words.
+        let words = if settings.sight_weight > 0.0 { model.config().text.vocab_size } else { 1 };
+        let subject = SubjectHead::new(words, model.config(), &plain);
         let student = Student { network, sight: head(), gather: head(), subject };
         let mut parameters = parameters(&student, &names);
         for parameter in &mut parameters {
@@ -112,8 +116,8 @@ impl Trainer {
         let device = if settings.gradient_checkpointing { device.gradient_checkpointing() } else { device };
         Ok(Self {
             optimizer: AdamW::new(&parameters),
-            student,
-            model,
+            student: without_trained(student, &parameters),
+            model: model.with_structure(without_trained(model.network().clone(), &parameters)),
             device,
             parameters,
             settings,
@@ -191,20 +195,15 @@ impl Trainer {
     pub fn step(&mut self, data: &dyn TrainingData) -> Result<StepReport, TrainError> {
         let began = Instant::now();
         self.fill(data)?;
-        let batches = self.queue.pop_front().unwrap_or_default();
+        let batches = self.batches()?;
         let step = self.step + 1;
         let totals = Totals::new(&batches, self.settings.sight_weight);
         let targets = totals.targets;
         let tokens = batches.iter().map(Batch::tokens).sum();
 
-        let (loss, gradients, gradient_norm) = match self.clipped_gradients(&batches, totals, step) {
-            Ok(found) => found,
-            Err(error) => {
-                // It is the same step's the next time.
-                self.queue.push_front(batches);
-                return Err(error);
-            }
-        };
+        let (loss, gradients, gradient_norm) = self.clipped_gradients(&batches, totals, step)?;
+        // After an error it is the same step's the next time.
+        self.queue.pop_front();
         let learning_rate = self.settings.learning_rate_at(self.step);
         self.optimizer.step(&mut self.parameters, gradients, &self.settings, learning_rate);
         self.step = step;
@@ -229,8 +228,8 @@ impl Trainer {
 
     /// Mean loss over all tokens to predict, with what is asked of sights, and its gradients in the order of the parameters.
     ///
-    /// Micro-batches are added up in their order, however many workers there are.
-    pub(super) fn gradients_of(&self, batches: &[Batch], totals: Totals) -> (f64, Vec<Option<Tensor<1>>>) {
+    /// Micro-batches are added up in their order as they are done, however many workers there are.
+    pub(super) fn gradients_of(&self, batches: &[Batch], totals: Totals) -> Found {
         let workers = self.settings.workers.min(batches.len()).max(1);
         let one = |student: &Student, batch: &Batch| {
             let loss = batch.loss(student, self.model.config(), totals, &self.device);
@@ -241,31 +240,31 @@ impl Trainer {
             let mut found = loss.backward();
             (f64::from(value), gradients(student, &self.parameters, &mut found))
         };
+        let sum = OrderedSum::new(workers, add);
         // Each worker takes the next one that nobody has: they differ in length.
         let next = AtomicUsize::new(0);
         let work = || {
+            let _watch = sum.watch();
             let student = self.replica(&self.device, self.settings.compute);
             let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-            let own = places.map_while(|place| Some((place, one(&student, batches.get(place)?))));
-            own.collect::<Vec<_>>()
+            let own = places.map_while(|place| Some((place, batches.get(place)?)));
+            for (place, batch) in own {
+                if sum.add(place, one(&student, batch)).is_break() {
+                    break;
+                }
+            }
         };
-        let mut found: Vec<_> = if workers == 1 {
-            work()
+        if workers == 1 {
+            work();
         } else {
             std::thread::scope(|scope| {
                 let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-                let join = |handle: ScopedJoinHandle<'_, _>| {
-                    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                };
-                handles.into_iter().flat_map(join).collect()
-            })
-        };
-        found.sort_unstable_by_key(|(place, _)| *place);
-        let mut sum = None;
-        for (_, result) in found {
-            add(&mut sum, result);
+                for handle in handles {
+                    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                }
+            });
         }
-        sum.unwrap_or_default()
+        sum.into_sum().unwrap_or_default()
     }
 
     /// The model as it is now, to generate with; adapters are merged.
@@ -331,14 +330,13 @@ pub(super) fn is_helper(name: &str) -> bool {
     HELPERS.contains(&name)
 }
 
+/// A loss with its gradients in the order of the parameters.
+type Found = (f64, Vec<Option<Tensor<1>>>);
+
 /// Adds a loss and its gradients to a sum.
-fn add(sum: &mut Option<(f64, Vec<Option<Tensor<1>>>)>, next: (f64, Vec<Option<Tensor<1>>>)) {
-    let Some((loss, gradients)) = sum else {
-        *sum = Some(next);
-        return;
-    };
-    *loss += next.0;
-    for (gradient, more) in gradients.iter_mut().zip(next.1) {
+fn add(sum: &mut Found, next: Found) {
+    sum.0 += next.0;
+    for (gradient, more) in sum.1.iter_mut().zip(next.1) {
         *gradient = match (gradient.take(), more) {
             (Some(a), Some(b)) => Some(a + b),
             (a, b) => a.or(b),

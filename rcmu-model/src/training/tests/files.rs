@@ -43,6 +43,34 @@ fn a_broken_weight_leaves_no_file_of_weights() {
     assert!(!left.iter().any(|file| file.file_name().to_string_lossy().contains("safetensors")), "{left:?}");
 }
 
+#[test]
+fn a_training_keeps_neither_what_it_changes_nor_heads_that_nobody_asks() {
+    let values = |network: &crate::qwen2_vl::Qwen2Vl| {
+        struct Values(usize);
+        impl burn::module::ModuleVisitor for Values {
+            fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<burn::tensor::Tensor<D>>) {
+                self.0 += param.val().dims().iter().product::<usize>();
+            }
+        }
+        let mut values = Values(0);
+        burn::module::Module::visit(network, &mut values);
+        values.0 as u64
+    };
+    let subjects = |trainer: &Trainer| {
+        let subject = trainer.parameters.iter().find(|it| it.name == "subject.weight").expect("a head");
+        subject.dims[0]
+    };
+    let whole = trainer(settings());
+    let frozen = Frozen { language: true, ..Frozen::default() };
+    let half = trainer(TrainSettings { frozen, sight_weight: 0.5, ..settings() });
+
+    // One number for each parameter is left.
+    assert!(values(whole.model().network()) < whole.model().parameter_count() / 100);
+    assert!(values(half.model().network()) > half.model().parameter_count() / 2, "what is frozen is there");
+    assert_eq!(subjects(&whole), 1);
+    assert_eq!(subjects(&half), half.model().config().text.vocab_size);
+}
+
 /// Copies a checkpoint.
 fn copied(from: &Path, name: &str) -> Scratch {
     let scratch = Scratch::new(name);

@@ -372,6 +372,49 @@ fn what_a_frozen_tower_sees_is_kept_and_the_losses_stay() {
     assert!(trainer(self::settings()).features.is_none(), "a tower that learns sees anew");
 }
 
+/// Colours, but the pixels of one picture cannot be decompressed.
+struct Broken;
+
+impl TrainingData for Broken {
+    fn len(&self) -> Option<u64> {
+        Some(6)
+    }
+
+    fn fingerprint(&self) -> String {
+        "broken".into()
+    }
+
+    fn conversation(&self, index: u64) -> Result<Conversation, Box<dyn std::error::Error + Send + Sync>> {
+        let whole = Colours.conversation(index)?;
+        let size = ImageSize::new(56, 56)?;
+        let mut file = Vec::new();
+        let mut writer = std::io::Cursor::new(&mut file);
+        image::RgbImage::new(56, 56).write_to(&mut writer, image::ImageFormat::Png)?;
+        if index == 3 {
+            // The first byte of the compressed pixels, after the signature, the header and the name of their chunk.
+            file[8 + 25 + 8] ^= 0xff;
+        }
+        Ok(Conversation { scene: Scene::new(Picture::from_bytes(file), size), ..whole })
+    }
+}
+
+#[test]
+fn pictures_are_decoded_when_their_step_comes() {
+    let mut trainer = trainer(TrainSettings { batch: 2, bucket_steps: 3, ..settings() });
+
+    // All items are in the first window, and one of its steps cannot be done.
+    let mut done = 0;
+    let error = loop {
+        match trainer.step(&Broken) {
+            Ok(_) => done += 1,
+            Err(error) => break error,
+        }
+    };
+
+    assert!(matches!(error, TrainError::Item { index: 3, .. }), "{error:?}");
+    assert_eq!(trainer.queue.len(), 3 - done, "the step waits");
+}
+
 #[test]
 fn answers_are_generated_to_validate() {
     let trainer = trainer(settings());
