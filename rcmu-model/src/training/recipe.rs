@@ -1,9 +1,9 @@
-use std::path::Path;
+use std::{borrow::Cow, fs, io::ErrorKind, path::Path};
 
 use rcmu_data::figurines::Curriculum;
 use serde::{Deserialize, Serialize};
 
-use super::{Conversation, Starter, TrainError, TrainSettings, TrainingData};
+use super::{Conversation, Starter, TrainError, TrainSettings, TrainingData, files::write_durably};
 
 /// All that makes a model of the figurine world from nothing: what it is at first, what it sees, how it learns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,15 @@ pub struct Recipe {
     pub settings: TrainSettings,
 }
 
+/// What an untrained model was made of; stands beside it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Origin<'a> {
+    starter: Cow<'a, Starter>,
+    vocabulary: Cow<'a, Curriculum>,
+}
+
+const ORIGIN: &str = "origin.json";
+
 /// Conversations of each lesson that the tokenizer is learnt from.
 const TOKENIZER_CONVERSATIONS: u64 = 400;
 
@@ -28,15 +37,20 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Item`] when the curriculum is not valid, and as [`Starter::write`].
+    /// [`TrainError::Item`] when the curriculum is not valid, [`TrainError::Checkpoint`] when the model that is there was made of
+    /// another starter or vocabulary, and as [`Starter::write`].
+    #[expect(clippy::missing_panics_doc, reason = "plain data can always be written")]
     pub fn start(&self, dir: &Path) -> Result<(), TrainError> {
+        let vocabulary = self.vocabulary.as_ref().unwrap_or(&self.curriculum);
+        let origin = Origin { starter: Cow::Borrowed(&self.starter), vocabulary: Cow::Borrowed(vocabulary) };
         // The weights are written last.
         if dir.join("model.safetensors").is_file() {
-            return Ok(());
+            return origin.check(dir);
         }
+        fs::create_dir_all(dir).map_err(TrainError::file(dir))?;
+        write_durably(&dir.join(ORIGIN), &serde_json::to_vec_pretty(&origin).expect("plain data"))?;
         let mut texts = Vec::new();
         let mut first = 0;
-        let vocabulary = self.vocabulary.as_ref().unwrap_or(&self.curriculum);
         for lesson in &vocabulary.lessons {
             let count = match lesson.conversations {
                 0 => TOKENIZER_CONVERSATIONS, // it has no end
@@ -50,5 +64,22 @@ impl Recipe {
             first += lesson.conversations;
         }
         self.starter.write(dir, texts.into_iter())
+    }
+}
+
+impl Origin<'_> {
+    /// Makes sure that the model in a folder was made of this. One that does not tell is taken as it is.
+    fn check(&self, dir: &Path) -> Result<(), TrainError> {
+        let path = dir.join(ORIGIN);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(TrainError::file(path)(error)),
+        };
+        if serde_json::from_slice::<Origin<'_>>(&bytes).is_ok_and(|found| found == *self) {
+            return Ok(());
+        }
+        let problem = format!("{ORIGIN} names another starter or vocabulary than the recipe");
+        Err(TrainError::Checkpoint { path: dir.to_owned(), problem })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Recipe, fs};
+use super::{Recipe, Scratch, Starter, TrainError, fs};
 
 #[test]
 fn every_recipe_can_be_followed() {
@@ -41,4 +41,34 @@ fn every_recipe_can_be_followed() {
             "smoke.json"
         ]
     );
+}
+
+#[test]
+fn a_start_of_another_recipe_is_refused() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/figurines");
+    let smoke = fs::read(folder.join("smoke.json")).expect("readable");
+    let recipe: Recipe = serde_json::from_slice(&smoke).expect("a recipe");
+    let scratch = Scratch::new("recipe-start");
+    recipe.start(&scratch.0).expect("an untrained model");
+    recipe.start(&scratch.0).expect("it is there");
+
+    let wider = Recipe {
+        starter: Starter {
+            intermediate_size: recipe.starter.intermediate_size + 8,
+            ..recipe.starter.clone()
+        },
+        ..recipe.clone()
+    };
+    let mut said = recipe.clone();
+    said.vocabulary.get_or_insert_with(|| recipe.curriculum.clone()).seed += 1;
+    for other in [wider, said] {
+        let refused = other.start(&scratch.0);
+        assert!(matches!(refused, Err(TrainError::Checkpoint { .. })), "{refused:?}");
+    }
+    // How long it learns does not matter, and a folder of before says nothing.
+    let mut longer = recipe.clone();
+    longer.settings.steps += 1;
+    longer.start(&scratch.0).expect("the same untrained model");
+    fs::remove_file(scratch.0.join("origin.json")).expect("it is there");
+    longer.start(&scratch.0).expect("it does not tell");
 }
