@@ -1,6 +1,10 @@
 //! The one place that asks which backends are compiled in.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, StreamId};
+
+/// Where all that is asked of a device is queued, from whatever thread: GPU runtimes have a queue for each by themselves, and
+/// wait for another's wherever its weights are read.
+pub(crate) const QUEUE: StreamId = StreamId { value: 0 };
 
 /// Whether tensors of this device live on the `flex` CPU backend.
 #[cfg(feature = "flex")]

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Error,
     config::{GenerationConfig, ModelConfig},
-    device::{is_cuda, is_flex},
+    device::{QUEUE, is_cuda, is_flex},
     generation::{Plan, Session},
     grammar::{Constraint, Grammars},
     kernels::{WeightFormat, WeightFormats},
@@ -395,3 +395,6 @@ const _: fn() = || {
     fn is_shared<T: Send + Sync>() {}
     is_shared::<Model>();
 };
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-use crate::Error;
+use crate::{Error, device::QUEUE};
 
 /// A panic of what a caller has given, which is not the backend's.
 struct CallersPanic(Box<dyn Any + Send>);
@@ -13,11 +13,12 @@ pub(crate) fn callers_own<T>(work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| resume_unwind(Box::new(CallersPanic(panic))))
 }
 
-/// Turns a panic of the backend into an error.
+/// Turns a panic of the backend into an error, and queues what any thread asks of a device where loading has queued it.
 ///
 /// A second line of defence: what can be checked has been checked before the first kernel. GPU runtimes panic when
 /// memory runs out or the device is lost.
 pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let work = || QUEUE.executes(work);
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let panic = match panic.downcast::<CallersPanic>() {
             Ok(callers) => resume_unwind(callers.0),
