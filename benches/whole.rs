@@ -3,14 +3,17 @@
 //!
 //! The model is that of the other benches (`RCMU_BENCH_MODEL`, `RCMU_BENCH_WEIGHTS`); `RCMU_BENCH_TOKENS` changes the
 //! number of new tokens. Every process loads once, so that its peak of memory is that of one format.
+//!
+//! On a GPU all questions are asked twice and the second answers counted, since the first compile kernels; what can be read
+//! per second and the memory are the GPU's.
 
 use std::{hint::black_box, thread, time::Instant};
 
 use pulp::Arch;
 use rcmu::{
-    WeightFormat, WeightFormats,
+    Backend, ComputeDtype, WeightFormat, WeightFormats,
     core::{Control, GenerateOptions, Question, Scene, Stats},
-    model::{Session, config::TextConfig},
+    model::{self, Model, Session},
     prompt::PromptBuilder,
 };
 
@@ -19,28 +22,34 @@ mod support;
 const ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
 
 fn main() {
-    let before = read_bandwidth();
+    let device = rcmu::default_device().expect("a backend is compiled in");
+    let on_cpu = Backend::Flex.device().is_ok_and(|cpu| cpu == device);
+    let mut bandwidths = Vec::new();
+    if on_cpu {
+        bandwidths.push(read_bandwidth());
+    }
     let started = Instant::now();
     let model = support::model().model();
     let load = started.elapsed().as_secs_f64();
     let new_tokens =
         std::env::var("RCMU_BENCH_TOKENS").map_or(128, |n| n.parse().expect("a number of tokens"));
-    let mut session = model.session();
-    let scene = scene("");
-    let first = ask(&mut session, &scene, "Describe the image.", new_tokens);
-    let second = ask(&mut session, &scene, "Who owns the robot?", 1);
-    let edited = ask(&mut session, &self::scene(" She wears a hat."), "Who owns the robot?", 1);
-    let peak = peak_bytes();
-    let after = read_bandwidth();
+    if !on_cpu {
+        answers(model, new_tokens);
+    }
+    let [first, second, edited] = answers(model, new_tokens);
+    let peak = if on_cpu { peak_bytes() } else { model::reserved_bytes(&device) };
+    // A GPU's takes memory of its own, which comes after the peak was looked at.
+    bandwidths.extend(if on_cpu { Some(read_bandwidth()) } else { model::read_bandwidth(&device) });
 
-    let formats = support::formats().unwrap_or_else(|| WeightFormats::all(WeightFormat::F32));
+    let own = if model.compute_dtype() == ComputeDtype::F32 { WeightFormat::F32 } else { WeightFormat::Bf16 };
+    let formats = support::formats().unwrap_or_else(|| WeightFormats::all(own));
     let context = first.prompt_tokens as u64 + first.new_tokens as u64 / 2;
-    let bytes = bytes_per_token(&model.config().text, formats, context);
+    let bytes = bytes_per_token(model, formats, context, if on_cpu { 16 } else { 32 });
     let tokens_per_second = first.tokens_per_second();
     let read = tokens_per_second * bytes as f64;
-    let line = serde_json::json!({
+    let mut line = serde_json::json!({
         "weights": format!("{formats:?}"),
-        "bandwidth_gb_s": [before / 1e9, after / 1e9],
+        "bandwidth_gb_s": bandwidths.iter().map(|bytes| bytes / 1e9).collect::<Vec<_>>(),
         "load_s": load,
         "vision_s": first.vision_time.as_secs_f64(),
         "prompt_tokens": first.prompt_tokens,
@@ -50,7 +59,7 @@ fn main() {
         "new_tokens": first.new_tokens,
         "decode_tokens_s": tokens_per_second,
         "bytes_per_token": bytes,
-        "share_of_bandwidth": read / before.midpoint(after),
+        "share_of_bandwidth": read * bandwidths.len() as f64 / bandwidths.iter().sum::<f64>(),
         "second_question_s": second.time_to_first_token().as_secs_f64(),
         "second_question_reused": second.reused_tokens,
         "edited_text_s": edited.time_to_first_token().as_secs_f64(),
@@ -58,7 +67,22 @@ fn main() {
         "weight_bytes": model.weight_bytes(),
         "peak_bytes": peak,
     });
+    if !on_cpu {
+        line["device"] = format!("{device:?}").into();
+        line["dtype"] = format!("{:?}", model.compute_dtype()).into();
+        line["host_peak_bytes"] = peak_bytes().into();
+    }
     println!("{line}");
+}
+
+/// The answers to the three questions, in a session of their own.
+fn answers(model: &Model, new_tokens: u32) -> [Stats; 3] {
+    let (mut session, scene) = (model.session(), scene(""));
+    [
+        ask(&mut session, &scene, "Describe the image.", new_tokens),
+        ask(&mut session, &scene, "Who owns the robot?", 1),
+        ask(&mut session, &self::scene(" She wears a hat."), "Who owns the robot?", 1),
+    ]
 }
 
 /// The bundled picture with its three regions; something is added to what the second is told.
@@ -79,14 +103,21 @@ fn ask(session: &mut Session, scene: &Scene, question: &str, new_tokens: u32) ->
 }
 
 /// Bytes that one token of decoding reads: the decoder's matrices, the head, and keys and values of the tokens before.
-fn bytes_per_token(text: &TextConfig, formats: WeightFormats, context: u64) -> u64 {
+/// The scales of packed weights have so many bits.
+fn bytes_per_token(model: &Model, formats: WeightFormats, context: u64, scale: u64) -> u64 {
+    let text = &model.config().text;
     let [hidden, kv, inner] =
         [text.hidden_size, text.num_key_value_heads * text.head_dim(), text.intermediate_size]
             .map(|n| n as u64);
     let layer = 2 * hidden * hidden + 2 * hidden * kv + 3 * hidden * inner;
     let layers = text.num_hidden_layers as u64;
-    let cache = layers * 2 * kv * context * 4;
-    formats.decoder.bytes(layers * layer) + formats.table.bytes(hidden * text.vocab_size as u64) + cache
+    let cache = layers * 2 * kv * context * model.compute_dtype().size() as u64;
+    // One for 32 weights, of which 16 bits are counted already.
+    let bytes = |format: WeightFormat, weights: u64| match format {
+        WeightFormat::Q8 | WeightFormat::Q4 => format.bytes(weights) + weights / 32 * (scale - 16) / 8,
+        _ => format.bytes(weights),
+    };
+    bytes(formats.decoder, layers * layer) + bytes(formats.table, hidden * text.vocab_size as u64) + cache
 }
 
 /// Bytes per second that all threads read from memory together, with vector units: the median of seven passes over 1 GiB.

@@ -67,6 +67,28 @@ pub fn device(backend: &str) -> Option<Device> {
     }
 }
 
+/// Bytes per second that a GPU reads from its memory, measured now; `None` for other devices and where it has no clock.
+#[cfg(any(feature = "cuda", feature = "metal", feature = "vulkan", feature = "wgpu"))]
+pub fn read_bandwidth(device: &Device) -> Option<f64> {
+    use burn::tensor::{MemoryAccess, ThroughputKey, ThroughputMode};
+
+    let key = ThroughputKey { mode: ThroughputMode::memory(MemoryAccess::Read) };
+    let measured = QUEUE.executes(|| device.performance_stats(&[key]));
+    let value = measured.first()?.value.ok()?;
+    Some(value.bytes_per_s(&key)).filter(|bytes| bytes.is_finite())
+}
+
+/// Bytes per second that a GPU reads from its memory; `None`, since none is compiled in.
+#[cfg(not(any(feature = "cuda", feature = "metal", feature = "vulkan", feature = "wgpu")))]
+pub fn read_bandwidth(_: &Device) -> Option<f64> {
+    None
+}
+
+/// Bytes of a GPU's memory that this process has set aside, what is kept for reuse among them; `None` for other devices.
+pub fn reserved_bytes(device: &Device) -> Option<u64> {
+    QUEUE.executes(|| device.memory_pool_usage()).map(|usage| usage.bytes_reserved)
+}
+
 /// Which adapter the graphics backends take.
 #[cfg(any(feature = "metal", feature = "vulkan", feature = "wgpu"))]
 fn gpu_kind() -> burn::tensor::DeviceKind {

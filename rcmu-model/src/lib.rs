@@ -43,7 +43,7 @@ pub mod training;
 mod vision;
 
 pub use burn::tensor::Device;
-pub use device::{backends, device};
+pub use device::{backends, device, read_bandwidth, reserved_bytes};
 pub use error::Error;
 pub use generation::{Candidate, EncodedRequest, Hint, Plan, SamplerSettings, Session, VisualPlan};
 #[cfg(feature = "grammar")]
