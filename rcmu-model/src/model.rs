@@ -20,7 +20,7 @@ use crate::{
     grammar::{Constraint, Grammars},
     kernels::{WeightFormat, WeightFormats},
     params::{ComputeDtype, LoadProgress, Params},
-    probe::check_products,
+    probe,
     processor::{Dialect, PictureLimits, PictureOptions, Processor},
     qwen2_vl::Qwen2Vl,
     tokenizer::Tokenizer,
@@ -136,11 +136,11 @@ impl Model {
         let dtype = options.dtype.unwrap_or_else(|| default_dtype(device));
         options.check_weights(device, dtype)?;
         let (network, weight_bytes) = contained(|| {
-            check_products(device)?;
+            let multiplier = probe::check(device, dtype.dtype())?;
             let packs = !options.expands && keeps_packed(device, dtype);
             let maps = Maps::new(options);
             let params = Params::new(&checkpoint, device, dtype, options.weights, packs, maps, progress);
-            let mut params = params.with_halves(options.bf16_activations);
+            let mut params = params.with_halves(options.bf16_activations).with_multiplier(multiplier);
             let network = Qwen2Vl::load(&mut params, &config)?;
             device.sync().map_err(|error| Error::Backend { message: error.to_string() })?;
             Ok((network, params.bytes()))

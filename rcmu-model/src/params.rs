@@ -11,7 +11,7 @@ use crate::{
     Error,
     device::is_flex,
     kernels::{ActivationBits, Packed, WeightFormat, WeightFormats},
-    layers::{Quantised, Ways},
+    layers::{Multiplier, Quantised, Ways},
     weights::{Checkpoint, Maps},
 };
 
@@ -89,6 +89,7 @@ pub(crate) struct Params<'a> {
     maps: Option<Maps>,
     /// Whether activations beside weights of bf16 may be rounded to bf16.
     halves: bool,
+    multiplier: Multiplier,
     /// How products with weights of 8 and of 4 bits are made on a device that is not the CPU, once it has been asked.
     ways: [Option<Ways>; 2],
     progress: &'a mut dyn FnMut(LoadProgress),
@@ -120,6 +121,7 @@ impl<'a> Params<'a> {
             packs,
             maps,
             halves: false,
+            multiplier: Multiplier::default(),
             ways: [None; 2],
             progress,
             state,
@@ -130,6 +132,11 @@ impl<'a> Params<'a> {
     /// The same, with activations beside weights of bf16 rounded to bf16 where it is asked for.
     pub(crate) fn with_halves(self, halves: bool) -> Self {
         Self { halves, ..self }
+    }
+
+    /// The same for a device that multiplies f32 numbers so.
+    pub(crate) fn with_multiplier(self, multiplier: Multiplier) -> Self {
+        Self { multiplier, ..self }
     }
 
     /// Loads one tensor.
@@ -191,6 +198,11 @@ impl<'a> Params<'a> {
         self.dtype.dtype()
     }
 
+    /// How the device multiplies f32 numbers.
+    pub(crate) const fn multiplier(&self) -> Multiplier {
+        self.multiplier
+    }
+
     /// Loads one matrix of 8 or 4 bits onto the device: as it was packed, and as what is multiplied, if it ever is.
     pub(crate) fn load_quantised(
         &mut self,
@@ -212,7 +224,7 @@ impl<'a> Params<'a> {
         let ways = &mut self.ways[usize::from(format == WeightFormat::Q4)];
         let ways = match *ways {
             Some(ways) => ways,
-            None => *ways.insert(Ways::measured(device, dtype, format)?),
+            None => *ways.insert(Ways::measured(device, dtype, format, self.multiplier)?),
         };
         Ok(Quantised::new(packed, device, ways).expect("they have 8 or 4 bits"))
     }

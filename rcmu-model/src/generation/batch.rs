@@ -318,7 +318,7 @@ impl PaddedBatch {
         let device = self.model.device();
         if pads.are_none() {
             AttentionMask::Causal
-        } else if queries.start > self.shared && Attender::for_device(device) == Attender::Fused {
+        } else if queries.start > self.shared && Attender::is_fused(device) {
             // New tokens, for which pads are left out where the cache lies.
             AttentionMask::Padded(pads)
         } else {

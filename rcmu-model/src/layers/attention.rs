@@ -5,6 +5,7 @@ use burn::tensor::{
     ops::AttentionModuleOptions,
 };
 
+use super::Multiplier;
 use crate::device;
 
 /// What a query may look at.
@@ -63,7 +64,7 @@ pub(crate) enum Attender {
     /// The backend's own operation, which knows grouped heads.
     Fused,
     /// Products and softmax, block by block.
-    Explicit,
+    Explicit(Multiplier),
 }
 
 /// Queries whose scores are held at once. 512 x 65,536 keys x 16 heads would be 2 GiB in f32, so long sequences use
@@ -78,8 +79,13 @@ impl Attender {
     ///
     /// burn's fused attention is exact with grouped heads on the plain `flex` device. Under autodiff, and in the
     /// fallback of the GPU backends, grouped heads multiply wrong batches without an error (burn 0.22.1).
-    pub(crate) fn for_device(device: &Device) -> Self {
-        if device::is_flex(device) && !device.is_autodiff() { Self::Fused } else { Self::Explicit }
+    pub(crate) fn for_device(device: &Device, multiplier: Multiplier) -> Self {
+        if Self::is_fused(device) { Self::Fused } else { Self::Explicit(multiplier) }
+    }
+
+    /// Whether that is the backend's own operation.
+    pub(crate) fn is_fused(device: &Device) -> bool {
+        device::is_flex(device) && !device.is_autodiff()
     }
 
     /// Mixes the values that each query looks at.
@@ -104,7 +110,7 @@ impl Attender {
                 crate::kernels::attend_cached(query, key, value, pads)
             }
             Self::Fused => fused(query, key, value, mask),
-            Self::Explicit => explicit(&query, key, &value, mask),
+            Self::Explicit(multiplier) => explicit([&query, &key, &value], mask, multiplier),
         }
     }
 }
@@ -136,12 +142,11 @@ fn fused(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: &AttentionMas
     attention(query, key, value, marked, None, options)
 }
 
-fn explicit(query: &Tensor<4>, key: Tensor<4>, value: &Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
+fn explicit([query, key, value]: [&Tensor<4>; 3], mask: &AttentionMask, multiplier: Multiplier) -> Tensor<4> {
     let [batch, heads, queries, head_dim] = query.dims();
     let [_, kv_heads, keys, _] = key.dims();
     let group = heads / kv_heads;
     let rows = block_rows(batch * heads, keys);
-    let key = key.swap_dims(2, 3);
     let mut blocks = Vec::with_capacity(queries.div_ceil(rows));
     for start in (0..queries).step_by(rows) {
         let end = queries.min(start + rows);
@@ -154,7 +159,7 @@ fn explicit(query: &Tensor<4>, key: Tensor<4>, value: &Tensor<4>, mask: &Attenti
         };
         // The queries are scaled, not the scores: there are fewer of them.
         let block = block.reshape([batch, kv_heads, group * n, head_dim]) * (head_dim as f64).sqrt().recip();
-        let scores = block.matmul(key.clone());
+        let scores = multiplier.product_transposed(block, key.clone());
         let scores = match block_mask(mask, [batch, queries, keys], start..end, &scores) {
             Some(hidden) => scores
                 .reshape([batch, heads, n, keys])
@@ -163,7 +168,7 @@ fn explicit(query: &Tensor<4>, key: Tensor<4>, value: &Tensor<4>, mask: &Attenti
             None => scores,
         };
         let weights = softmax_f32(scores);
-        blocks.push(weights.matmul(value.clone()).reshape([batch, heads, n, head_dim]));
+        blocks.push(multiplier.product(weights, value.clone()).reshape([batch, heads, n, head_dim]));
     }
     if blocks.len() == 1 { blocks.remove(0) } else { Tensor::cat(blocks, 2) }
 }
@@ -247,7 +252,9 @@ mod tests {
             .map(|(numbers, i)| Tensor::<4>::from_data(TensorData::new(numbers.clone(), shapes[i]), &device));
         let bound = rounding(dim, keys);
 
-        for attender in [Attender::Fused, Attender::Explicit] {
+        for attender in
+            [Attender::Fused, Attender::Explicit(Multiplier::Whole), Attender::Explicit(Multiplier::InParts)]
+        {
             let out = attender
                 .forward(q.clone(), k.clone(), v.clone(), &AttentionMask::Causal)
                 .into_data()
@@ -314,7 +321,11 @@ mod tests {
             let [q, k, v] = [0, 1, 2].map(|at| tensor(1000 * at, shapes[at]));
             let mask = AttentionMask::Padded(Pads { start, counts: counts.into() });
 
-            for attender in [Attender::Fused, Attender::Explicit] {
+            for attender in [
+                Attender::Fused,
+                Attender::Explicit(Multiplier::Whole),
+                Attender::Explicit(Multiplier::InParts),
+            ] {
                 let found = attender.forward(q.clone(), k.clone(), v.clone(), &mask);
                 for (row, pads) in counts.into_iter().enumerate() {
                     // The same without the pads.
@@ -323,8 +334,12 @@ mod tests {
                         let end = start + pads;
                         Tensor::cat(vec![one(x).narrow(2, 0, start), one(x).narrow(2, end, keys - end)], 2)
                     };
-                    let expected =
-                        Attender::Explicit.forward(one(&q), kept(&k), kept(&v), &AttentionMask::Causal);
+                    let expected = Attender::Explicit(Multiplier::Whole).forward(
+                        one(&q),
+                        kept(&k),
+                        kept(&v),
+                        &AttentionMask::Causal,
+                    );
                     let apart = (one(&found) - expected).abs().max().into_scalar::<f32>();
                     assert!(
                         f64::from(apart) <= 2.0 * rounding(8, keys),

@@ -6,6 +6,7 @@
 mod attention;
 mod linear;
 mod mlp;
+mod multiplier;
 mod norm;
 mod observer;
 mod quantised;
@@ -15,6 +16,7 @@ mod weight;
 pub(crate) use attention::{Attender, AttentionMask, Pads};
 pub(crate) use linear::{Bias, Linear};
 pub(crate) use mlp::{GeluMlp, QuickGeluMlp, SwiGluMlp};
+pub(crate) use multiplier::Multiplier;
 pub(crate) use norm::{LayerNorm, RmsNorm};
 pub(crate) use observer::{Observer, Step};
 pub(crate) use quantised::{Quantised, Ways};

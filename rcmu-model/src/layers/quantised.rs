@@ -12,6 +12,7 @@ use burn::tensor::{
 
 use half::bf16;
 
+use super::Multiplier;
 use crate::{
     Error,
     kernels::{GROUP, Packed, Packing, WeightFormat},
@@ -34,6 +35,8 @@ pub(crate) struct Ways {
     few: Way,
     /// Of more.
     many: Way,
+    /// Of floats.
+    multiplier: Multiplier,
 }
 
 /// A way to make a product.
@@ -100,9 +103,10 @@ impl Quantised {
     pub(crate) fn product(&self, x: Tensor<2>) -> Tensor<2> {
         let way = if x.dims()[0] <= FEW { self.ways.few } else { self.ways.many };
         match &*self.parts {
-            [weight] => way.product(x, weight.clone()),
+            [weight] => way.product(x, weight.clone(), self.ways.multiplier),
             parts => {
-                let product = |weight: &Tensor<2>| way.product(x.clone(), weight.clone());
+                let product =
+                    |weight: &Tensor<2>| way.product(x.clone(), weight.clone(), self.ways.multiplier);
                 Tensor::cat(parts.iter().map(product).collect(), 1)
             }
         }
@@ -111,13 +115,13 @@ impl Quantised {
 
 impl Way {
     /// `x Wᵀ`
-    fn product(self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    fn product(self, x: Tensor<2>, weight: Tensor<2>, multiplier: Multiplier) -> Tensor<2> {
         match self {
             Self::AsIs => x.matmul(weight.transpose()),
             Self::Expanded => {
                 let weight = weight.dequantize();
                 let weight = if weight.dtype() == x.dtype() { weight } else { weight.cast(x.dtype()) };
-                x.matmul(weight.transpose())
+                multiplier.product_transposed(x, weight)
             }
         }
     }
@@ -130,13 +134,19 @@ impl Ways {
     /// # Errors
     ///
     /// [`Error::Backend`] where the device gives wrong products either way.
-    pub(crate) fn measured(device: &Device, dtype: DType, format: WeightFormat) -> Result<Self, Error> {
+    pub(crate) fn measured(
+        device: &Device,
+        dtype: DType,
+        format: WeightFormat,
+        multiplier: Multiplier,
+    ) -> Result<Self, Error> {
         // One that fills tiles and is about as large as a layer of the 2B model, so that times say something; one that does not.
-        let [large, odd] = [[2048, 1536], [333, 1120]].map(|dims| Probe::new(device, dtype, format, dims));
+        let probe = |dims| Probe { multiplier, ..Probe::new(device, dtype, format, dims) };
+        let [large, odd] = [[2048, 1536], [333, 1120]].map(probe);
         let few = Probe::choose([(&large, 1), (&odd, 1), (&odd, 7), (&odd, FEW)])?;
         let many = Probe::choose([(&large, 64), (&odd, FEW + 1), (&odd, 33), (&odd, 100)])?;
         tracing::debug!(?device, ?dtype, ?format, ?few, ?many, "products with quantised weights");
-        Ok(Self { few, many })
+        Ok(Self { few, many, multiplier })
     }
 }
 
@@ -144,6 +154,7 @@ impl Ways {
 struct Probe<'a> {
     device: &'a Device,
     dtype: DType,
+    multiplier: Multiplier,
     packed: Packed,
 }
 
@@ -151,7 +162,7 @@ impl<'a> Probe<'a> {
     fn new(device: &'a Device, dtype: DType, format: WeightFormat, dims: [usize; 2]) -> Self {
         let mut packing = Packing::new(format, dims).expect("there is room for some megabytes");
         packing.push(&numbers(3, dims));
-        Self { device, dtype, packed: packing.finish() }
+        Self { device, dtype, multiplier: Multiplier::default(), packed: packing.finish() }
     }
 
     /// The way for these numbers of rows, of which the first is timed.
@@ -198,7 +209,7 @@ impl<'a> Probe<'a> {
     }
 
     fn weight(&self, way: Way) -> Quantised {
-        let ways = Ways { few: way, many: way };
+        let ways = Ways { few: way, many: way, multiplier: self.multiplier };
         Quantised::new(&self.packed, self.device, ways).expect("they have 8 or 4 bits")
     }
 
@@ -265,7 +276,7 @@ mod tests {
     #[test]
     fn weights_come_to_a_device_as_they_are() {
         let device = Device::flex();
-        let ways = Ways { few: Way::Expanded, many: Way::Expanded };
+        let ways = Ways { few: Way::Expanded, many: Way::Expanded, multiplier: Multiplier::Whole };
         for format in [WeightFormat::Q8, WeightFormat::Q4] {
             // Rows of whole blocks, of less than one and of more.
             for [rows, inputs, outputs] in [[1, 32, 4], [5, 96, 40], [33, 256, 65], [2, 1120, 3]] {
@@ -302,9 +313,10 @@ mod tests {
     #[test]
     fn a_way_that_is_wrong_is_not_taken() {
         // burn's CPU backend rounds the weights anew when it turns them.
-        let expected = Ways { few: Way::Expanded, many: Way::Expanded };
+        let expected = Ways { few: Way::Expanded, many: Way::Expanded, multiplier: Multiplier::Whole };
         for format in [WeightFormat::Q8, WeightFormat::Q4] {
-            assert_eq!(Ways::measured(&Device::flex(), DType::F32, format).expect("one is right"), expected);
+            let found = Ways::measured(&Device::flex(), DType::F32, format, Multiplier::Whole);
+            assert_eq!(found.expect("one is right"), expected);
         }
     }
 

@@ -5,7 +5,7 @@ use burn::{
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
 
-use super::Quantised;
+use super::{Multiplier, Quantised};
 use crate::{
     Error,
     device::is_flex,
@@ -27,13 +27,16 @@ pub(crate) struct Weight {
     /// What the model was loaded to compute in.
     #[module(skip)]
     dtype: DType,
+    #[module(skip)]
+    multiplier: Multiplier,
 }
 
 impl Weight {
     /// Reads `{name}.weight` in the form that the load options ask for.
     pub(crate) fn load(params: &mut Params<'_>, name: &str, shape: [usize; 2]) -> Result<Self, Error> {
         let name = format!("{name}.weight");
-        let mut weight = Self { plain: None, packed: None, quantised: None, dtype: params.dtype() };
+        let (dtype, multiplier) = (params.dtype(), params.multiplier());
+        let mut weight = Self { plain: None, packed: None, quantised: None, dtype, multiplier };
         match params.format(&name) {
             Some(format) if !params.quantises() => {
                 weight.packed = Some(Arc::new(params.load_packed(&name, format, shape)?));
@@ -73,8 +76,8 @@ impl Weight {
             let y = match (&weight.plain, &weight.quantised, &weight.packed) {
                 // Two dimensions on purpose: the CPU backend reads the transposed view in place, but would copy the
                 // weight on every call for inputs of three.
-                (Some(weight), ..) => x.matmul(weight.val().transpose()),
-                (None, Some(weight), _) => weight.product(x),
+                (Some(plain), ..) => weight.multiplier.product_transposed(x, plain.val()),
+                (None, Some(quantised), _) => quantised.product(x),
                 (None, None, Some(packed)) => {
                     let [y] = packed_products([(packed, bias)], x);
                     return y;
@@ -174,7 +177,8 @@ mod tests {
 
     fn plain(weight: Tensor<2>) -> Weight {
         let dtype = weight.dtype();
-        Weight { plain: Some(Param::from_tensor(weight)), packed: None, quantised: None, dtype }
+        let (plain, multiplier) = (Some(Param::from_tensor(weight)), Multiplier::Whole);
+        Weight { plain, packed: None, quantised: None, dtype, multiplier }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use std::{panic::catch_unwind, thread};
+use std::thread;
 
 use burn::tensor::StreamId;
 

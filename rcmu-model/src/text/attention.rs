@@ -117,6 +117,7 @@ mod tests {
     use super::*;
     use crate::{
         ComputeDtype,
+        layers::Multiplier,
         text::{KvCache, text_rotary},
         weights::{Checkpoint, CheckpointLimits},
     };
@@ -137,8 +138,8 @@ mod tests {
         let rotary = text_rotary(&[positions, positions], &config, &device, x.dtype());
 
         let mut cache = KvCache::new(&config, batch, seq, &device, x.dtype());
-        let mixed =
-            attention.forward(x.clone(), &rotary, &AttentionMask::Full, cache.layer(0), Attender::Explicit);
+        let attender = Attender::Explicit(Multiplier::Whole);
+        let mixed = attention.forward(x.clone(), &rotary, &AttentionMask::Full, cache.layer(0), attender);
         let places = Tensor::arange(0..(batch * seq) as i64, &device);
         let weights = softmax(attention.scores(x.clone(), &rotary, places), 3);
 

@@ -12,7 +12,7 @@ pub(crate) use self::{kv_cache::KvCache, rotary::text_rotary};
 use crate::{
     Error,
     config::TextConfig,
-    layers::{Attender, AttentionMask, Observer, RmsNorm, Rotary, Step, Weight},
+    layers::{Attender, AttentionMask, Multiplier, Observer, RmsNorm, Rotary, Step, Weight},
     params::Params,
     vision::seen,
 };
@@ -24,6 +24,8 @@ pub(crate) struct TextModel {
     embed_tokens: Weight,
     layers: Vec<DecoderLayer>,
     norm: RmsNorm,
+    #[module(skip)]
+    multiplier: Multiplier,
 }
 
 impl TextModel {
@@ -34,7 +36,7 @@ impl TextModel {
             .map(|layer| DecoderLayer::load(params, &format!("model.layers.{layer}"), config))
             .collect::<Result<_, _>>()?;
         let norm = RmsNorm::load(params, "model.norm", config.hidden_size, config.rms_norm_eps)?;
-        Ok(Self { embed_tokens, layers, norm })
+        Ok(Self { embed_tokens, layers, norm, multiplier: params.multiplier() })
     }
 
     /// The embedding table, `[vocab, hidden]`.
@@ -59,7 +61,7 @@ impl TextModel {
         cache: &mut KvCache,
         observer: &mut dyn Observer,
     ) -> Option<Tensor<2>> {
-        let attender = Attender::for_device(&inputs_embeds.device());
+        let attender = Attender::for_device(&inputs_embeds.device(), self.multiplier);
         let mut hidden = inputs_embeds;
         seen(observer.observe(Step::InputsEmbeds, &hidden))?;
         for (index, layer) in self.layers.iter().enumerate() {

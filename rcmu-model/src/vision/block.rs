@@ -143,6 +143,7 @@ mod tests {
     use crate::{
         ComputeDtype, PatchGrid, WeightFormat,
         kernels::with_best,
+        layers::Multiplier,
         weights::{Checkpoint, CheckpointLimits},
     };
 
@@ -173,9 +174,11 @@ mod tests {
             vision_rotary(&[PatchGrid::new([2, 2, 12], 2).expect("a grid")], config.head_dim(), &device);
         let apart = |a: &Tensor<2>, b: &Tensor<2>| (a.clone() - b.clone()).abs().max().into_scalar::<f32>();
 
+        let attender = Attender::for_device(&device, Multiplier::Whole);
+
         for segments in [vec![24, 24], vec![48], vec![20, 28]] {
-            let expected = floats.forward(x.clone(), &rotary, &segments, Attender::for_device(&device));
-            let found = rounded.forward(x.clone(), &rotary, &segments, Attender::for_device(&device));
+            let expected = floats.forward(x.clone(), &rotary, &segments, attender);
+            let found = rounded.forward(x.clone(), &rotary, &segments, attender);
 
             let size = expected.clone().abs().max().into_scalar::<f32>();
             let moved = apart(&found, &expected);
@@ -183,7 +186,7 @@ mod tests {
             assert_eq!(moved > 0.0, rounded.qkv.rounds_attention());
             // Other segments and other positions are seen.
             for (segments, rotary) in [(vec![12; 4], &rotary), (segments, &turned)] {
-                let other = floats.forward(x.clone(), rotary, &segments, Attender::for_device(&device));
+                let other = floats.forward(x.clone(), rotary, &segments, attender);
                 assert!(apart(&other, &expected) > size / 25.0, "{segments:?}");
             }
         }

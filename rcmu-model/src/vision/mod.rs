@@ -21,7 +21,7 @@ use self::{block::VisionBlock, merger::PatchMerger};
 use crate::{
     Error,
     config::VisionConfig,
-    layers::{Attender, Observer, Step},
+    layers::{Attender, Multiplier, Observer, Step},
     params::Params,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct VisionTower {
     blocks: Vec<VisionBlock>,
     merger: PatchMerger,
     head_dim: usize,
+    #[module(skip)]
+    multiplier: Multiplier,
 }
 
 /// Linear map of a flattened patch; the reference's convolution with kernel = stride does the same sum.
@@ -52,6 +54,7 @@ impl VisionTower {
             blocks,
             merger: PatchMerger::load(params, "visual.merger", config)?,
             head_dim: config.head_dim(),
+            multiplier: params.multiplier(),
         })
     }
 
@@ -72,7 +75,7 @@ impl VisionTower {
         observer: &mut dyn Observer,
     ) -> Option<Tensor<2>> {
         let device = pixel_values.device();
-        let attender = Attender::for_device(&device);
+        let attender = Attender::for_device(&device, self.multiplier);
         let weight = self.patch_embed.weight.val();
         let dtype = weight.dtype();
         let rotary = rotary::vision_rotary(grids, self.head_dim, &device);
@@ -83,7 +86,7 @@ impl VisionTower {
 
         let pixel_values =
             if pixel_values.dtype() == dtype { pixel_values } else { pixel_values.cast(dtype) };
-        let mut hidden = pixel_values.matmul(weight.transpose());
+        let mut hidden = self.multiplier.product_transposed(pixel_values, weight);
         seen(observer.observe(Step::VisionPatchEmbed, &hidden))?;
         for (layer, block) in self.blocks.iter().enumerate() {
             hidden = block.forward(hidden, &rotary, &segments, attender);
