@@ -93,7 +93,8 @@ impl Attender {
     /// # Shapes
     ///
     /// - `query`: `[batch, heads, queries, head_dim]`
-    /// - `key`, `value`: `[batch, kv_heads, keys, head_dim]`, `heads` a multiple of `kv_heads`
+    /// - `key`, `value`: `[batch, kv_heads, keys, head_dim]`, `heads` a multiple of `kv_heads`; for [`Attender::Explicit`] also
+    ///   `[batch * kv_heads, 1, keys, head_dim]`
     /// - output: `[batch, heads, queries, head_dim]`
     pub(crate) fn forward(
         self,
@@ -144,8 +145,8 @@ fn fused(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: &AttentionMas
 
 fn explicit([query, key, value]: [&Tensor<4>; 3], mask: &AttentionMask, multiplier: Multiplier) -> Tensor<4> {
     let [batch, heads, queries, head_dim] = query.dims();
-    let [_, kv_heads, keys, _] = key.dims();
-    let group = heads / kv_heads;
+    let [sequences, kv_heads, keys, _] = key.dims();
+    let group = batch * heads / (sequences * kv_heads);
     let rows = block_rows(batch * heads, keys);
     let mut blocks = Vec::with_capacity(queries.div_ceil(rows));
     for start in (0..queries).step_by(rows) {
@@ -158,13 +159,14 @@ fn explicit([query, key, value]: [&Tensor<4>; 3], mask: &AttentionMask, multipli
             query.clone().slice([0..batch, 0..heads, start..end, 0..head_dim])
         };
         // The queries are scaled, not the scores: there are fewer of them.
-        let block = block.reshape([batch, kv_heads, group * n, head_dim]) * (head_dim as f64).sqrt().recip();
+        let block =
+            block.reshape([sequences, kv_heads, group * n, head_dim]) * (head_dim as f64).sqrt().recip();
         let scores = multiplier.product_transposed(block, key.clone());
         let scores = match block_mask(mask, [batch, queries, keys], start..end, &scores) {
             Some(hidden) => scores
                 .reshape([batch, heads, n, keys])
                 .mask_fill(hidden.expand([batch, heads, n, keys]), f32::NEG_INFINITY)
-                .reshape([batch, kv_heads, group * n, keys]),
+                .reshape([sequences, kv_heads, group * n, keys]),
             None => scores,
         };
         let weights = softmax_f32(scores);
