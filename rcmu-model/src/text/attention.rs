@@ -50,14 +50,12 @@ impl TextAttention {
         let (head_dim, queries) = (self.head_dim, places.dims()[0] / batch.max(1));
         let (query, key) = (self.q_proj.forward(x.clone()), self.k_proj.forward(x));
         let [heads, kv_heads] = [&query, &key].map(|x| x.dims()[1] / head_dim);
-        let turned = |x: Tensor<2>, count: usize| {
-            rotary.apply(x.reshape([batch, seq, count, head_dim]).swap_dims(1, 2))
-        };
-        let query = turned(query, heads).swap_dims(1, 2).reshape([batch * seq, heads * head_dim]);
+        let turned = |x: Tensor<2>, count: usize| rotary.apply(x.reshape([batch, seq, count, head_dim]));
+        let query = turned(query, heads).reshape([batch * seq, heads * head_dim]);
         let query = query.select(0, places).reshape([batch, queries, heads, head_dim]).swap_dims(1, 2);
         // The heads that share keys stand next to each other.
         let query = query.reshape([batch, kv_heads, heads / kv_heads * queries, head_dim]);
-        let scores = query.matmul(turned(key, kv_heads).swap_dims(2, 3));
+        let scores = query.matmul(turned(key, kv_heads).permute([0, 2, 3, 1]));
         scores.reshape([batch, heads, queries, seq]) / (head_dim as f64).sqrt()
     }
 
@@ -66,7 +64,7 @@ impl TextAttention {
     /// # Shapes
     ///
     /// - `x`: `[batch * seq, hidden]`
-    /// - `rotary`: tables of `[batch, 1, seq, head_dim]`
+    /// - `rotary`: tables of `[batch, seq, 1, head_dim]`
     /// - output: `[batch * seq, hidden]`
     pub(super) fn forward(
         &self,
@@ -81,13 +79,14 @@ impl TextAttention {
         assert_eq!(batch * seq, rows, "the rotary tables hold one row per token");
         let [query, key, value] = Linear::forward_each([&self.q_proj, &self.k_proj, &self.v_proj], x);
         let count = |x: &Tensor<2>| x.dims()[1] / self.head_dim;
-        let heads = |x: Tensor<2>| {
+        let tokens = |x: Tensor<2>| {
             let count = count(&x);
-            x.reshape([batch, seq, count, self.head_dim]).swap_dims(1, 2)
+            x.reshape([batch, seq, count, self.head_dim])
         };
+        let heads = |x: Tensor<2>| tokens(x).swap_dims(1, 2);
         let turned = |x: Tensor<2>| match fused::turn(&x, rotary.tables()) {
             Some(turned) => heads(turned),
-            None => rotary.apply(heads(x)),
+            None => rotary.apply(tokens(x)).swap_dims(1, 2),
         };
         // One token needs none of the blocks, and the cache's own kernel is made for it.
         let alone = cache.keeps_nothing() || (cache.is_empty() && seq > 1);

@@ -92,13 +92,16 @@ impl VisionAttention {
                 return self.proj.forward(mixed);
             }
         }
-        // [patches, 3, heads, head_dim] -> [3, heads, patches, head_dim]
-        let qkv = qkv.reshape([patches, 3, self.num_heads, head_dim]).permute([1, 2, 0, 3]);
-        let part = |i: usize| qkv.clone().slice([i..i + 1, 0..self.num_heads, 0..patches, 0..head_dim]);
+        let qkv = qkv.reshape([1, patches, 3 * self.num_heads, head_dim]);
+        // [1, patches, heads, head_dim]
+        let part = |i: usize| {
+            let heads = i * self.num_heads..(i + 1) * self.num_heads;
+            qkv.clone().slice([0..1, 0..patches, heads, 0..head_dim])
+        };
         let turn = |x: Tensor<4>| {
             if dtype == DType::F32 { rotary.apply(x) } else { rotary.apply(x.cast(DType::F32)).cast(dtype) }
         };
-        let (query, key, value) = (turn(part(0)), turn(part(1)), part(2));
+        let [query, key, value] = [turn(part(0)), turn(part(1)), part(2)].map(|x| x.swap_dims(1, 2));
 
         let mixed = match segments {
             // Segments of one length go through attention together, in the place of the heads.
