@@ -6,8 +6,8 @@ use burn::{
     },
 };
 
-use super::{Bias, Linear};
-use crate::{Error, fused, params::Params};
+use super::{Bias, Linear, in_f32::in_f32};
+use crate::{Error, device::is_flex, fused, params::Params};
 
 /// SwiGLU feed-forward network of the decoder: `down(silu(gate(x)) * up(x))`.
 #[derive(Module, Debug)]
@@ -41,8 +41,18 @@ impl SwiGluMlp {
     /// - output: `[rows, hidden]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let [gate, up] = Linear::forward_each([&self.gate_proj, &self.up_proj], x);
-        self.down_proj.forward(fused::swiglu(gate, up).unwrap_or_else(|[gate, up]| silu(gate) * up))
+        self.down_proj.forward(fused::swiglu(gate, up).unwrap_or_else(|[gate, up]| gated(gate) * up))
     }
+}
+
+/// `x * sigmoid(x)`, whose sigmoid burn's GPU backends would compose with a logarithm and round before the product.
+fn gated(x: Tensor<2>) -> Tensor<2> {
+    if is_flex(&x.device()) { silu(x) } else { in_f32(x, quotient) }
+}
+
+/// `x / (1 + exp(-x))`; zero where the exponential is infinite.
+fn quotient(x: Tensor<2>) -> Tensor<2> {
+    x.clone() / (x.neg().exp() + 1.0)
 }
 
 /// Feed-forward network of a vision block: `fc2(quick_gelu(fc1(x)))` with `quick_gelu(x) = x * sigmoid(1.702 x)`.
@@ -104,6 +114,34 @@ impl GeluMlp {
     /// - `x`: `[rows, in]`
     /// - output: `[rows, out]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.fc2.forward(gelu(self.fc1.forward(x)))
+        self.fc2.forward(in_f32(self.fc1.forward(x), gelu))
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::tensor::{DType, Device};
+    use half::bf16;
+
+    use super::{super::in_f32::through_f32, *};
+
+    #[test]
+    fn a_gate_is_rounded_once() {
+        let numbers: Vec<f32> = (-800..800).map(|at| bf16::from_f32(at as f32 / 4.0).to_f32()).collect();
+        let x = Tensor::<1>::from_floats(numbers.as_slice(), &Device::flex()).unsqueeze::<2>();
+        let values = |x: Tensor<2>| x.cast(DType::F32).into_data().try_to_vec::<f32>().expect("f32");
+
+        let found = values(quotient(x.clone()));
+        let rounded = values(through_f32(x.cast(DType::BF16), quotient));
+
+        for ((number, found), rounded) in numbers.into_iter().zip(found).zip(rounded) {
+            let expected = f64::from(number) / (1.0 + (-f64::from(number)).exp());
+            // Where the exponential is more than f32 has, a zero.
+            let apart = (f64::from(found) - expected).abs();
+            assert!(apart <= expected.abs() * 1e-6 + 3e-37, "{number}: {found}");
+            // Half of the last of eight bits.
+            let apart = (f64::from(rounded) - expected).abs();
+            assert!(apart <= expected.abs() * (1.0 / 256.0 + 1e-6) + 3e-37, "{number}: {rounded}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! arguments.
 
 mod attention;
+mod in_f32;
 mod linear;
 mod mlp;
 mod multiplier;

@@ -3,6 +3,7 @@ use burn::{
     tensor::{DType, Tensor, module::layer_norm},
 };
 
+use super::in_f32::in_f32;
 use crate::{Error, fused, params::Params};
 
 /// Root-mean-square norm: `x / sqrt(mean(x²) + eps) * weight`, the mean in f32.
@@ -74,6 +75,53 @@ impl LayerNorm {
     /// - `x`: `[rows, hidden]`
     /// - output: `[rows, hidden]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        layer_norm(x, self.weight.val(), Some(self.bias.val()), Self::EPS)
+        in_f32(x, |x| self.normed(x))
+    }
+
+    /// The same in what the rows are in.
+    fn normed(&self, x: Tensor<2>) -> Tensor<2> {
+        let [weight, bias] = [&self.weight, &self.bias].map(|it| it.val().cast(x.dtype()));
+        layer_norm(x, weight, Some(bias), Self::EPS)
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use half::bf16;
+
+    use super::{super::in_f32::through_f32, *};
+
+    #[test]
+    fn a_layer_norm_in_bf16_is_rounded_once() {
+        let [rows, width] = [7, 96];
+        let numbers = |seed: usize, count: usize| -> Vec<f32> {
+            (seed..seed + count)
+                .map(|at| bf16::from_f32((at * 37 % 101) as f32 / 7.0 - 5.0).to_f32())
+                .collect()
+        };
+        let (x, weight, bias) = (numbers(3, rows * width), numbers(11, width), numbers(29, width));
+        let tensor = |values: &[f32]| {
+            let data = TensorData::new(values.to_vec(), [values.len()]);
+            Tensor::<1>::from_data(data, (&Device::flex(), DType::BF16))
+        };
+        let [w, b] = [&weight, &bias].map(|values| Param::from_tensor(tensor(values)));
+        let norm = LayerNorm { weight: w, bias: b };
+
+        let found = through_f32(tensor(&x).reshape([rows, width]), |x| norm.normed(x));
+
+        assert_eq!(found.dtype(), DType::BF16);
+        let found = found.cast(DType::F32).into_data().try_to_vec::<f32>().expect("f32");
+        for (x, found) in x.chunks(width).zip(found.chunks(width)) {
+            let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / width as f64;
+            let variance = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / width as f64;
+            for (at, &found) in found.iter().enumerate() {
+                let normed = (f64::from(x[at]) - mean) / (variance + LayerNorm::EPS).sqrt();
+                let expected = normed * f64::from(weight[at]) + f64::from(bias[at]);
+                // Half of the last of eight bits, and what f32 loses where both terms cancel.
+                let apart = (f64::from(found) - expected).abs();
+                assert!(apart <= expected.abs() / 256.0 + 1e-5, "{found} and {expected}");
+            }
+        }
     }
 }
