@@ -6,7 +6,7 @@ use burn::{
 use crate::{
     Error,
     config::ModelConfig,
-    layers::{AttentionMask, Bias, Linear, Observer},
+    layers::{Attender, AttentionMask, Bias, Linear, Observer},
     params::Params,
     position::Positions,
     text::{KvCache, TextModel, text_rotary},
@@ -57,6 +57,11 @@ impl Qwen2Vl {
     /// The dtype of the activations.
     pub(crate) fn dtype(&self) -> DType {
         self.model.embed_tokens().compute_dtype()
+    }
+
+    /// How attention is computed on a device, in the vision tower and in the decoder.
+    pub(crate) fn attender(&self, device: &Device) -> Attender {
+        self.model.attender(device)
     }
 
     /// Features of pictures; `None` when the observer ended the pass.

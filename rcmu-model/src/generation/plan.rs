@@ -171,7 +171,7 @@ impl Model {
             weight_bytes: self.weight_bytes(),
             kv_bytes,
             activation_bytes: pixel_bytes(config, &outline.visuals)
-                + vision_bytes(config, &outline.visuals, size).max(prefill_bytes(config, prompt, size)),
+                + self.vision_bytes(&outline.visuals).max(self.prefill_bytes([1, prompt])),
             hints: hints(&outline.visuals),
             visuals: outline.visuals.clone(),
         })
@@ -188,11 +188,33 @@ impl Model {
         // One byte a mark, on the host and on the device.
         let marks = if lengths().all(|len| len == longest) { 0 } else { 2 * longest.saturating_mul(longest) };
         let visuals = || outlines.iter().flat_map(|outline| &outline.visuals);
-        let prefill = prefill_bytes(config, rows * longest, size).saturating_add((rows * marks) as u64);
+        let prefill = self.prefill_bytes([rows, longest]).saturating_add((rows * marks) as u64);
         self.weight_bytes()
             .saturating_add(cache.saturating_mul(kept as u64))
             .saturating_add(pixel_bytes(config, visuals()))
-            .saturating_add(vision_bytes(config, visuals(), size).max(prefill))
+            .saturating_add(self.vision_bytes(visuals()).max(prefill))
+    }
+
+    /// Peak of the vision tower: one block and the attention scores of the largest picture.
+    fn vision_bytes<'a>(&self, visuals: impl IntoIterator<Item = &'a VisualPlan> + Clone) -> u64 {
+        let (vision, size) = (&self.config().vision, self.compute_dtype().size());
+        let scores = |visual: &VisualPlan| {
+            let patches = visual.grid.patches_per_frame();
+            self.score_bytes([vision.num_heads * visual.grid.frames(), patches, patches])
+        };
+        let scores = visuals.clone().into_iter().map(scores).max().unwrap_or(0);
+        vision_bytes(self.config(), visuals, size).saturating_add(scores)
+    }
+
+    /// Peak of the prefill of so many rows of so many tokens: one decoder layer and its attention scores.
+    fn prefill_bytes(&self, [rows, tokens]: [usize; 2]) -> u64 {
+        let config = self.config();
+        let scores = self.score_bytes([rows * config.text.num_attention_heads, tokens, tokens]);
+        prefill_bytes(config, rows * tokens, self.compute_dtype().size()).saturating_add(scores)
+    }
+
+    fn score_bytes(&self, shape: [usize; 3]) -> u64 {
+        self.network().attender(self.device()).score_bytes(shape, self.compute_dtype().size())
     }
 }
 

@@ -88,6 +88,18 @@ impl Attender {
         device::is_flex(device) && !device.is_autodiff()
     }
 
+    /// The most bytes that scores take at once, beside numbers of `size` bytes: those of one block as they come, in f32 for
+    /// the softmax, and as they are multiplied. The backend's own operation holds a few rows only.
+    pub(crate) fn score_bytes(self, [heads, queries, keys]: [usize; 3], size: usize) -> u64 {
+        let each = match self {
+            Self::Fused => return 0,
+            Self::Explicit(Multiplier::Whole) => 4 + 2 * size,
+            // The softmax is split into parts, with a third copy on the way.
+            Self::Explicit(Multiplier::InParts) => 6 * size,
+        };
+        (heads * queries.min(block_rows(heads, keys)) * keys * each) as u64
+    }
+
     /// Mixes the values that each query looks at.
     ///
     /// # Shapes

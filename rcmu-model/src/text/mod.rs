@@ -5,7 +5,10 @@ mod kv_cache;
 mod layer;
 mod rotary;
 
-use burn::{module::Module, tensor::Tensor};
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
 
 use self::layer::DecoderLayer;
 pub(crate) use self::{kv_cache::KvCache, rotary::text_rotary};
@@ -44,6 +47,11 @@ impl TextModel {
         &self.embed_tokens
     }
 
+    /// How attention is computed on a device.
+    pub(crate) fn attender(&self, device: &Device) -> Attender {
+        Attender::for_device(device, self.multiplier)
+    }
+
     /// Runs new tokens through all layers and appends their keys and values to the cache.
     ///
     /// `None` when the observer ended the pass; the cache is then of no more use.
@@ -61,7 +69,7 @@ impl TextModel {
         cache: &mut KvCache,
         observer: &mut dyn Observer,
     ) -> Option<Tensor<2>> {
-        let attender = Attender::for_device(&inputs_embeds.device(), self.multiplier);
+        let attender = self.attender(&inputs_embeds.device());
         let mut hidden = inputs_embeds;
         seen(observer.observe(Step::InputsEmbeds, &hidden))?;
         for (index, layer) in self.layers.iter().enumerate() {

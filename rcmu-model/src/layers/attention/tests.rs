@@ -176,3 +176,16 @@ fn more_queries_than_a_block_holds_give_the_formula() {
     let queries = MAX_BLOCK_ROWS + 7;
     both_ways_equal_the_formula([2, 1, queries, queries, 4]);
 }
+
+#[test]
+fn scores_of_one_block_count() {
+    let [whole, parts] = [Multiplier::Whole, Multiplier::InParts].map(Attender::Explicit);
+
+    assert_eq!(Attender::Fused.score_bytes([12, 1000, 1000], 4), 0);
+    // All queries at once, in bf16, f32 and bf16 again; 512 of 1,000 in f32 three times.
+    assert_eq!(whole.score_bytes([12, 500, 600], 2), 12 * 500 * 600 * (2 + 4 + 2));
+    assert_eq!(whole.score_bytes([12, 1000, 1000], 4), 12 * 512 * 1000 * (4 + 4 + 4));
+    assert_eq!(parts.score_bytes([12, 1000, 1000], 4), 12 * 512 * 1000 * 24);
+    // As many as make 2^26 scores.
+    assert_eq!(whole.score_bytes([16, 65_536, 65_536], 4), (1 << 26) * 12);
+}
