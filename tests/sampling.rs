@@ -22,7 +22,7 @@ fn generate(model: &Rcmu, options: GenerateOptions) -> Result<Generation, Genera
     let mut prompt = Prompt::new();
     prompt.push_text("Who owns the lantern?", Trust::Untrusted);
     let request = Request { prompt, visuals: Vec::new(), options };
-    Ok(model.model().generate(&request, &Control::default(), &mut |_| {})?)
+    model.model().generate(&request, &Control::default(), &mut |_| {})
 }
 
 #[test]

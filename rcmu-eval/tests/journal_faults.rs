@@ -232,7 +232,7 @@ fn every_changed_setting_is_listed() {
         set(&mut options.generate);
         options
     };
-    let cases: [(&Dataset, RunOptions, &[&str]); 16] = [
+    let cases: [(&Dataset, RunOptions, &[&str]); 19] = [
         (&other, options(), &["dataset.hash", "dataset.items"]),
         (&renamed, options(), &["dataset.name"]),
         (&dataset, changed(|o| o.mode = Mode::NoBoxes), &["mode"]),

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Error,
     config::{GenerationConfig, ModelConfig},
-    device::{QUEUE, is_cuda, is_flex},
+    device::{is_cuda, is_flex},
     generation::{Plan, Session},
     grammar::{Constraint, Grammars},
     kernels::{WeightFormat, WeightFormats},

@@ -107,7 +107,7 @@ impl SamplerSettings {
     ///
     /// # Source
     ///
-    /// The endpoints of OpenAI, as vLLM reads them: tokens of the prompt do not count.
+    /// The parameters of these names of the endpoints of `OpenAI`, as vLLM reads them: tokens of the prompt do not count.
     pub fn bias(&self, logits: &mut [f32], made: &[u32]) {
         for &(id, bias) in &self.logit_bias {
             if let Some(logit) = logits.get_mut(id as usize) {

@@ -1,4 +1,4 @@
-use std::thread;
+use std::{panic::catch_unwind, thread};
 
 use burn::tensor::StreamId;
 
