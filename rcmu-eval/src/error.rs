@@ -31,6 +31,14 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
+    /// What answers can answer nothing more.
+    #[error("no further item can be answered, from `{item}` on")]
+    Answerer {
+        /// The first item without an answer.
+        item: String,
+        /// Why.
+        source: rcmu_core::GenerateError,
+    },
     /// A setting of the run is out of its range.
     #[error("`{option}` {message}")]
     RunOption {

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use rcmu_core::Control;
+use rcmu_core::{Control, GenerateError};
 use rcmu_eval::{
     Error, Reply,
     dataset::Dataset,
@@ -64,7 +64,7 @@ impl Answerer for Gate {
         self.logged.identity()
     }
 
-    fn answer(&self, asked: &Asked<'_>, control: &Control) -> Option<Reply> {
+    fn answer(&self, asked: &Asked<'_>, control: &Control) -> Result<Option<Reply>, GenerateError> {
         self.first.call_once(|| {
             tell(Ok(()));
             std::io::stdin().read_to_end(&mut Vec::new()).unwrap();

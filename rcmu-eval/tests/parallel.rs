@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rcmu_core::Control;
+use rcmu_core::{Control, GenerateError};
 use rcmu_eval::{
     Reply,
     judge::{Entailment, FactVision, JudgeError, Judges, RecordedEntailment, RuleEntailment, Verdict},
@@ -76,12 +76,12 @@ impl Answerer for Room {
         "room".into()
     }
 
-    fn answer(&self, _: &Asked<'_>, _: &Control) -> Option<Reply> {
-        Some(if self.pass() {
+    fn answer(&self, _: &Asked<'_>, _: &Control) -> Result<Option<Reply>, GenerateError> {
+        Ok(Some(if self.pass() {
             Reply::Text { text: "There were enough.".into(), finish: "end_of_text".into() }
         } else {
             Reply::Failed { reason: "there were too few".into() }
-        })
+        }))
     }
 }
 

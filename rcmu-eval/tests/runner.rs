@@ -29,9 +29,13 @@ impl Answerer for Watcher {
         "watcher".into()
     }
 
-    fn answer(&self, asked: &Asked<'_>, _control: &rcmu_core::Control) -> Option<Reply> {
+    fn answer(
+        &self,
+        asked: &Asked<'_>,
+        _control: &rcmu_core::Control,
+    ) -> Result<Option<Reply>, rcmu_core::GenerateError> {
         self.0.lock().unwrap().push(asked.request.clone());
-        Some(Reply::Text { text: "A".into(), finish: "end_of_text".into() })
+        Ok(Some(Reply::Text { text: "A".into(), finish: "end_of_text".into() }))
     }
 }
 
@@ -144,6 +148,42 @@ impl Generator for Slow {
             logprobs: vec![],
         })
     }
+}
+
+/// Breaks when it is asked for the fourth time.
+struct Breaking(Echo);
+
+impl Generator for Breaking {
+    fn identity(&self) -> String {
+        Generator::identity(&self.0)
+    }
+
+    fn generate(
+        &self,
+        request: &Request,
+        control: &rcmu_core::Control,
+        on_event: &mut dyn FnMut(rcmu_core::Event),
+    ) -> Result<rcmu_core::Generation, rcmu_core::GenerateError> {
+        if self.0.calls() == 3 {
+            return Err(rcmu_core::GenerateError::BackendFailed { message: "out of memory".into() });
+        }
+        self.0.generate(request, control, on_event)
+    }
+}
+
+#[test]
+fn a_broken_backend_ends_the_run_and_fails_no_item() {
+    let scratch = Scratch::new("broken");
+    let dataset = dataset(&scratch.path(""), 10);
+    let path = scratch.path("run");
+
+    let broken = Run::new(&dataset, &Breaking(Echo::new()), options()).unwrap().execute(&path);
+    let kept = journal::read(&path).unwrap().records.len();
+    let echo = Echo::new();
+    let summary = run(&dataset, &echo, options(), &path).unwrap();
+
+    assert!(matches!(broken, Err(rcmu_eval::Error::Answerer { .. })), "{broken:?}");
+    assert_eq!((kept, summary.resumed, summary.made, echo.calls()), (3, 3, 7, 7));
 }
 
 #[test]

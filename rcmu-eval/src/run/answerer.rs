@@ -1,6 +1,6 @@
 use std::error::Error as StdError;
 
-use rcmu_core::{Control, FinishReason, Generator, Request};
+use rcmu_core::{Control, FinishReason, GenerateError, Generator, Request};
 use rcmu_data::Sample;
 
 use crate::{Reply, finish_name};
@@ -28,7 +28,12 @@ pub trait Answerer: Send + Sync {
     fn identity(&self) -> String;
 
     /// Answers; `None` when the work was cancelled, so that there is nothing to record.
-    fn answer(&self, asked: &Asked<'_>, control: &Control) -> Option<Reply>;
+    ///
+    /// # Errors
+    ///
+    /// Where no further item can be answered either: the run ends, and goes on from here another time. What is wrong with
+    /// one item is [`Reply::Failed`].
+    fn answer(&self, asked: &Asked<'_>, control: &Control) -> Result<Option<Reply>, GenerateError>;
 }
 
 impl<G: Generator + ?Sized> Answerer for G {
@@ -36,10 +41,10 @@ impl<G: Generator + ?Sized> Answerer for G {
         Generator::identity(self)
     }
 
-    fn answer(&self, asked: &Asked<'_>, control: &Control) -> Option<Reply> {
+    fn answer(&self, asked: &Asked<'_>, control: &Control) -> Result<Option<Reply>, GenerateError> {
         let result = self.generate(asked.request, control, &mut |_| {});
         let cancelled = control.cancel.is_cancelled();
-        match result {
+        Ok(match result {
             Ok(generation) if cancelled && generation.finish == FinishReason::Cancelled => None,
             // A generator that has no other way to say that it was stopped.
             Err(_) if cancelled => None,
@@ -53,8 +58,9 @@ impl<G: Generator + ?Sized> Answerer for G {
             Ok(generation) => {
                 Some(Reply::Text { text: generation.text, finish: finish_name(generation.finish).to_owned() })
             }
+            Err(error @ GenerateError::BackendFailed { .. }) => return Err(error),
             Err(error) => Some(Reply::Failed { reason: reason(&error) }),
-        }
+        })
     }
 }
 

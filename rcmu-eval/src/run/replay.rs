@@ -3,7 +3,7 @@ use std::{
     path::Path,
 };
 
-use rcmu_core::Control;
+use rcmu_core::{Control, GenerateError};
 use sha2::{Digest, Sha256};
 
 use super::{Answerer, Asked};
@@ -95,8 +95,9 @@ impl Answerer for Replay {
         self.identity.clone()
     }
 
-    fn answer(&self, asked: &Asked<'_>, _control: &Control) -> Option<Reply> {
+    fn answer(&self, asked: &Asked<'_>, _control: &Control) -> Result<Option<Reply>, GenerateError> {
         let reply = self.replies.get(&(asked.sample.id.clone(), asked.repeat)).cloned();
-        Some(reply.unwrap_or_else(|| Reply::Failed { reason: "no answer to this item is recorded".into() }))
+        let missing = || Reply::Failed { reason: "no answer to this item is recorded".into() };
+        Ok(Some(reply.unwrap_or_else(missing)))
     }
 }

@@ -109,7 +109,8 @@ impl<'a, A: Answerer + ?Sized> Run<'a, A> {
     ///
     /// # Errors
     ///
-    /// Those of [`Journal::open`] and [`Journal::append`]; [`Error::ItemChanged`]; [`Error::Item`] naming an item whose
+    /// Those of [`Journal::open`] and [`Journal::append`]; [`Error::ItemChanged`]; [`Error::Answerer`] where the generator
+    /// can answer nothing more, for which nothing is recorded; [`Error::Item`] naming an item whose
     /// picture cannot be opened or whose prompt cannot be written. What is in the journal by then stays.
     pub fn execute(&self, path: impl AsRef<Path>) -> Result<RunSummary, Error> {
         let manifest = self.manifest();
@@ -184,7 +185,7 @@ impl<'a, A: Answerer + ?Sized> Run<'a, A> {
                 }
                 continue;
             }
-            let Some(reply) = self.answer(sample, repeat, &request) else { return Ok(()) };
+            let Some(reply) = self.answer(sample, repeat, &request)? else { return Ok(()) };
             let permutation = prepared.permutation.clone();
             let record =
                 Record { key, place: place as u64, item: sample.id.clone(), repeat, permutation, reply };
@@ -197,13 +198,14 @@ impl<'a, A: Answerer + ?Sized> Run<'a, A> {
     }
 
     /// One reply; `None` once the run is cancelled.
-    fn answer(&self, sample: &Sample, repeat: u32, request: &Request) -> Option<Reply> {
+    fn answer(&self, sample: &Sample, repeat: u32, request: &Request) -> Result<Option<Reply>, Error> {
         if self.options.cancel.is_cancelled() {
-            return None;
+            return Ok(None);
         }
         let deadline = self.options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let control = Control { cancel: self.options.cancel.clone(), deadline };
-        self.answerer.answer(&Asked { sample, repeat, request }, &control)
+        let answer = self.answerer.answer(&Asked { sample, repeat, request }, &control);
+        answer.map_err(|source| Error::Answerer { item: sample.id.clone(), source })
     }
 }
 

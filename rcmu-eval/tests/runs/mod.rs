@@ -117,8 +117,8 @@ impl Answerer for Right {
         "right-1".into()
     }
 
-    fn answer(&self, asked: &Asked<'_>, _: &Control) -> Option<Reply> {
-        Some(Reply::Text { text: asked.sample.answer.clone(), finish: "end_of_text".into() })
+    fn answer(&self, asked: &Asked<'_>, _: &Control) -> Result<Option<Reply>, GenerateError> {
+        Ok(Some(Reply::Text { text: asked.sample.answer.clone(), finish: "end_of_text".into() }))
     }
 }
 
@@ -198,7 +198,7 @@ impl Answerer for Logged {
         Answerer::identity(&self.echo)
     }
 
-    fn answer(&self, asked: &Asked<'_>, control: &Control) -> Option<Reply> {
+    fn answer(&self, asked: &Asked<'_>, control: &Control) -> Result<Option<Reply>, GenerateError> {
         Self::write(&self.log, &asked.sample.id);
         self.echo.answer(asked, control)
     }
