@@ -297,7 +297,8 @@ mod tests {
         settings.bias(&mut logits, &[2, 1, 2, 2]);
 
         // 1 - 0.5 - 0.25, 1 - 0.5 - 3 * 0.25, 1 - 100.
-        assert_eq!(logits, [1.0, 0.25, -0.25, -99.0]);
+        let apart = logits.iter().zip([1.0, 0.25, -0.25, -99.0]).map(|(a, b)| (a - b).abs());
+        assert!(apart.fold(0.0, f32::max) < 1e-6, "{logits:?}");
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub enum Scan {
     /// Loading fails and names the first one.
     #[default]
     Reject,
-    /// Nothing; saves a pass over matrices that are mapped or packed. What broken numbers then give may differ between
-    /// machines.
+    /// Nothing; saves a pass over matrices that are mapped, or read as they are. What broken numbers then give may differ
+    /// between machines. Numbers that are packed in fewer bits are looked at all the same: it would hide broken ones.
     Skip,
 }
 
@@ -203,7 +203,9 @@ impl Checkpoint {
             all.chunks(ROWS).for_each(|rows| packing.push(&stored.rows(rows)));
             return Ok(packing.finish());
         }
-        let source = Source { entry, name, path, scan: self.scan == Scan::Reject };
+        // What would no longer show that it is not finite is looked at before it is packed, whatever the scan.
+        let hides = matches!(format, WeightFormat::Q8 | WeightFormat::Q4 | WeightFormat::F16);
+        let source = Source { entry, name, path, scan: hides || self.scan == Scan::Reject };
         match format {
             // What is too large for bf16 is found after it has been rounded.
             WeightFormat::Bf16 => parts(&mut file, source, dims[1], &mut |part| packing.push_bf16(part))?,

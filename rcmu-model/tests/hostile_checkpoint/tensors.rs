@@ -3,8 +3,8 @@
 use std::{fs::OpenOptions, io::Seek, io::Write};
 
 use rcmu_model::{
-    Error,
-    weights::{Checkpoint, CheckpointLimits, Scan, expected_tensors},
+    Error, WeightFormat,
+    weights::{Checkpoint, CheckpointLimits, Scan, expected_tensors, pack_checkpoint},
 };
 
 use super::kit::{FIXTURES, Numbers, Scratch, Stored, Weights};
@@ -222,6 +222,34 @@ fn a_broken_number_in_any_tensor_is_found_with_its_place() -> Result<(), Error> 
         }
     }
     Ok(())
+}
+
+#[test]
+fn no_broken_number_is_packed_unseen() {
+    let mut skip = CheckpointLimits::default();
+    skip.scan = Scan::Skip;
+    let scratch = Scratch::copy_of(FIXTURES[0], "hidden");
+    let mut weights = Weights::of(&scratch);
+    let (file, at) = weights
+        .places()
+        .into_iter()
+        .find(|&(file, at)| {
+            hub_name(&weights.files[file].1[at].name) == "model.layers.0.mlp.down_proj.weight"
+        })
+        .unwrap();
+    assert_eq!(weights.files[file].1[at].dtype, "F32");
+    for broken in [f32::NAN, f32::NEG_INFINITY] {
+        weights.files[file].1[at].data[80..84].copy_from_slice(&broken.to_le_bytes());
+        weights.write(&scratch);
+        for format in [WeightFormat::Q8, WeightFormat::Q4, WeightFormat::F16] {
+            let out = Scratch::empty("hidden-out");
+            let packed = pack_checkpoint(scratch.dir(), out.dir(), format.into(), &skip, &mut |_| {});
+            assert!(
+                matches!(packed, Err(Error::NonFiniteWeight { index: 20, .. })),
+                "{format:?}: {packed:?}"
+            );
+        }
+    }
 }
 
 /// Bytes of the tensors that stand before one; the fixtures' files have them in the order of their names.
