@@ -12,7 +12,7 @@
 //! | File | |
 //! |---|---|
 //! | `config.json` | required |
-//! | `generation_config.json`, `preprocessor_config.json`, `processor_config.json` | if there |
+//! | `generation_config.json`, `preprocessor_config.json`, `video_preprocessor_config.json`, `processor_config.json` | if there |
 //! | `tokenizer_config.json`, `chat_template.json`, `chat_template.jinja` | if there |
 //! | `tokenizer.json`, else `vocab.json` and `merges.txt` | required |
 //! | `model.safetensors`, else `model.safetensors.index.json` and its shards | required |

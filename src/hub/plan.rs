@@ -12,9 +12,10 @@ use super::{HubError, cache::RepoCache, repo};
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 const WEIGHTS: &str = "model.safetensors";
 /// Small files that a checkpoint may have. A setting in one that is not looked for would be the default's.
-pub(super) const OPTIONAL: [&str; 6] = [
+pub(super) const OPTIONAL: [&str; 7] = [
     "generation_config.json",
     "preprocessor_config.json",
+    "video_preprocessor_config.json",
     "processor_config.json",
     "tokenizer_config.json",
     "chat_template.json",

@@ -186,6 +186,7 @@ fn a_file_that_another_client_has_looked_for_in_vain_is_not_asked_for() {
     for file in [
         "generation_config.json",
         "processor_config.json",
+        "video_preprocessor_config.json",
         "tokenizer_config.json",
         "chat_template.json",
         "chat_template.jinja",
