@@ -48,8 +48,8 @@ use repo::Repo;
 ///
 /// A revision that is complete in the cache costs no request, unless [`Network::Always`] asks whether a branch
 /// has moved. Another client may have left out optional files: those that nobody is known to have looked for are asked
-/// for once, of the commit in the cache, which fails without a network; with [`Network::Never`] they count as files
-/// that the commit does not have. One call waits while another program downloads the same file.
+/// for once, of the commit in the cache. Without a network, and with [`Network::Never`], they count as files that the
+/// commit does not have. One call waits while another program downloads the same file.
 ///
 /// # Errors
 ///
@@ -77,7 +77,15 @@ pub fn fetch(repo_id: &str, options: &HubOptions) -> Result<PathBuf, HubError> {
         if plan.missing.is_empty() {
             if !plan.unknown.is_empty() && options.network != Network::Never {
                 // The same commit: a branch that moved since would bring new weights.
-                complete(&Repo::new(repo_id, &commit)?, &plan.unknown, &cache, options)?;
+                match complete(&Repo::new(repo_id, &commit)?, &plan.unknown, &cache, options) {
+                    // Without a network what is there is used, as other clients use it.
+                    Err(error @ HubError::Transport { .. }) => tracing::warn!(
+                        %error,
+                        files = ?plan.unknown,
+                        "nobody has looked for optional files, and the hub cannot be reached"
+                    ),
+                    done => done?,
+                }
             }
             return Ok(cache.snapshot(&commit));
         }

@@ -26,7 +26,9 @@ use crate::{
         scoring::score_all,
     },
     run::{Mode, grey},
-    scorers::{are_citations_known, citation_counts, invalid_citations, rotated_questions, score_reply},
+    scorers::{
+        CHOICE_CHAIN, are_citations_known, citation_counts, invalid_citations, rotated_questions, score_reply,
+    },
 };
 
 /// Most memory for what a picture's file holds beside its pixels, in bytes; they were counted when it was opened.
@@ -308,7 +310,8 @@ fn settings(manifest: &Manifest, judges: &str, bootstrap: &BootstrapOptions) -> 
     let settings = [
         ("Journal", format!("version {}, {}", manifest.version, manifest.shard)),
         ("Options", serde_json::to_string(&manifest.options).unwrap_or_default()),
-        ("Choice chain", manifest.chain.clone()),
+        // What scored, not what was there when the run asked.
+        ("Choice chain", CHOICE_CHAIN.to_owned()),
         ("Judges", judges.to_owned()),
         ("Bootstrap", format!("{} draws, seed {}", bootstrap.resamples, bootstrap.seed)),
     ];

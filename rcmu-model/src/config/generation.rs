@@ -13,7 +13,7 @@ use crate::{Error, json};
 /// # Source
 ///
 /// `generation_config.json`. Without the file, decoding is greedy and ends at the ids of `config.json`, which are those
-/// that the published files name. A file that draws and says nothing about `top_k` keeps 50, as the reference does.
+/// that the published files name. Where nothing is said about `top_k`, drawing keeps 50, as in the reference.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GenerationConfig {
@@ -69,17 +69,14 @@ impl GenerationConfig {
             fields.value(name).map(|_| fields.number(name, range, problems) as f32)
         };
         let likeliest = fields.value("temperature").and_then(Value::as_f64) == Some(0.0);
-        let does_sample = fields.flag("do_sample", false, &mut problems) && !likeliest;
         let last = config.text.vocab_size.saturating_sub(1) as u64;
         let generation = Self {
-            do_sample: does_sample,
+            do_sample: fields.flag("do_sample", false, &mut problems) && !likeliest,
             temperature: if likeliest { None } else { number("temperature", LEAST..=1e6, &mut problems) },
             // 0 switches the filter off in the reference.
-            top_k: match fields.value("top_k") {
-                Some(_) => Some(fields.count("top_k", 0..=u64::from(u32::MAX), None, &mut problems) as u32),
-                None => does_sample.then_some(DEFAULT_TOP_K),
-            }
-            .filter(|&k| k > 0),
+            top_k: Some(fields.count("top_k", 0..=u64::from(u32::MAX), Some(DEFAULT_TOP_K), &mut problems))
+                .map(|k| k as u32)
+                .filter(|&k| k > 0),
             top_p: number("top_p", LEAST..=1.0, &mut problems),
             min_p: number("min_p", 0.0..=1.0, &mut problems),
             repetition_penalty: number("repetition_penalty", LEAST..=1e6, &mut problems),
@@ -96,7 +93,7 @@ impl GenerationConfig {
 }
 
 /// What the reference keeps where neither a file nor a caller says.
-const DEFAULT_TOP_K: u32 = 50;
+const DEFAULT_TOP_K: u64 = 50;
 /// Least number that logits are divided by; the published files have 0.001 at least. Much less makes them infinite.
 const LEAST: f64 = 1e-6;
 
@@ -136,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_draws_keeps_fifty_unless_it_says_otherwise() {
+    fn fifty_tokens_are_kept_unless_the_file_says_otherwise() {
         let config =
             ModelConfig::from_json(include_bytes!("../../../tests/fixtures/golden/tiny_bf16/config.json"))
                 .expect("the fixture is a model");
@@ -148,7 +145,7 @@ mod tests {
         assert_eq!(top_k(r#"{"do_sample": true, "top_k": null}"#), Some(50));
         assert_eq!(top_k(r#"{"do_sample": true, "top_k": 0}"#), None);
         assert_eq!(top_k(r#"{"do_sample": true, "top_k": 7}"#), Some(7));
-        assert_eq!(top_k("{}"), None);
+        assert_eq!(top_k("{}"), Some(50));
     }
 
     #[test]

@@ -103,17 +103,21 @@ impl SamplerSettings {
         }
     }
 
-    /// Adds the bias and takes off what the answer so far, `made`, costs.
-    ///
-    /// # Source
-    ///
-    /// The parameters of these names of the endpoints of `OpenAI`, as vLLM reads them: tokens of the prompt do not count.
-    pub fn bias(&self, logits: &mut [f32], made: &[u32]) {
+    /// Adds the bias in place; before all penalties.
+    pub fn bias(&self, logits: &mut [f32]) {
         for &(id, bias) in &self.logit_bias {
             if let Some(logit) = logits.get_mut(id as usize) {
                 *logit += bias;
             }
         }
+    }
+
+    /// Takes off in place what the answer so far, `made`, costs; after the repetition penalty.
+    ///
+    /// # Source
+    ///
+    /// The parameters of these names of the endpoints of `OpenAI`, as vLLM reads them: tokens of the prompt do not count.
+    pub fn charge(&self, logits: &mut [f32], made: &[u32]) {
         if self.presence_penalty == 0.0 && self.frequency_penalty == 0.0 {
             return;
         }
@@ -218,8 +222,9 @@ impl Sampler {
         if let Some(token) = logits.iter().position(|logit| !logit.is_finite()) {
             return Err(Error::NonFiniteLogits { token: token as u32 });
         }
-        self.settings.bias(&mut logits, made);
+        self.settings.bias(&mut logits);
         self.settings.penalize(&mut logits, seen);
+        self.settings.charge(&mut logits, made);
         if let Some(constraint) = constraint {
             // Minus infinity: never the largest, and of probability 0 in every filter.
             constraint.mask(&mut logits)?;
@@ -294,7 +299,8 @@ mod tests {
         };
         let mut logits = [1.0, 1.0, 1.0, 1.0];
 
-        settings.bias(&mut logits, &[2, 1, 2, 2]);
+        settings.bias(&mut logits);
+        settings.charge(&mut logits, &[2, 1, 2, 2]);
 
         // 1 - 0.5 - 0.25, 1 - 0.5 - 3 * 0.25, 1 - 100.
         let apart = logits.iter().zip([1.0, 0.25, -0.25, -99.0]).map(|(a, b)| (a - b).abs());
@@ -312,6 +318,10 @@ mod tests {
         let biased = SamplerSettings { logit_bias: vec![(2, 1.5)], ..SamplerSettings::greedy() };
 
         assert_eq!([choose(presence)?, choose(repetition)?, choose(biased)?], [0, 2, 2]);
+        // 3 / 2 - 1 = 0.5 and not (3 - 1) / 2 = 1.
+        let both =
+            SamplerSettings { presence_penalty: 1.0, repetition_penalty: 2.0, ..SamplerSettings::greedy() };
+        assert_eq!(Sampler::new(both, 0).choose(vec![3.0, 0.8], &[0], &[0], None)?, 1);
         Ok(())
     }
 

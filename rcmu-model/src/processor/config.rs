@@ -20,6 +20,8 @@ const RESCALE_FACTOR: f64 = 1.0 / 255.0;
 const BICUBIC: i64 = 3;
 /// Used by the reference for a file without bounds; a folder without a file has the published ones.
 const CLASS_MAX_PIXELS: u64 = 1280 * 28 * 28;
+/// Those of the class that reads settings of videos.
+const VIDEO_BOUNDS: [u64; 2] = [128 * 28 * 28, 768 * 28 * 28];
 
 /// The settings of `preprocessor_config.json`, checked.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -182,20 +184,19 @@ impl TryFrom<RawBounds> for VideoConfig {
     type Error = Error;
 
     fn try_from(raw: RawBounds) -> Result<Self, Error> {
-        raw.check().map(Self)
+        raw.check(VIDEO_BOUNDS).map(Self)
     }
 }
 
 impl RawBounds {
     /// The bounds, those that are missing as the class has them.
-    fn check(self) -> Result<PixelBounds, Error> {
+    fn check(self, [least, most]: [u64; 2]) -> Result<PixelBounds, Error> {
         let (shortest, longest) =
             self.size.map_or((None, None), |size| (size.shortest_edge, size.longest_edge));
         let max = self.max_pixels.or(longest);
-        let least = ProcessorConfig::default().bounds.min();
         // The reference lets the most win over a least that nobody has named.
         let min = self.min_pixels.or(shortest).unwrap_or(max.map_or(least, |max| least.min(max)));
-        PixelBounds::new(min, max.unwrap_or(CLASS_MAX_PIXELS))
+        PixelBounds::new(min, max.unwrap_or(most))
     }
 }
 
@@ -235,7 +236,13 @@ impl TryFrom<RawConfig> for ProcessorConfig {
                 return Err(setting(field, false, "true, as the model was trained"));
             }
         }
-        Ok(Self { bounds: raw.bounds.check()?, video_bounds: None, layout, image_mean, image_std })
+        Ok(Self {
+            bounds: raw.bounds.check([default.bounds.min(), CLASS_MAX_PIXELS])?,
+            video_bounds: None,
+            layout,
+            image_mean,
+            image_std,
+        })
     }
 }
 
@@ -325,6 +332,9 @@ mod tests {
         assert_eq!(bounds(), [[1568, 3136]; 2]);
         put(VIDEO_FILE_NAME, r#"{"size": {"shortest_edge": 784, "longest_edge": 1568}, "fps": 2}"#);
         assert_eq!(bounds(), [[1568, 3136], [784, 1568]]);
+        // What is missing there is what the class of videos has.
+        put(VIDEO_FILE_NAME, r#"{"fps": 2}"#);
+        assert_eq!(bounds(), [[1568, 3136], [100_352, 602_112]]);
         put(
             WHOLE_FILE_NAME,
             r#"{"video_processor": {"size": {"shortest_edge": 3136, "longest_edge": 602112}}}"#,

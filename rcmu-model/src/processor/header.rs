@@ -88,7 +88,7 @@ pub(super) fn exif_orientation(exif: &[u8]) -> Orientation {
 }
 
 /// The first number of the entry in the first directory of a TIFF, whatever whole number it is: some programs write a long
-/// where the standard wants a short, and Pillow and browsers take it.
+/// where the standard wants a short, and Pillow takes it.
 fn orientation_entry(tiff: &[u8]) -> Option<u8> {
     const ORIENTATION: u64 = 0x0112;
     let is_big = match tiff.get(..4)? {
@@ -106,9 +106,9 @@ fn orientation_entry(tiff: &[u8]) -> Option<u8> {
     let entry = (0..entries)
         .map_while(|index| directory.checked_add(2 + 12 * index))
         .find(|&entry| number(entry, 2) == Some(ORIENTATION))?;
-    // Bytes, shorts and longs, without and with a sign.
+    // Shorts and longs, without and with a sign, and bytes with one; bytes without are text to Pillow.
     let len = match number(entry + 2, 2)? {
-        1 | 6 => 1,
+        6 => 1,
         3 | 8 => 2,
         4 | 9 => 4,
         _ => return None,
@@ -173,15 +173,20 @@ mod tests {
             exif_orientation(&tiff)
         };
 
-        for kind in [1, 3, 4, 6, 8, 9] {
+        for kind in [3, 4, 6, 8, 9] {
             assert_eq!(with(kind, 1, [6, 0, 0, 0]), Orientation::QuarterTurn, "{kind}");
         }
         assert_eq!(with(3, 2, [6, 0, 1, 0]), Orientation::QuarterTurn);
         // Two longs do not fit in the entry: they begin at byte 40.
         assert_eq!(with(4, 2, [40, 0, 0, 0]), Orientation::QuarterTurnBack);
-        for (kind, count, value) in
-            [(2, 1, [6; 4]), (5, 1, [6; 4]), (3, 0, [6, 0, 0, 0]), (4, 2, [255; 4]), (4, 1, [6, 1, 0, 0])]
-        {
+        for (kind, count, value) in [
+            (1, 1, [6, 0, 0, 0]),
+            (2, 1, [6; 4]),
+            (5, 1, [6; 4]),
+            (3, 0, [6, 0, 0, 0]),
+            (4, 2, [255; 4]),
+            (4, 1, [6, 1, 0, 0]),
+        ] {
             assert_eq!(with(kind, count, value), Orientation::Upright, "{kind} {count} {value:?}");
         }
     }

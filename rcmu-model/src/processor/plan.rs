@@ -108,10 +108,9 @@ impl Processor {
         let first = if frames.is_some() { Resampler::Torchvision } else { self.resampler() };
         let own = if frames.is_some() { self.config().video_bounds() } else { self.config().bounds() };
         if self.dialect() != Dialect::QwenVlUtils {
-            let bounds = PixelBounds::new(
-                options.min_pixels.unwrap_or(own.min()),
-                options.max_pixels.unwrap_or(own.max()),
-            )?;
+            let max = options.max_pixels.unwrap_or(own.max());
+            // A most that is asked for wins over a least that is not.
+            let bounds = PixelBounds::new(options.min_pixels.unwrap_or(own.min().min(max)), max)?;
             let size = match options.resized {
                 Some(wanted) => requested_size(wanted, factor, SizeRule::Transformers)?,
                 None => smart_resize(upright, factor, bounds, SizeRule::Transformers)?,

@@ -60,6 +60,9 @@ impl Controls {
                 return refuse("has the text of another added token");
             }
             let token = SpecialToken::from_name(&content);
+            if token.is_none() && !special {
+                notes.push(format!("{file}: {content} is an added token that no text of a prompt becomes"));
+            }
             if token.is_some() && !special {
                 notes.push(format!("{file}: {content} is not marked as special, and is treated as such"));
             }

@@ -4,7 +4,6 @@ use crate::Error;
 
 use super::{
     json::{Json, Object, shorten},
-    run::Normalized,
     split,
 };
 
@@ -193,11 +192,10 @@ pub(super) fn added_token(place: Place<'_>, id: Option<u32>, value: Json) -> Res
     for key in ["single_word", "lstrip", "rstrip"] {
         fields.expect_false(key)?;
     }
-    // Such a token is looked for in the text after NFC: what is NFC itself is found before it as well, but where an accent
+    // Such a token is looked for in the text after NFC: one of ASCII is found before it as well, but where an accent
     // follows it.
-    let is_nfc = Normalized::new(&content).as_str() == content;
-    let allowed = [Some(Json::Bool(false)), None, is_nfc.then_some(Json::Bool(true))];
-    fields.expect("normalized", &allowed, "false, or true beside text in NFC")?;
+    let allowed = [Some(Json::Bool(false)), None, content.is_ascii().then_some(Json::Bool(true))];
+    fields.expect("normalized", &allowed, "false, or true beside ASCII text")?;
     let special = match fields.take("special") {
         Some(Json::Bool(special)) => special,
         None => false,

@@ -272,7 +272,8 @@ impl Assembler {
             self.current = Current::default();
             return;
         }
-        if self.current.text.is_empty() && self.current.citations.is_empty() && !self.current.cut {
+        let Current { text, citations, lead, cut, .. } = &self.current;
+        if text.is_empty() && citations.is_empty() && !lead.is_empty() && !cut {
             self.begin();
         }
         let current = mem::take(&mut self.current);

@@ -199,6 +199,15 @@ fn a_file_that_another_client_has_looked_for_in_vain_is_not_asked_for() {
 }
 
 #[test]
+fn without_a_network_what_another_client_has_fetched_is_used() {
+    let folder = Folder::new();
+    let snapshot = fill(&folder, &["config.json", "tokenizer.json", "model.safetensors"]);
+
+    // Nobody answers there.
+    assert_eq!(fetch(REPO, &folder.options("http://127.0.0.1:1")).unwrap(), snapshot);
+}
+
+#[test]
 fn optional_files_that_cannot_be_asked_for_are_no_defaults() {
     let server = Server::start(|_| Reply::new(403));
     let folder = Folder::new();

@@ -73,10 +73,19 @@ impl<'a> Reply<'a> {
             let rest = &self.text[word.end..];
             let apart = rest.trim_start_matches(' ').chars().next().filter(|c| "-–—(".contains(*c));
             let apart = apart.filter(|_| rest.starts_with(' ')).map(|c| if c == '-' { '–' } else { c });
+            // Behind the article of `a (retired) nurse` no option follows.
+            let is_word = matches!(&*word.lower, "a" | "i");
+            let apart = apart.filter(|_| !is_word || self.begins_with_option(rest));
             let after = apart.or_else(|| sign(rest.chars().next()));
             Some(Letter { place, index, is_capital: word.is_capital, before, after })
         };
         self.words.iter().enumerate().skip(place).filter_map(letter)
+    }
+
+    /// Whether the words of an option come first.
+    fn begins_with_option(&self, text: &str) -> bool {
+        let words = lower(text);
+        self.options.iter().map(|option| lower(option)).any(|option| words.starts_with(&option))
     }
 
     /// The letter that is the reply, or its first line; other letters in lines of their own or stated as the answer, and

@@ -119,7 +119,16 @@ fn a_letter_and_the_text_of_another_option_are_ambiguous() {
 
 #[test]
 fn an_article_is_no_letter() {
-    for text in ["A nurse.", "**A nurse**", "Answer: **A nurse**", "A nurse\nShe wears white.", "(A nurse)"] {
+    for text in [
+        "A nurse.",
+        "**A nurse**",
+        "Answer: **A nurse**",
+        "A nurse\nShe wears white.",
+        "(A nurse)",
+        "A (retired) nurse.",
+        "The answer is a (retired) nurse.",
+        "The answer is a – rather old – nurse.",
+    ] {
         assert_eq!(read(text, &JOBS).map(|(index, _)| index), Ok(1), "{text}");
     }
     assert_eq!(read("A. Smith", &["B. Jones", "A. Smith"]), Ok((1, MatchedBy::OptionExact)));
