@@ -133,6 +133,10 @@ impl Work<'_> {
             Form::Bf16 => checkpoint.read_bf16(name)?.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Form::F16 => {
                 let values = checkpoint.read_f32(name)?;
+                // f16 would hide it, whatever the scan.
+                if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+                    return Err(Error::NonFiniteWeight { name: name.clone(), index });
+                }
                 values.iter().flat_map(|&value| nearest_f16(value).to_le_bytes()).collect()
             }
             Form::Packed(format) => {
