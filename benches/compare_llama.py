@@ -8,8 +8,8 @@
 `bf16` or `f32` (`convert_hf_to_gguf.py`, then `llama-quantize --pure`), `--mmproj` its vision tower, `{}` standing for `f32`
 beside weights of f32 and for `bf16` beside others. `q4+q4` has the table and the head in 4 bits, too, as
 `q4_0` has. llama.cpp's decoding is measured behind as many tokens as the prompt has, its picture by what `llama-mtmd-cli`
-says about encoding it. rcmu runs its bench `whole`, which also measures what the machine reads per second. transformers
-runs in f32 (`compare_transformers.py`).
+says about encoding it. rcmu runs its bench `whole`, which also measures what the machine reads and multiplies per second.
+transformers runs in f32 (`compare_transformers.py`).
 """
 import argparse
 import json
@@ -40,7 +40,9 @@ def ours(args, weights):
     found = json.loads(next(line for line in text.splitlines() if line.startswith("{")))
     return {"vision, s": found["vision_s"], "prefill, tokens/s": found["prefill_tokens_s"],
             "decoding, tokens/s": found["decode_tokens_s"], "share": found["share_of_bandwidth"],
-            "read, GB/s": statistics.mean(found["bandwidth_gb_s"]), "tokens": found["prompt_tokens"]}
+            "read, GB/s": statistics.mean(found["bandwidth_gb_s"]), "tokens": found["prompt_tokens"],
+            "floats, GFLOP/s": statistics.mean(found["float_gflop_s"]),
+            "vision share": found["vision_share_of_floats"], "prefill share": found["prefill_share_of_floats"]}
 
 
 def llama(args, weights, tokens):
@@ -97,8 +99,10 @@ def main():
             for who in shown.keys() - {"rcmu"}:
                 mine, other = statistics.median(values["rcmu"]), statistics.median(values[who])
                 print(f"    ratio to {who} {other / mine if what.startswith('vision') else mine / other:.2f}")
-        share = statistics.median(result["share"] for result in both["rcmu"])
-        print(f"{weights} share of the read bandwidth: {share:.2f}")
+        median = {what: statistics.median(result[what] for result in both["rcmu"]) for what in both["rcmu"][0]}
+        print(f"{weights} share of the read bandwidth ({median['read, GB/s']:.1f} GB/s): {median['share']:.2f}")
+        print(f"{weights} shares of what floats are multiplied at in registers ({median['floats, GFLOP/s']:.0f} GFLOP/s): "
+              f"vision {median['vision share']:.2f}, prefill {median['prefill share']:.2f}")
 
 
 if __name__ == "__main__":

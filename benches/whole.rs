@@ -1,15 +1,14 @@
 //! A whole answer: load, picture, prompt, 128 tokens, then a second question and a changed text, beside what the machine
-//! can read per second. One line of JSON.
+//! can read and multiply per second. One line of JSON.
 //!
 //! The model is that of the other benches (`RCMU_BENCH_MODEL`, `RCMU_BENCH_WEIGHTS`); `RCMU_BENCH_TOKENS` changes the
 //! number of new tokens. Every process loads once, so that its peak of memory is that of one format.
 //!
 //! On a GPU all questions are asked twice and the second answers counted, since the first compile kernels; what can be read
-//! per second and the memory are the GPU's.
+//! per second and the memory are the GPU's, and what it can multiply is not measured.
 
-use std::{hint::black_box, thread, time::Instant};
+use std::time::Instant;
 
-use pulp::Arch;
 use rcmu::{
     Backend, ComputeDtype, WeightFormat, WeightFormats,
     core::{Control, GenerateOptions, Question, Scene, Stats},
@@ -19,14 +18,17 @@ use rcmu::{
 
 mod support;
 
+use support::machine::{float_rate, peak_bytes, read_bandwidth};
+
 const ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
 
 fn main() {
     let device = rcmu::default_device().expect("a backend is compiled in");
     let on_cpu = Backend::Flex.device().is_ok_and(|cpu| cpu == device);
-    let mut bandwidths = Vec::new();
+    let (mut bandwidths, mut rates) = (Vec::new(), Vec::new());
     if on_cpu {
         bandwidths.push(read_bandwidth());
+        rates.push(float_rate());
     }
     let started = Instant::now();
     let model = support::model().model();
@@ -67,7 +69,18 @@ fn main() {
         "weight_bytes": model.weight_bytes(),
         "peak_bytes": peak,
     });
-    if !on_cpu {
+    if on_cpu {
+        rates.push(float_rate());
+        let rate = rates.iter().sum::<f64>() / rates.len() as f64;
+        let share = |operations: u64, seconds: f64| operations as f64 / seconds / rate;
+        line["float_gflop_s"] = rates.iter().map(|rate| rate / 1e9).collect();
+        line["vision_share_of_floats"] =
+            share(vision_operations(model, first.image_tokens as u64), first.vision_time.as_secs_f64())
+                .into();
+        line["prefill_share_of_floats"] =
+            share(prefill_operations(model, first.prompt_tokens as u64), first.prefill_time.as_secs_f64())
+                .into();
+    } else {
         line["device"] = format!("{device:?}").into();
         line["dtype"] = format!("{:?}", model.compute_dtype()).into();
         line["host_peak_bytes"] = peak_bytes().into();
@@ -106,11 +119,8 @@ fn ask(session: &mut Session, scene: &Scene, question: &str, new_tokens: u32) ->
 /// The scales of packed weights have so many bits.
 fn bytes_per_token(model: &Model, formats: WeightFormats, context: u64, scale: u64) -> u64 {
     let text = &model.config().text;
-    let [hidden, kv, inner] =
-        [text.hidden_size, text.num_key_value_heads * text.head_dim(), text.intermediate_size]
-            .map(|n| n as u64);
-    let layer = 2 * hidden * hidden + 2 * hidden * kv + 3 * hidden * inner;
-    let layers = text.num_hidden_layers as u64;
+    let (hidden, kv) = (text.hidden_size as u64, (text.num_key_value_heads * text.head_dim()) as u64);
+    let (layers, layer) = (text.num_hidden_layers as u64, decoder_layer(model));
     let cache = layers * 2 * kv * context * model.compute_dtype().size() as u64;
     // One for 32 weights, of which 16 bits are counted already.
     let bytes = |format: WeightFormat, weights: u64| match format {
@@ -120,41 +130,36 @@ fn bytes_per_token(model: &Model, formats: WeightFormats, context: u64, scale: u
     bytes(formats.decoder, layers * layer) + bytes(formats.table, hidden * text.vocab_size as u64) + cache
 }
 
-/// Bytes per second that all threads read from memory together, with vector units: the median of seven passes over 1 GiB.
-fn read_bandwidth() -> f64 {
-    let values = vec![1_u64; 1 << 27];
-    let part = values.len().div_ceil(thread::available_parallelism().map_or(1, usize::from));
-    let mut seconds: Vec<f64> = (0..7)
-        .map(|_| {
-            let started = Instant::now();
-            thread::scope(|threads| {
-                for part in values.chunks(part) {
-                    threads.spawn(move || black_box(Arch::new().dispatch(Sum(part))));
-                }
-            });
-            started.elapsed().as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    size_of_val(values.as_slice()) as f64 / seconds[3]
+/// Weights in the matrices of one layer of the decoder.
+fn decoder_layer(model: &Model) -> u64 {
+    let text = &model.config().text;
+    let [hidden, kv, inner] =
+        [text.hidden_size, text.num_key_value_heads * text.head_dim(), text.intermediate_size]
+            .map(|n| n as u64);
+    2 * hidden * hidden + 2 * hidden * kv + 3 * hidden * inner
 }
 
-/// Adds up all numbers.
-struct Sum<'a>(&'a [u64]);
-
-impl pulp::NullaryFnOnce for Sum<'_> {
-    type Output = u64;
-
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "becomes vector instructions where it is inlined")]
-    fn call(self) -> u64 {
-        self.0.iter().fold(0, |sum, value| sum.wrapping_add(*value))
-    }
+/// Multiplications and additions, each counted, of so many tokens' way through the decoder, the last one's through the head.
+fn prefill_operations(model: &Model, tokens: u64) -> u64 {
+    let text = &model.config().text;
+    let (hidden, layers) = (text.hidden_size as u64, text.num_hidden_layers as u64);
+    // Each token sees itself and those before it: their keys, then their values.
+    let attention = 2 * hidden * tokens * (tokens + 1) / 2;
+    2 * (layers * (decoder_layer(model) * tokens + attention) + hidden * text.vocab_size as u64)
 }
 
-/// The most memory that this process has held, as Linux counts it; none elsewhere.
-fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
+/// The same of a picture's way through the vision tower and the merger, to so many tokens.
+fn vision_operations(model: &Model, tokens: u64) -> u64 {
+    let vision = &model.config().vision;
+    let [width, inner, patch, merged, hidden] = [
+        vision.embed_dim,
+        vision.intermediate_size(),
+        vision.patch_dim(),
+        vision.embed_dim * vision.spatial_merge_size.pow(2),
+        vision.hidden_size,
+    ]
+    .map(|n| n as u64);
+    let patches = tokens * (vision.spatial_merge_size as u64).pow(2);
+    let block = patches * (4 * width * width + 2 * width * inner) + 2 * width * patches * patches;
+    2 * (patches * patch * width + vision.depth as u64 * block + tokens * merged * (merged + hidden))
 }

@@ -5,6 +5,8 @@
 #![allow(dead_code, reason = "each bench uses a part of it")]
 #![allow(unsafe_code, reason = "mapping files takes a promise")]
 
+pub(crate) mod machine;
+
 use std::sync::OnceLock;
 
 use rcmu::{LoadOptions, Rcmu, WeightFormat, WeightFormats, model::weights::Scan};
