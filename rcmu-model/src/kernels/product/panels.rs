@@ -20,6 +20,8 @@ use super::{
 
 /// Panels of a block: [`COLUMNS`] outputs side by side.
 const PANELS: usize = BLOCK / COLUMNS;
+/// Parts whose words a thread makes at once.
+const FILLED: usize = 4;
 /// Rows that units with few registers take at once.
 const HALF: usize = PART / 2;
 
@@ -82,7 +84,11 @@ impl<K: Kind> Panels<K> {
         let stretches = parts.par_chunks_mut((steps::<K>() * count).max(1)).enumerate();
         stretches.for_each(|(stretch, parts)| {
             let first = stretch * STRETCH;
-            dot::with_vectors(Filling::<K> { inputs, x, first, parts, kind: PhantomData });
+            let steps = parts.len() / count;
+            let parts = parts.par_chunks_mut(FILLED * steps).zip(x.par_chunks(FILLED * PART * inputs));
+            parts.for_each(|(parts, x)| {
+                dot::with_vectors(Filling::<K> { inputs, x, first, parts, kind: PhantomData });
+            });
         });
         Self { rows, inputs, parts, kind: PhantomData }
     }
@@ -173,17 +179,17 @@ impl<K: Kind> UnitWork for Block<'_, K> {
 #[inline(always)]
 fn add_part<K: Kind, U: Units>(units: U, panel: &[Panel], x: &[Inputs], sums: &mut Sums, column: usize) {
     if U::MANY {
-        add_tile::<K, PART>(units, panel, x, [0, column], sums);
+        add_tile::<K, U, PART>(units, panel, x, [0, column], sums);
     } else {
-        add_tile::<K, HALF>(units, panel, x, [0, column], sums);
-        add_tile::<K, HALF>(units, panel, x, [HALF, column], sums);
+        add_tile::<K, U, HALF>(units, panel, x, [0, column], sums);
+        add_tile::<K, U, HALF>(units, panel, x, [HALF, column], sums);
     }
 }
 
 /// Adds the products of some rows of a part with the outputs of a panel, from a row and a column on.
 #[inline(always)]
-fn add_tile<K: Kind, const ROWS: usize>(
-    units: impl Units,
+fn add_tile<K: Kind, U: Units, const ROWS: usize>(
+    units: U,
     panel: &[Panel],
     x: &[Inputs],
     [first, column]: [usize; 2],
@@ -197,6 +203,10 @@ fn add_tile<K: Kind, const ROWS: usize>(
         if column == 0 {
             // The part that comes next.
             ask_ahead(x, part);
+        }
+        if !U::MANY && first == 0 {
+            // The panel comes from the second cache; the other rows find it in the first.
+            ask_ahead(weights, size_of::<Panel>());
         }
         let x = x[first..].first_chunk::<ROWS>().expect("a part has the rows");
         for (step, weights) in weights.0.iter().take(steps).enumerate() {

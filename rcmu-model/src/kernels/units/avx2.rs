@@ -1,5 +1,7 @@
 //! Products of whole numbers on x86-64 with AVX2.
 
+use std::arch::x86_64::__m256i;
+
 use half::{bf16, f16};
 use pulp::{cast, f32x8, i16x16, i32x8, x86::V3};
 
@@ -86,6 +88,34 @@ impl Units for V3 {
     #[inline(always)]
     fn wide(self) -> [i32x8; 2] {
         [self.splat_i32x8(0); 2]
+    }
+
+    #[inline(always)]
+    fn turned(self, rows: &[[u32; COLUMNS]; COLUMNS]) -> [[u32; COLUMNS]; COLUMNS] {
+        let units = self.avx2;
+        let rows: [[__m256i; 2]; COLUMNS] = cast(*rows);
+        let mut columns = rows;
+        for (half, first) in [(0, 0), (0, LANES), (1, 0), (1, LANES)] {
+            let mut fours = [rows[first][half]; LANES];
+            for at in (0..LANES).step_by(4) {
+                let row = |more: usize| rows[first + at + more][half];
+                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+                let low = [units._mm256_unpacklo_epi32(a, b), units._mm256_unpacklo_epi32(c, d)];
+                let high = [units._mm256_unpackhi_epi32(a, b), units._mm256_unpackhi_epi32(c, d)];
+                for (at, [first, second]) in [at, at + 2].into_iter().zip([low, high]) {
+                    fours[at] = units._mm256_unpacklo_epi64(first, second);
+                    fours[at + 1] = units._mm256_unpackhi_epi64(first, second);
+                }
+            }
+            // Of each four rows, the columns `k` and `4 + k` are now in the halves of a vector.
+            for k in 0..4 {
+                let place = first / LANES;
+                let (upper, lower) = (fours[k], fours[4 + k]);
+                columns[half * LANES + k][place] = units._mm256_permute2x128_si256::<0x20>(upper, lower);
+                columns[half * LANES + 4 + k][place] = units._mm256_permute2x128_si256::<0x31>(upper, lower);
+            }
+        }
+        cast(columns)
     }
 
     #[inline(always)]
