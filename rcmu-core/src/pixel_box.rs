@@ -40,7 +40,7 @@ impl PixelBox {
     /// # Errors
     ///
     /// [`Error::BoxCoordinate`] for NaN, infinite, negative or huge coordinates; [`Error::BoxCorners`] when the
-    /// rounded box has no area.
+    /// rounded box has no area. [`PixelBox::fitted`] takes what lies in an image.
     pub fn from_f64(xyxy: [f64; 4]) -> Result<Self, Error> {
         let max = u32::MAX;
         for (place, &value) in xyxy.iter().enumerate() {
@@ -50,6 +50,24 @@ impl PixelBox {
         }
         let [x1, y1, x2, y2] = xyxy.map(|v| v.round() as u32);
         Self::new(x1, y1, x2, y2).map_err(|_| Error::BoxCorners { xyxy })
+    }
+
+    /// Makes a box of what lies in an image, from corners that may reach over its edges, as those of detectors do; the rest
+    /// as [`PixelBox::from_f64`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BoxCoordinate`] for NaN and infinite coordinates; [`Error::BoxCorners`] when the corners are swapped or
+    /// nothing of the box is left in the image.
+    pub fn fitted(xyxy: [f64; 4], size: ImageSize) -> Result<Self, Error> {
+        if let Some((place, &value)) = xyxy.iter().enumerate().find(|(_, value)| !value.is_finite()) {
+            return Err(Error::BoxCoordinate { value, place, max: u32::MAX });
+        }
+        let (width, height) = (f64::from(size.width()), f64::from(size.height()));
+        let [x1, y1, x2, y2] = xyxy;
+        let cut = |value: f64, side: f64| value.clamp(0.0, side);
+        Self::from_f64([cut(x1, width), cut(y1, height), cut(x2, width), cut(y2, height)])
+            .map_err(|_| Error::BoxCorners { xyxy })
     }
 
     /// Corners already known to be in order.
@@ -134,6 +152,23 @@ mod tests {
                 assert!(PixelBox::from_f64(xyxy).is_err(), "{value} at {place}");
             }
         }
+    }
+
+    #[test]
+    fn what_a_detector_gives_is_cut_to_the_image() -> Result<(), Error> {
+        let size = ImageSize::new(640, 480)?;
+
+        assert_eq!(PixelBox::fitted([-0.3, 10.6, 640.4, 479.9], size)?, PixelBox::new(0, 11, 640, 480)?);
+        assert_eq!(PixelBox::fitted([5.0, 5.0, 9.0, 1e300], size)?, PixelBox::new(5, 5, 9, 480)?);
+        for outside in [[-9.0, 0.0, -1.0, 5.0], [641.0, 0.0, 700.0, 5.0], [9.0, 0.0, 5.0, 5.0]] {
+            let error = PixelBox::fitted(outside, size).expect_err("nothing of it is in the image");
+            assert!(matches!(error, Error::BoxCorners { xyxy } if xyxy == outside), "{error}");
+        }
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let error = PixelBox::fitted([0.0, 0.0, value, 5.0], size).expect_err("no coordinate");
+            assert!(matches!(error, Error::BoxCoordinate { place: 2, .. }), "{error}");
+        }
+        Ok(())
     }
 
     #[test]
