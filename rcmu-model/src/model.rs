@@ -396,5 +396,5 @@ const _: fn() = || {
     is_shared::<Model>();
 };
 
-#[cfg(test)]
+#[cfg(all(test, feature = "flex"))]
 mod tests;

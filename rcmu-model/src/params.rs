@@ -12,6 +12,7 @@ use crate::{
     device::is_flex,
     kernels::{ActivationBits, Packed, WeightFormat, WeightFormats},
     layers::{Multiplier, Quantised, Ways},
+    panics::callers_own,
     weights::{Checkpoint, Maps},
 };
 
@@ -238,6 +239,6 @@ impl<'a> Params<'a> {
         self.bytes += bytes;
         self.state.tensors += 1;
         self.state.parameters += shape.iter().product::<usize>() as u64;
-        (self.progress)(self.state);
+        callers_own(|| (self.progress)(self.state));
     }
 }
