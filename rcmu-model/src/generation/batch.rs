@@ -18,7 +18,8 @@ use crate::{
 };
 
 impl Model {
-    /// Answers several requests at once; each gets the answer that it would get alone.
+    /// Answers several requests at once; each gets the answer that it would get alone, but for rounding: more rows are added
+    /// up in another order, and with `LoadOptions::bf16_activations` those of more than eight answers are rounded to bf16.
     ///
     /// As [`Session::generate_batch`] of a new session.
     ///
@@ -35,7 +36,8 @@ impl Model {
 }
 
 impl Session {
-    /// Answers several requests at once; each gets the answer that it would get alone.
+    /// Answers several requests at once; each gets the answer that it would get alone, but for rounding: more rows are added
+    /// up in another order, and with `LoadOptions::bf16_activations` those of more than eight answers are rounded to bf16.
     ///
     /// What all prompts begin with runs once, as long as it is, and not at all where an earlier question of this session
     /// has left it: several questions about one picture read picture and context a single time. The rests are padded on
