@@ -302,7 +302,7 @@ pub enum Error {
     #[error("the prompt is empty")]
     EmptyPrompt,
     /// An option of generation is out of its range.
-    #[error("the options of the request are not valid")]
+    #[error(transparent)]
     Options(#[from] rcmu_core::Error),
     /// A grammar was asked for, and this build cannot follow one.
     #[error("a grammar needs the feature `grammar`")]
@@ -339,10 +339,10 @@ pub enum Error {
         /// What the model was to compute in.
         dtype: crate::ComputeDtype,
     },
-    /// The request needs more memory than it may take.
-    #[error("the request needs {needed} bytes of memory in all, the budget is {budget}")]
+    /// The weights, or a request beside them, need more memory than they may take.
+    #[error("{needed} bytes of memory are needed in all, the budget is {budget}")]
     MemoryBudget {
-        /// Bytes of weights, cache and activations.
+        /// Bytes of weights and, for a request, of cache and activations.
         needed: u64,
         /// Bytes allowed.
         budget: u64,

@@ -53,7 +53,7 @@ pub struct LoadOptions {
     pub picture_limits: PictureLimits,
     /// What the files of a checkpoint may cost.
     pub checkpoint_limits: CheckpointLimits,
-    /// Bytes that weights, cache and activations together may take; a request over it is refused before it runs.
+    /// Bytes that weights, cache and activations together may take: what is over it is refused before it is read or runs.
     pub memory_budget: Option<u64>,
     /// Expands what files hold packed, as training needs it.
     pub(crate) expands: bool,
@@ -126,8 +126,7 @@ impl Model {
         options: &LoadOptions,
         progress: &mut dyn FnMut(LoadProgress),
     ) -> Result<Self, Error> {
-        let span = tracing::info_span!("load", dir = %dir.display());
-        let _entered = span.enter();
+        let _entered = tracing::info_span!("load", dir = %dir.display()).entered();
         let checkpoint = Checkpoint::open(dir, &options.checkpoint_limits)?;
         let config = checkpoint.config().clone();
         let tokenizer = Tokenizer::from_dir(dir, config.text.vocab_size)?;
@@ -138,9 +137,10 @@ impl Model {
         let (network, weight_bytes) = contained(|| {
             let multiplier = probe::check(device, dtype.dtype())?;
             let packs = !options.expands && keeps_packed(device, dtype);
-            let maps = Maps::new(options);
-            let params = Params::new(&checkpoint, device, dtype, options.weights, packs, maps, progress);
-            let mut params = params.with_halves(options.bf16_activations).with_multiplier(multiplier);
+            let (formats, maps) = (options.weights, Maps::new(options));
+            let params = Params::new(&checkpoint, device, dtype, formats, packs, maps, progress);
+            let params = params.with_halves(options.bf16_activations).with_multiplier(multiplier);
+            let mut params = params.within(options.memory_budget)?;
             let network = Qwen2Vl::load(&mut params, &config)?;
             device.sync().map_err(|error| Error::Backend { message: error.to_string() })?;
             Ok((network, params.bytes()))

@@ -13,7 +13,7 @@ use crate::{
     kernels::{ActivationBits, Packed, WeightFormat, WeightFormats},
     layers::{Multiplier, Quantised, Ways},
     panics::callers_own,
-    weights::{Checkpoint, Maps},
+    weights::{Checkpoint, ExpectedTensor, Maps, expected_tensors},
 };
 
 /// The data type that the model computes in.
@@ -138,6 +138,21 @@ impl<'a> Params<'a> {
     /// The same for a device that multiplies f32 numbers so.
     pub(crate) fn with_multiplier(self, multiplier: Multiplier) -> Self {
         Self { multiplier, ..self }
+    }
+
+    /// The same, if the weights fit a budget, as far as their formats tell before they are read.
+    pub(crate) fn within(self, budget: Option<u64>) -> Result<Self, Error> {
+        let bytes = |tensor: ExpectedTensor| {
+            let count = tensor.shape.iter().product::<usize>() as u64;
+            // Vectors are never packed.
+            let format = self.format(&tensor.name).filter(|_| tensor.shape.len() > 1);
+            format.unwrap_or_else(|| self.dtype.format()).bytes(count)
+        };
+        let needed = expected_tensors(self.checkpoint.config()).into_iter().map(bytes).sum();
+        match budget {
+            Some(budget) if needed > budget => Err(Error::MemoryBudget { needed, budget }),
+            _ => Ok(self),
+        }
     }
 
     /// Loads one tensor.

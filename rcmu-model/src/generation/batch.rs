@@ -83,6 +83,9 @@ impl Session {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
+        // Of several rows the session's own cache has what they begin with; of one it is read and kept as it is.
+        let own = if let [_] = &*outlines { 0 } else { model.cache_bytes(&outlines, new) };
+        self.make_room(needed, own);
         let mut rows: Vec<Row<'_>> = requests
             .iter()
             .zip(&outlines)

@@ -17,6 +17,16 @@ impl FeatureStore {
         Self { entries: Vec::new(), limit_bytes }
     }
 
+    /// Bytes that are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.iter().map(|(_, features)| bytes(features)).sum()
+    }
+
+    /// Forgets all pictures.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     /// The features of a picture, if they are still there.
     pub(crate) fn find(&mut self, key: &[u8; 32]) -> Option<Tensor<2>> {
         let at = self.entries.iter().position(|(other, _)| other == key)?;
@@ -33,7 +43,7 @@ impl FeatureStore {
         }
         self.entries.retain(|(other, _)| *other != key);
         self.entries.push((key, features));
-        while self.entries.iter().map(|(_, features)| bytes(features)).sum::<usize>() > self.limit_bytes {
+        while self.bytes() > self.limit_bytes {
             self.entries.remove(0);
         }
     }

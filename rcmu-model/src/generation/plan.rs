@@ -9,6 +9,8 @@ use crate::{
 
 /// Image tokens below which boxes lose precision: an image of 1024 tokens has merged patches of about 1/32 of a side.
 const GROUNDING_TOKENS: usize = 1024;
+/// Image tokens above which reading the picture is what a question waits for.
+const MANY_TOKENS: usize = 4 * GROUNDING_TOKENS;
 
 /// What a request will need, known before any pixel is decoded or any kernel runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +70,13 @@ pub enum Hint {
         /// Its tokens.
         tokens: usize,
     },
+    /// The picture has so many tokens that they cost more than all else. Lower `max_pixels` for an earlier answer.
+    ManyTokens {
+        /// Which picture, counted from 0.
+        picture: usize,
+        /// Its tokens.
+        tokens: usize,
+    },
 }
 
 impl fmt::Display for Hint {
@@ -81,6 +90,9 @@ impl fmt::Display for Hint {
                 "picture {picture} has {tokens} tokens, boxes may be coarse; a larger min_pixels gives at least \
                  {GROUNDING_TOKENS}"
             ),
+            Self::ManyTokens { picture, tokens } => {
+                write!(f, "picture {picture} has {tokens} tokens; a smaller max_pixels answers sooner")
+            }
         }
     }
 }
@@ -180,11 +192,11 @@ impl Model {
     /// Bytes that several requests of `new` tokens at most need together: every row is as long as the longest, what they
     /// begin with is kept once more, and where they are of several lengths it is marked for each token what it looks at.
     pub(super) fn batch_bytes(&self, outlines: &[Outline], new: usize) -> u64 {
-        let (config, size, rows) = (self.config(), self.compute_dtype().size(), outlines.len());
+        let (config, rows) = (self.config(), outlines.len());
         let lengths = || outlines.iter().map(|outline| outline.input_ids.len());
         let longest = lengths().max().unwrap_or(0);
         let kept = rows + usize::from(rows > 1);
-        let cache = KvCache::bytes(&config.text, longest + new, size).unwrap_or(u64::MAX);
+        let cache = self.cache_bytes(outlines, new);
         // One byte a mark, on the host and on the device.
         let marks = if lengths().all(|len| len == longest) { 0 } else { 2 * longest.saturating_mul(longest) };
         let visuals = || outlines.iter().flat_map(|outline| &outline.visuals);
@@ -193,6 +205,12 @@ impl Model {
             .saturating_add(cache.saturating_mul(kept as u64))
             .saturating_add(pixel_bytes(config, visuals()))
             .saturating_add(self.vision_bytes(visuals()).max(prefill))
+    }
+
+    /// Bytes of keys and values of one row as long as the longest of these, and so many new tokens.
+    pub(super) fn cache_bytes(&self, outlines: &[Outline], new: usize) -> u64 {
+        let longest = outlines.iter().map(|outline| outline.input_ids.len()).max().unwrap_or(0);
+        KvCache::bytes(&self.config().text, longest + new, self.compute_dtype().size()).unwrap_or(u64::MAX)
     }
 
     /// Peak of the vision tower: one block and the attention scores of the largest picture.
@@ -254,6 +272,9 @@ fn hints(visuals: &[VisualPlan]) -> Vec<Hint> {
         }
         if visual.tokens() < GROUNDING_TOKENS && !visual.is_video {
             hints.push(Hint::CoarseBoxes { picture, tokens: visual.tokens() });
+        }
+        if visual.tokens() > MANY_TOKENS {
+            hints.push(Hint::ManyTokens { picture, tokens: visual.tokens() });
         }
     }
     hints

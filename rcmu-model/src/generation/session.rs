@@ -23,6 +23,11 @@ const FEATURE_BYTES: usize = 512 << 20;
 /// Questions to one model that share work: features of pictures seen before, and keys and values of the longest
 /// common beginning of two prompts.
 ///
+/// What is kept is given back by [`Session::clear`], and where a request would not fit `LoadOptions::memory_budget` beside it.
+///
+/// A prompt whose beginning is known is answered as a new one is, but for rounding: its tokens run in other numbers together
+/// and are added up in another order.
+///
 /// A picture is known by SHA-256 over its pixels, size and preprocessing, so another picture can never stand in for
 /// it. Sessions share a model and nothing else.
 ///
@@ -75,6 +80,19 @@ impl Session {
         self.past.len()
     }
 
+    /// Bytes that are kept on the model's device: keys and values, with the room set aside for more of them, and features
+    /// of pictures.
+    pub fn held_bytes(&self) -> u64 {
+        self.cache.as_ref().map_or(0, KvCache::held_bytes) + self.features.bytes() as u64
+    }
+
+    /// Gives back all that is kept, so that the next request begins anew.
+    pub fn clear(&mut self) {
+        self.features.clear();
+        self.past.clear();
+        self.cache = None;
+    }
+
     /// Continues the prompt of a request; reuses what an earlier request of this session left.
     ///
     /// # Errors
@@ -111,7 +129,10 @@ impl Session {
         let outline = model.outline(&request.prompt, &request.visuals)?;
         let plan = model.plan_outline(&outline, &request.options)?;
         plan.check(model.memory_budget())?;
+        self.make_room(plan.total_bytes(), plan.kv_bytes);
         let mut stats = plan.stats();
+        let (prompt_tokens, image_tokens) = (stats.prompt_tokens, stats.image_tokens);
+        let _entered = tracing::info_span!("generate", prompt_tokens, image_tokens).entered();
         let (config, tokenizer) = (model.generation_config(), model.tokenizer());
         let mut row = Row::new(&outline.input_ids, &request.options, config, tokenizer, constraint);
         let encoded = unless_stopped(model.encode_outline(outline, &request.visuals, control))?;
@@ -284,6 +305,20 @@ impl Session {
         model.network().decode(tokens, model.config(), cache, &mut StopCheck(control))
     }
 
+    /// Gives back what is kept, features of pictures first, where `needed` bytes would not fit the budget beside it. Of these
+    /// the session's own cache, which never shrinks, will be `own`.
+    pub(super) fn make_room(&mut self, needed: u64, own: u64) {
+        let Some(budget) = self.model.memory_budget() else { return };
+        let cache = self.cache.as_ref().map_or(0, KvCache::held_bytes);
+        let beside = needed.saturating_add(cache.saturating_sub(own));
+        if beside.saturating_add(self.features.bytes() as u64) > budget {
+            self.features.clear();
+        }
+        if beside > budget {
+            self.clear();
+        }
+    }
+
     /// Makes room for `tokens` tokens in all.
     fn reserve(&mut self, tokens: usize) {
         let model = &self.model;
@@ -314,6 +349,16 @@ pub(super) fn unless_stopped<T>(outcome: Result<T, Error>) -> Result<Option<T>, 
 
 fn finished(row: Row<'_>, stats: Stats, on_event: &mut dyn FnMut(Event)) -> Generation {
     let generation = row.into_generation(stats);
+    let Stats { new_tokens, reused_tokens, vision_time, prefill_time, decode_time, .. } = generation.stats;
+    tracing::debug!(
+        new_tokens,
+        reused_tokens,
+        ?vision_time,
+        ?prefill_time,
+        ?decode_time,
+        "{:?}",
+        generation.finish
+    );
     on_event(Event::Finished { reason: generation.finish, stats: generation.stats.clone() });
     generation
 }

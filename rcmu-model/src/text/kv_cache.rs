@@ -62,6 +62,13 @@ impl KvCache {
         (per_token as u64).checked_mul(tokens as u64)?.checked_mul(value_size as u64)
     }
 
+    /// Bytes set aside, whether tokens are there or not.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        let buffers = self.layers.iter().filter_map(|layer| layer.buffers.as_ref());
+        let tensors = buffers.flat_map(|Buffers { keys, values }| [keys, values]);
+        tensors.map(|tensor| (tensor.shape().num_elements() * tensor.dtype().size()) as u64).sum()
+    }
+
     /// Tokens in the cache.
     pub(crate) const fn len(&self) -> usize {
         self.len
