@@ -1,7 +1,7 @@
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use rcmu_core::{Answer, Control, GenerateOptions, Generator, Question, Scene};
-use rcmu_model::{Device, LoadProgress, Model, Plan, WeightFormats};
+use rcmu_model::{ComputeDtype, Device, LoadProgress, Model, Plan, WeightFormats};
 use rcmu_prompt::{BuiltPrompt, PromptBuilder, TextPolicy, grammar_of, parse};
 
 use crate::{AnswerStream, Chat, Error, default_device, open::check_size, source::checkpoint_dir};
@@ -29,6 +29,31 @@ impl LoadOptions {
         self.model.weights = Some(formats.into());
         self
     }
+
+    /// Computes in this dtype; by default in f32 on the CPU and in bf16 where a GPU has it.
+    pub const fn with_dtype(mut self, dtype: ComputeDtype) -> Self {
+        self.model.dtype = Some(dtype);
+        self
+    }
+
+    /// Shrinks pictures to so many pixels at most: one token stands for 28×28 of them, and a photo of twelve megapixels has
+    /// 15,552 tokens otherwise.
+    pub const fn with_max_pixels(mut self, pixels: u64) -> Self {
+        self.model.picture_options.max_pixels = Some(pixels);
+        self
+    }
+
+    /// Enlarges pictures to so many pixels at least, for finer boxes.
+    pub const fn with_min_pixels(mut self, pixels: u64) -> Self {
+        self.model.picture_options.min_pixels = Some(pixels);
+        self
+    }
+
+    /// Refuses, before they are read or run, weights and requests that need more bytes of memory.
+    pub const fn with_memory_budget(mut self, bytes: u64) -> Self {
+        self.model.memory_budget = Some(bytes);
+        self
+    }
 }
 
 /// A loaded model that answers questions about scenes.
@@ -39,6 +64,14 @@ impl LoadOptions {
 pub struct Rcmu {
     model: Model,
     policy: TextPolicy,
+    system: Option<Arc<str>>,
+}
+
+/// A model that was loaded, adapted or trained by itself.
+impl From<Model> for Rcmu {
+    fn from(model: Model) -> Self {
+        Self { model, policy: TextPolicy::default(), system: None }
+    }
 }
 
 impl Rcmu {
@@ -63,15 +96,34 @@ impl Rcmu {
         options: &LoadOptions,
         progress: &mut dyn FnMut(LoadProgress),
     ) -> Result<Self, Error> {
+        Self::load_from(&checkpoint_dir(source)?, options, progress)
+    }
+
+    /// Loads a checkpoint directory, never a repository; telling how far it has come after every tensor.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rcmu::load`].
+    pub fn load_from(
+        dir: &Path,
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(LoadProgress),
+    ) -> Result<Self, Error> {
         let device = options.device.clone().map_or_else(default_device, Ok)?;
-        let dir = checkpoint_dir(source)?;
-        let model = Model::load(&dir, &device, &options.model, progress)?;
-        Ok(Self { model, policy: TextPolicy::default() })
+        Ok(Model::load(dir, &device, &options.model, progress)?.into())
+    }
+
+    /// Tells the model what it is, in place of the default "You are a helpful assistant.".
+    ///
+    /// The text is your own and is written as it is, line breaks among it; control tokens in it stay text.
+    pub fn with_system(mut self, text: impl Into<Arc<str>>) -> Self {
+        self.system = Some(text.into());
+        self
     }
 
     /// Sets what becomes of line breaks, control characters and forged context lines in texts; by default they are written
     /// otherwise, and [`Rcmu::prompt`] tells how.
-    pub const fn with_text_policy(mut self, policy: TextPolicy) -> Self {
+    pub fn with_text_policy(mut self, policy: TextPolicy) -> Self {
         self.policy = policy;
         self
     }
@@ -85,7 +137,7 @@ impl Rcmu {
     /// is cannot be told.
     pub fn prompt(&self, scene: &Scene, question: &Question) -> Result<BuiltPrompt, Error> {
         check_size(scene, self.model.processor())?;
-        Ok(PromptBuilder::new(scene, question).policy(self.policy).build()?)
+        Ok(self.builder(scene, question).build()?)
     }
 
     /// The model itself: plans, sessions, batches.
@@ -99,8 +151,21 @@ impl Rcmu {
     ///
     /// As [`Rcmu::prompt`]; [`Error::Model`] when the question cannot be asked at all.
     pub fn plan(&self, scene: &Scene, question: &Question) -> Result<Plan, Error> {
-        let request = self.prompt(scene, question)?.into_request(GenerateOptions::default());
-        Ok(self.model.plan(&request)?)
+        self.plan_with(scene, question, GenerateOptions::default())
+    }
+
+    /// As [`Rcmu::plan`], with the given settings: how many tokens are made at most counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rcmu::plan`].
+    pub fn plan_with(
+        &self,
+        scene: &Scene,
+        question: &Question,
+        options: GenerateOptions,
+    ) -> Result<Plan, Error> {
+        Ok(self.model.plan(&self.prompt(scene, question)?.into_request(options))?)
     }
 
     /// Answers a question greedily, with the checkpoint's own settings otherwise.
@@ -200,7 +265,16 @@ impl Rcmu {
 
     /// Starts a conversation about one scene; picture and context are encoded once.
     pub fn chat(&self, scene: Scene) -> Chat {
-        Chat::new(self.model.session(), scene, self.policy)
+        Chat::new(self.clone(), scene)
+    }
+
+    /// Begins the prompt of a question.
+    pub(crate) fn builder<'a>(&'a self, scene: &'a Scene, question: &'a Question) -> PromptBuilder<'a> {
+        let builder = PromptBuilder::new(scene, question).policy(self.policy);
+        match &self.system {
+            Some(text) => builder.system(text),
+            None => builder,
+        }
     }
 }
 

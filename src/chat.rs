@@ -1,9 +1,9 @@
 use rcmu_core::{Answer, Control, Event, GenerateOptions, Question, Scene, Stats};
 use rcmu_model::Session;
-use rcmu_prompt::{BuiltPrompt, Change, PromptBuilder, TextPolicy, parse};
+use rcmu_prompt::{BuiltPrompt, Change, parse};
 
 use crate::{
-    Error,
+    Error, Rcmu,
     assistant::{greedy, strict},
     open::check_size,
 };
@@ -14,17 +14,18 @@ use crate::{
 /// only.
 #[derive(Debug)]
 pub struct Chat {
+    rcmu: Rcmu,
     session: Session,
     scene: Scene,
-    policy: TextPolicy,
     turns: Vec<(Question, String)>,
     changes: Vec<Change>,
     stats: Stats,
 }
 
 impl Chat {
-    pub(crate) fn new(session: Session, scene: Scene, policy: TextPolicy) -> Self {
-        Self { session, scene, policy, turns: Vec::new(), changes: Vec::new(), stats: Stats::default() }
+    pub(crate) fn new(rcmu: Rcmu, scene: Scene) -> Self {
+        let session = rcmu.model().session();
+        Self { rcmu, session, scene, turns: Vec::new(), changes: Vec::new(), stats: Stats::default() }
     }
 
     /// Answers the next question.
@@ -82,9 +83,30 @@ impl Chat {
         self.turns.pop()
     }
 
+    /// Takes the first turns back, as many as said: where the conversation would grow over the context window, say.
+    pub fn forget_first(&mut self, turns: usize) {
+        self.turns.drain(..turns.min(self.turns.len()));
+    }
+
     /// Keeps the first turns only, as many as said; [`Chat::with_turns`] can begin with others.
     pub fn truncate(&mut self, turns: usize) {
         self.turns.truncate(turns);
+    }
+
+    /// Goes on about another scene: the same picture with something else told about it, say. The next question reads anew
+    /// what follows the first difference between the prompts; features of a picture that stays are kept.
+    pub fn set_scene(&mut self, scene: Scene) {
+        self.scene = scene;
+    }
+
+    /// Gives back the memory of what is kept for the next question, which then reads all anew. The turns stay.
+    pub fn release(&mut self) {
+        self.session.clear();
+    }
+
+    /// Bytes that are kept on the model's device for the next question.
+    pub fn held_bytes(&self) -> u64 {
+        self.session.held_bytes()
     }
 
     /// The scene.
@@ -116,7 +138,7 @@ impl Chat {
     fn prompt(&self, question: &Question) -> Result<BuiltPrompt, Error> {
         check_size(&self.scene, self.session.model().processor())?;
         let first = self.turns.first().map_or(question, |(first, _)| first);
-        let mut builder = PromptBuilder::new(&self.scene, first).policy(self.policy);
+        let mut builder = self.rcmu.builder(&self.scene, first);
         let later = self.turns.iter().skip(1).map(|(asked, _)| asked).chain([question]);
         for ((_, answer), next) in self.turns.iter().zip(later) {
             builder = builder.follow_up(answer, next);
@@ -215,11 +237,29 @@ mod tests {
         // All that the window of 32,768 tokens leaves an answer to the first question.
         let room = 32_768 - chat.stats().prompt_tokens;
 
-        assert!(matches!(ask_and_cancel(&mut chat, "What is shown?", room), Err(Error::Generate(_))));
+        assert!(matches!(
+            ask_and_cancel(&mut chat, "What is shown?", room),
+            Err(Error::Model(rcmu_model::Error::ContextWindow { .. }))
+        ));
         chat.truncate(0);
 
         ask_and_cancel(&mut chat, "What is shown?", room)?;
         assert_eq!(chat.questions().len(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn the_first_turns_can_be_forgotten() -> TestResult {
+        let mut chat = chat()?;
+        for text in ["What is shown?", "Who is it?", "Why?"] {
+            ask(&mut chat, text)?;
+        }
+
+        chat.forget_first(2);
+
+        assert_eq!(chat.questions().map(Question::text).collect::<Vec<_>>(), ["Why?"]);
+        chat.forget_first(2);
+        assert_eq!(chat.turns().len(), 0);
         Ok(())
     }
 

@@ -1,21 +1,23 @@
 use std::{io, path::PathBuf};
 
+use rcmu_core::GenerateError;
+
 /// Why a question could not be answered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A scene, a region, a question or an option is not valid.
-    #[error("the input is not valid")]
+    #[error(transparent)]
     Input(#[from] rcmu_core::Error),
     /// The prompt could not be written.
-    #[error("the prompt cannot be written")]
+    #[error(transparent)]
     Prompt(#[from] rcmu_prompt::Error),
-    /// The model could not be loaded, or a picture not be read.
-    #[error("the model or a picture cannot be used")]
+    /// The model could not be loaded, a picture not be read, or a question not be asked: over the context window, say.
+    #[error(transparent)]
     Model(#[from] rcmu_model::Error),
-    /// The answer could not be made.
-    #[error("no answer could be made")]
-    Generate(#[from] rcmu_core::GenerateError),
+    /// The answer could not be made, through no fault of the question's.
+    #[error(transparent)]
+    Generate(GenerateError),
     /// No backend is compiled in, or the one asked for is not.
     #[error("no device: {reason}")]
     Device {
@@ -53,9 +55,26 @@ pub enum Error {
     Draw(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A repository could not be downloaded.
     #[cfg(feature = "hub")]
-    #[error("the repository cannot be fetched")]
+    #[error(transparent)]
     Hub(#[from] crate::hub::HubError),
     /// The generation ended without a last event.
     #[error("the stream ended early")]
     StreamEnded,
+}
+
+/// What the model itself says stands by itself, whenever it is said.
+impl From<GenerateError> for Error {
+    fn from(error: GenerateError) -> Self {
+        match error {
+            GenerateError::Request(source) => match source.downcast() {
+                Ok(error) => Self::Model(*error),
+                Err(source) => Self::Generate(GenerateError::Request(source)),
+            },
+            GenerateError::Engine(source) => match source.downcast() {
+                Ok(error) => Self::Model(*error),
+                Err(source) => Self::Generate(GenerateError::Engine(source)),
+            },
+            error => Self::Generate(error),
+        }
+    }
 }

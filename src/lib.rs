@@ -47,8 +47,21 @@ pub use chat::Chat;
 pub use device::{Backend, Device, default_device};
 pub use error::Error;
 pub use open::{open, open_as, open_picture, open_regions, scene, scene_as};
+pub use rcmu_core::{
+    Answer, BBox, CancelToken, Control, Event, FinishReason, GenerateOptions, Picture, PixelBox, Question,
+    RegionId, Scene, Stats,
+};
 pub use rcmu_model::{ComputeDtype, Hint, LoadProgress, Plan, WeightFormat, WeightFormats};
+pub use rcmu_prompt::{ParseEvent, TextPolicy};
 pub use stream::{AnswerEvent, AnswerStream};
+
+const _: fn() = || {
+    fn is_shared<T: Send + Sync>() {}
+    fn is_sent<T: Send>() {}
+    is_shared::<Rcmu>();
+    is_sent::<Chat>();
+    is_sent::<AnswerStream>();
+};
 
 /// The examples of the README.
 #[cfg(doctest)]

@@ -10,14 +10,16 @@ use std::{
 };
 
 use rcmu::{
-    AnswerEvent, Backend, ComputeDtype, Error, LoadOptions, Rcmu,
+    AnswerEvent, Backend, ComputeDtype, Error, Hint, LoadOptions, Rcmu,
     core::{
         Control, Event, FinishReason, GenerateError, GenerateOptions, Generator, ImageSize, Picture,
-        PixelBox, Prompt, Question, Request, Scene, Visual,
+        PixelBox, Prompt, Question, Request, Scene, SpecialToken, Visual,
     },
     model::processor::Dialect,
     prompt::{PromptBuilder, TextPolicy},
 };
+
+mod sessions;
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
 
@@ -107,66 +109,6 @@ fn asking_streaming_and_chatting_give_the_same_answer() -> TestResult {
     assert_eq!(text, asked.text);
     assert_eq!(streamed.as_ref(), Some(&asked));
     assert_eq!(chatted, asked);
-    Ok(())
-}
-
-#[test]
-fn a_second_question_reuses_the_picture_and_the_context_and_answers_as_if_fresh() -> TestResult {
-    let model = load("tiny_bf16")?;
-    let scene = scene(2)?;
-    let mut session = model.model().session();
-    let first = request(&scene, "What is shown?", GenerateOptions::greedy(6))?;
-    let second = request(&scene, "Who is it?", GenerateOptions::greedy(6))?;
-
-    session.generate(&first, &Control::default(), &mut |_| {})?;
-    let reused = session.generate(&second, &Control::default(), &mut |_| {})?;
-
-    assert_eq!(reused.stats.reused_pictures, 1);
-    assert!(reused.stats.reused_tokens > reused.stats.image_tokens);
-    assert!(reused.stats.reused_tokens < reused.stats.prompt_tokens);
-    assert_eq!(reused.token_ids, generate(&model, &second)?.1);
-    Ok(())
-}
-
-#[test]
-fn another_picture_never_hits() -> TestResult {
-    let model = load("tiny_bf16")?;
-    let mut session = model.model().session();
-    let ask = |seed| -> Result<Request, Error> {
-        let scene = rcmu::scene(picture(84, 56, seed)?)?;
-        request(&scene, "What is shown?", GenerateOptions::greedy(6))
-    };
-
-    session.generate(&ask(3)?, &Control::default(), &mut |_| {})?;
-    let other = session.generate(&ask(4)?, &Control::default(), &mut |_| {})?;
-
-    assert_eq!(other.stats.reused_pictures, 0);
-    // The words before the picture are the same and may be reused; the picture's tokens may not.
-    assert!(other.stats.reused_tokens < other.stats.prompt_tokens - other.stats.image_tokens);
-    assert_eq!(other.token_ids, generate(&model, &ask(4)?)?.1);
-
-    // Back to the first: its features are still there, its keys and values are not.
-    let back = session.generate(&ask(3)?, &Control::default(), &mut |_| {})?;
-    assert_eq!(back.stats.reused_pictures, 1);
-    assert_eq!(back.token_ids, generate(&model, &ask(3)?)?.1);
-    Ok(())
-}
-
-#[test]
-fn the_same_pixels_in_another_size_never_hit() -> TestResult {
-    let model = load("tiny_bf16")?;
-    let mut session = model.model().session();
-    let pixels: std::sync::Arc<[u8]> = (0..56 * 112 * 3).map(|i| (i % 251) as u8).collect();
-    let ask = |width, height| -> Result<Request, Error> {
-        let picture = Picture::Rgb { size: ImageSize::new(width, height)?, pixels: pixels.clone() };
-        request(&rcmu::scene(picture)?, "What is shown?", GenerateOptions::greedy(4))
-    };
-
-    session.generate(&ask(56, 112)?, &Control::default(), &mut |_| {})?;
-    let turned = session.generate(&ask(112, 56)?, &Control::default(), &mut |_| {})?;
-
-    assert_eq!(turned.stats.reused_pictures, 0);
-    assert_eq!(turned.token_ids, generate(&model, &ask(112, 56)?)?.1);
     Ok(())
 }
 
@@ -295,24 +237,6 @@ fn prompts_over_the_context_window_are_refused_at_its_edge() -> TestResult {
 
     let error = refusal(over);
     assert!(matches!(error, rcmu::model::Error::ContextWindow { available: 32_768, .. }), "{error}");
-    Ok(())
-}
-
-#[test]
-fn a_memory_budget_is_checked_before_anything_runs() -> TestResult {
-    let request = request(&scene(0)?, "What is shown?", GenerateOptions::greedy(4))?;
-    let needed = load("tiny_bf16")?.model().plan(&request)?.total_bytes();
-    let with_budget = |budget| -> Result<Rcmu, Error> {
-        let mut options = options()?;
-        options.model.memory_budget = Some(budget);
-        Rcmu::load(&fixture("tiny_bf16").to_string_lossy(), &options)
-    };
-
-    assert!(generate(&with_budget(needed)?, &request).is_ok());
-    let model = with_budget(needed - 1)?;
-    let error = refusal(model.model().generate(&request, &Control::default(), &mut |_| {}));
-
-    assert!(matches!(error, rcmu::model::Error::MemoryBudget { .. }), "{error}");
     Ok(())
 }
 
@@ -476,5 +400,63 @@ fn half_precision_stays_close_to_single() -> TestResult {
     let mean = difference.sum::<f32>() / single.values.len() as f32;
     // The reference's own bf16 is 0.05 to 0.06 away on average; three times that is the bound.
     assert!(mean < 0.18, "{mean}");
+    Ok(())
+}
+
+#[test]
+fn a_system_text_of_ones_own_stands_in_every_prompt_as_text() -> TestResult {
+    let (scene, question) = (scene(0)?, Question::new("What is shown?")?);
+    let plain = Rcmu::from(load("tiny_bf16")?.model().clone());
+    let guide = plain.clone().with_system("You are a guide.\n<|im_end|>");
+    let expected = plain.prompt(&scene, &question)?.prompt.to_reference_text();
+    let expected = expected.replacen("You are a helpful assistant.", "You are a guide.\n<|im_end|>", 1);
+
+    let prompt = guide.prompt(&scene, &question)?.prompt;
+
+    assert_eq!(prompt.to_reference_text(), expected);
+    // What looks like a control token in it is none.
+    let ends = |rcmu: &Rcmu| -> Result<usize, Error> {
+        let request = rcmu.prompt(&scene, &question)?.into_request(GenerateOptions::greedy(1));
+        let encoded = rcmu.model().encode(&request.prompt, &request.visuals)?;
+        let end = rcmu.model().tokenizer().id(SpecialToken::ImEnd);
+        Ok(encoded.input_ids.iter().filter(|&&id| id == end).count())
+    };
+    assert_eq!(ends(&guide)?, ends(&plain)?);
+    let ask = |rcmu: &Rcmu| rcmu.ask_with(&scene, &question, GenerateOptions::greedy(8), &Control::default());
+    let mut chat = guide.chat(scene.clone());
+    let chatted = chat.ask_with(&question, GenerateOptions::greedy(8), &Control::default(), &mut |_| {})?;
+    assert_eq!(ask(&guide)?, chatted);
+    assert_ne!(ask(&plain)?.text, chatted.text);
+    Ok(())
+}
+
+#[test]
+fn an_error_says_what_is_wrong_by_itself() -> TestResult {
+    let (model, scene, question) = (load("tiny_bf16")?, scene(0)?, Question::new("What is shown?")?);
+    let ask = |options| model.ask_with(&scene, &question, options, &Control::default());
+
+    let hot = ask(GenerateOptions { temperature: Some(f32::NAN), ..GenerateOptions::default() });
+    let long = ask(GenerateOptions::greedy(40_000));
+
+    let hot = hot.expect_err("NaN is no temperature").to_string();
+    assert!(hot.contains("temperature") && hot.contains("NaN"), "{hot}");
+    let Err(Error::Model(rcmu::model::Error::ContextWindow { new: 40_000, .. })) = long else {
+        panic!("{long:?}")
+    };
+    Ok(())
+}
+
+#[test]
+fn a_picture_of_very_many_tokens_is_hinted_at_and_can_be_bounded() -> TestResult {
+    // 1,960 x 1,988 pixels are 70 x 71 blocks of 28 x 28.
+    let (scene, question) = (rcmu::scene(picture(1960, 1988, 0)?)?, Question::new("What is shown?")?);
+    let hint = Hint::ManyTokens { picture: 0, tokens: 4970 };
+    let plan = load("tiny_bf16")?.plan(&scene, &question)?;
+    let bounded = options()?.with_max_pixels(1000 * 784);
+    let bounded = Rcmu::load_from(&fixture("tiny_bf16"), &bounded, &mut |_| {})?.plan(&scene, &question)?;
+
+    assert_eq!((plan.image_tokens, plan.hints.contains(&hint)), (4970, true), "{:?}", plan.hints);
+    assert!(bounded.image_tokens <= 1000 && bounded.image_tokens > 900, "{}", bounded.image_tokens);
+    assert!(!bounded.hints.iter().any(|hint| matches!(hint, Hint::ManyTokens { .. })));
     Ok(())
 }
