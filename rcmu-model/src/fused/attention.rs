@@ -3,14 +3,14 @@
 #[cfg(feature = "train")]
 pub(super) mod gradient;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
     Heads, Threads,
     vectors::{COLUMNS, Into, Left, Out, Right, exp_all, largest, padded, product},
 };
-use crate::kernels::zeros;
+use crate::kernels::{arch, zeros};
 
 /// Queries of a block: their scores over some hundred keys stay in the cache.
 const BLOCK: usize = 48;
@@ -56,7 +56,7 @@ pub(super) struct Mixed {
 /// What attention computes.
 pub(super) fn forward(inputs: Inputs<'_>, threads: Threads) -> Mixed {
     let Heads { batch, seq, heads, head_dim, .. } = inputs.heads;
-    let run = |at: usize| Arch::new().dispatch(Forward { inputs, place: [at / heads, at % heads] });
+    let run = |at: usize| arch().dispatch(Forward { inputs, place: [at / heads, at % heads] });
     let parts: Vec<Mixed> = match threads {
         Threads::One => (0..batch * heads).map(run).collect(),
         Threads::All => (0..batch * heads).into_par_iter().map(run).collect(),

@@ -10,6 +10,7 @@ use rand_chacha::{
 };
 
 use super::{Heads, Word, attend, quick_gelu, rms_norm, swiglu, told, turn};
+use crate::kernels::on_all_units;
 
 type Values = Vec<f32>;
 
@@ -93,31 +94,33 @@ fn composed([query, key, value]: [&Tensor<2>; 3], [cos, sin]: [Tensor<4>; 2], sh
 
 #[test]
 fn attention_and_its_gradients_equal_the_composed_ones() {
-    for (seq, heads, kv_heads, head_dim, causal) in [
-        (1, 1, 1, 2, true),
-        (7, 4, 2, 8, true),
-        (50, 4, 2, 32, true),
-        (113, 2, 1, 16, true),
-        (36, 4, 4, 12, false),
-        (256, 2, 1, 4, true),
-        // A head of several vectors and one more.
-        (61, 2, 2, 80, false),
-    ] {
-        let shape = Heads { batch: 2, seq, heads, kv_heads, head_dim, causal };
-        let rows = |heads: usize| tracked([2 * seq, heads * head_dim]);
-        let (query, key, value) = (rows(heads), rows(kv_heads), rows(kv_heads));
-        let angles = random([2, 1, seq, head_dim / 2]) * 3.0;
-        let angles = Tensor::cat(vec![angles.clone(), angles], 3);
-        let tables = [angles.clone().cos(), angles.sin()];
-        let inputs = [&query, &key, &value];
+    on_all_units(|| {
+        for (seq, heads, kv_heads, head_dim, causal) in [
+            (1, 1, 1, 2, true),
+            (7, 4, 2, 8, true),
+            (50, 4, 2, 32, true),
+            (113, 2, 1, 16, true),
+            (36, 4, 4, 12, false),
+            (256, 2, 1, 4, true),
+            // A head of several vectors and one more.
+            (61, 2, 2, 80, false),
+        ] {
+            let shape = Heads { batch: 2, seq, heads, kv_heads, head_dim, causal };
+            let rows = |heads: usize| tracked([2 * seq, heads * head_dim]);
+            let (query, key, value) = (rows(heads), rows(kv_heads), rows(kv_heads));
+            let angles = random([2, 1, seq, head_dim / 2]) * 3.0;
+            let angles = Tensor::cat(vec![angles.clone(), angles], 3);
+            let tables = [angles.clone().cos(), angles.sin()];
+            let inputs = [&query, &key, &value];
 
-        let found = attend(inputs, tables.clone(), shape).expect("the device has it");
+            let found = attend(inputs, tables.clone(), shape).expect("the device has it");
 
-        let expected = composed(inputs, tables, shape);
-        // With one token the weights are 1 whatever the queries and keys are.
-        let asked = if seq == 1 { vec![value.clone()] } else { vec![query, key, value.clone()] };
-        assert_same(&format!("{shape:?}"), &asked, [found, expected]);
-    }
+            let expected = composed(inputs, tables, shape);
+            // With one token the weights are 1 whatever the queries and keys are.
+            let asked = if seq == 1 { vec![value.clone()] } else { vec![query, key, value.clone()] };
+            assert_same(&format!("{shape:?}"), &asked, [found, expected]);
+        }
+    });
 }
 
 #[test]
@@ -143,97 +146,109 @@ fn attention_reads_parts_of_rows_where_they_lie() {
 
 #[test]
 fn norms_and_gates_equal_the_composed_ones() {
-    let (x, y, weight) = (tracked([9, 37]), tracked([9, 37]), tracked([1, 37]));
+    on_all_units(|| {
+        let (x, y, weight) = (tracked([9, 37]), tracked([9, 37]), tracked([1, 37]));
 
-    let found = rms_norm(&x, &weight.clone().reshape([37]), 1e-6).expect("the device has it");
-    let scale = (x.clone().square().mean_dim(1) + 1e-6).sqrt().recip();
-    assert_same("norm", &[x.clone(), weight.clone()], [found, x.clone() * scale * weight]);
+        let found = rms_norm(&x, &weight.clone().reshape([37]), 1e-6).expect("the device has it");
+        let scale = (x.clone().square().mean_dim(1) + 1e-6).sqrt().recip();
+        assert_same("norm", &[x.clone(), weight.clone()], [found, x.clone() * scale * weight]);
 
-    let found = swiglu(x.clone(), y.clone()).expect("the device has it");
-    assert_same("gate", &[x.clone(), y.clone()], [found, silu(x) * y]);
+        let found = swiglu(x.clone(), y.clone()).expect("the device has it");
+        assert_same("gate", &[x.clone(), y.clone()], [found, silu(x) * y]);
+    });
 }
 
 #[test]
 fn gates_are_those_of_the_formula_far_from_zero() {
-    let device = Device::flex();
-    let numbers: Values = (-1500..=1500).map(|step| step as f32 * 0.701).collect();
-    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
-    let near =
-        |found: f32, expected: f64| (f64::from(found) - expected).abs() <= 1e-6 * expected.abs().max(1.0);
-    let shape = [1, numbers.len()];
-    let x = || Tensor::<2>::from_data(TensorData::new(numbers.clone(), shape), &device);
+    on_all_units(|| {
+        let device = Device::flex();
+        let numbers: Values = (-1500..=1500).map(|step| step as f32 * 0.701).collect();
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        let near =
+            |found: f32, expected: f64| (f64::from(found) - expected).abs() <= 1e-6 * expected.abs().max(1.0);
+        let shape = [1, numbers.len()];
+        let x = || Tensor::<2>::from_data(TensorData::new(numbers.clone(), shape), &device);
 
-    let gated = values(quick_gelu(x()).expect("the device has it"));
-    for (&x, found) in numbers.iter().zip(gated) {
-        let expected = f64::from(x) * sigmoid(1.702 * f64::from(x));
-        assert!(near(found, expected), "quick_gelu of {x}: {found} and {expected}");
-    }
+        let gated = values(quick_gelu(x()).expect("the device has it"));
+        for (&x, found) in numbers.iter().zip(gated) {
+            let expected = f64::from(x) * sigmoid(1.702 * f64::from(x));
+            assert!(near(found, expected), "quick_gelu of {x}: {found} and {expected}");
+        }
 
-    let gate = Tensor::from_inner(x()).require_grad();
-    let up = Tensor::from_inner(x().ones_like());
-    let gated = swiglu(gate.clone(), up).expect("the device has it");
-    let slopes = values(gate.grad(&gated.clone().sum().backward()).expect("it is tracked"));
-    for ((&x, found), slope) in numbers.iter().zip(values(gated.inner())).zip(slopes) {
-        let x = f64::from(x);
-        let expected = x * sigmoid(x);
-        assert!(near(found, expected), "silu of {x}: {found} and {expected}");
-        let expected = sigmoid(x) * (1.0 + x * sigmoid(-x));
-        assert!(near(slope, expected), "the slope of silu at {x}: {slope} and {expected}");
-    }
+        let gate = Tensor::from_inner(x()).require_grad();
+        let up = Tensor::from_inner(x().ones_like());
+        let gated = swiglu(gate.clone(), up).expect("the device has it");
+        let slopes = values(gate.grad(&gated.clone().sum().backward()).expect("it is tracked"));
+        for ((&x, found), slope) in numbers.iter().zip(values(gated.inner())).zip(slopes) {
+            let x = f64::from(x);
+            let expected = x * sigmoid(x);
+            assert!(near(found, expected), "silu of {x}: {found} and {expected}");
+            let expected = sigmoid(x) * (1.0 + x * sigmoid(-x));
+            assert!(near(slope, expected), "the slope of silu at {x}: {slope} and {expected}");
+        }
+    });
 }
 
 #[test]
 fn the_loss_of_words_equals_the_composed_one() {
-    let logits = tracked([5, 70]);
-    let words: [Word; 4] = [(0, 3, 0.5), (0, 69, 0.5), (2, 0, 2.0), (4, 16, 0.25)];
+    on_all_units(|| {
+        let logits = tracked([5, 70]);
+        let words: [Word; 4] = [(0, 3, 0.5), (0, 69, 0.5), (2, 0, 2.0), (4, 16, 0.25)];
 
-    let found = told(&logits, &words).expect("the device has it");
+        let found = told(&logits, &words).expect("the device has it");
 
-    let chosen = log_softmax(logits.clone(), 1);
-    let parts = words.map(|(row, word, weight)| {
-        let (row, word) = (row as usize, word as usize);
-        chosen.clone().slice([row..row + 1, word..word + 1]).reshape([1]) * -f64::from(weight)
+        let chosen = log_softmax(logits.clone(), 1);
+        let parts = words.map(|(row, word, weight)| {
+            let (row, word) = (row as usize, word as usize);
+            chosen.clone().slice([row..row + 1, word..word + 1]).reshape([1]) * -f64::from(weight)
+        });
+        let expected = parts.into_iter().reduce(|a, b| a + b).expect("there are words");
+        assert_same("loss", &[logits], [found, expected]);
     });
-    let expected = parts.into_iter().reduce(|a, b| a + b).expect("there are words");
-    assert_same("loss", &[logits], [found, expected]);
 }
 
 #[test]
 fn operations_without_a_gradient_equal_the_composed_ones() {
-    // More than one thread takes on.
-    let [tokens, heads, head_dim] = [1300, 3, 10];
-    let x = random([tokens, heads * head_dim]).inner();
-    let angles = random([1, 1, tokens, head_dim / 2]).inner() * 3.0;
-    let angles = Tensor::cat(vec![angles.clone(), angles], 3);
-    let [cos, sin] = [angles.clone().cos(), angles.sin()];
+    on_all_units(|| {
+        // More than one thread takes on.
+        let [tokens, heads, head_dim] = [1300, 3, 10];
+        let x = random([tokens, heads * head_dim]).inner();
+        let angles = random([1, 1, tokens, head_dim / 2]).inner() * 3.0;
+        let angles = Tensor::cat(vec![angles.clone(), angles], 3);
+        let [cos, sin] = [angles.clone().cos(), angles.sin()];
 
-    let turned = turn(&x, [cos.clone(), sin.clone()]).expect("the device has it");
-    let split = x.clone().reshape([1, tokens, heads, head_dim]).swap_dims(1, 2);
-    let part = |at: usize| split.clone().slice([0..1, 0..heads, 0..tokens, at * 5..at * 5 + 5]);
-    let expected = split.clone() * cos + Tensor::cat(vec![part(1).neg(), part(0)], 3) * sin;
-    assert_close(turned, expected.swap_dims(1, 2).reshape([tokens, heads * head_dim]));
+        let turned = turn(&x, [cos.clone(), sin.clone()]).expect("the device has it");
+        let split = x.clone().reshape([1, tokens, heads, head_dim]).swap_dims(1, 2);
+        let part = |at: usize| split.clone().slice([0..1, 0..heads, 0..tokens, at * 5..at * 5 + 5]);
+        let expected = split.clone() * cos + Tensor::cat(vec![part(1).neg(), part(0)], 3) * sin;
+        assert_close(turned, expected.swap_dims(1, 2).reshape([tokens, heads * head_dim]));
 
-    let opened = quick_gelu(x.clone()).expect("the device has it");
-    assert_close(opened, x.clone() * sigmoid(x * 1.702));
+        let opened = quick_gelu(x.clone()).expect("the device has it");
+        assert_close(opened, x.clone() * sigmoid(x * 1.702));
+    });
 }
 
 #[test]
 fn values_that_others_have_are_not_changed() {
-    let (x, y) = (random([40, 30]).inner(), random([40, 30]).inner());
-    let (before, part) = (values(x.clone()), x.clone().slice([3..9, 0..30]));
-    let expected =
-        [values(quick_gelu(x.clone() + 0.0).expect("it is")), values(x.clone() * sigmoid(x.clone() * 1.702))];
+    on_all_units(|| {
+        let (x, y) = (random([40, 30]).inner(), random([40, 30]).inner());
+        let (before, part) = (values(x.clone()), x.clone().slice([3..9, 0..30]));
+        let expected = [
+            values(quick_gelu(x.clone() + 0.0).expect("it is")),
+            values(x.clone() * sigmoid(x.clone() * 1.702)),
+        ];
 
-    let shared = values(quick_gelu(x.clone()).expect("the device has it"));
-    let gated = values(swiglu(x.clone(), y.clone()).expect("the device has it"));
-    let alone = values(swiglu(x.clone() + 0.0, y).expect("the device has it"));
-    let of_part = values(quick_gelu(part).expect("the device has it"));
+        let shared = values(quick_gelu(x.clone()).expect("the device has it"));
+        let gated = values(swiglu(x.clone(), y.clone()).expect("the device has it"));
+        let alone = values(swiglu(x.clone() + 0.0, y).expect("the device has it"));
+        let of_part = values(quick_gelu(part).expect("the device has it"));
 
-    assert_eq!(values(x), before);
-    assert_eq!(shared, expected[0]);
-    assert!(shared.iter().zip(&expected[1]).all(|(a, b)| (a - b).abs() <= 2e-6));
-    assert_eq!(gated, alone);
-    assert_eq!(of_part, shared[3 * 30..9 * 30]);
+        assert_eq!(values(x), before);
+        assert_eq!(shared, expected[0]);
+        assert!(shared.iter().zip(&expected[1]).all(|(a, b)| (a - b).abs() <= 2e-6));
+        assert_eq!(gated, alone);
+        assert_eq!(of_part, shared[3 * 30..9 * 30]);
+    });
 }
 
 fn assert_close(found: Tensor<2>, expected: Tensor<2>) {
@@ -246,25 +261,27 @@ fn assert_close(found: Tensor<2>, expected: Tensor<2>) {
 
 #[test]
 fn all_threads_give_what_one_gives() {
-    let ([x, y], weight) = ([0, 1].map(|_| random([300, 257])), random([257]));
-    let plain = |x: &Tensor<2>| x.clone().inner();
+    on_all_units(|| {
+        let ([x, y], weight) = ([0, 1].map(|_| random([300, 257])), random([257]));
+        let plain = |x: &Tensor<2>| x.clone().inner();
 
-    let [one, all] = [(&x, &weight), (&plain(&x), &weight.clone().inner())]
-        .map(|(x, weight)| rms_norm(x, weight, 1e-6).expect("the device has it"));
-    assert_eq!(values(one), values(all));
-    let [one, all] = [[&x, &y], [&plain(&x), &plain(&y)]]
-        .map(|[x, y]| swiglu(x.clone(), y.clone()).expect("the device has it"));
-    assert_eq!(values(one), values(all));
+        let [one, all] = [(&x, &weight), (&plain(&x), &weight.clone().inner())]
+            .map(|(x, weight)| rms_norm(x, weight, 1e-6).expect("the device has it"));
+        assert_eq!(values(one), values(all));
+        let [one, all] = [[&x, &y], [&plain(&x), &plain(&y)]]
+            .map(|[x, y]| swiglu(x.clone(), y.clone()).expect("the device has it"));
+        assert_eq!(values(one), values(all));
 
-    // As many keys as meet in one set of a cache.
-    let shape = Heads { batch: 2, seq: 256, heads: 4, kv_heads: 2, head_dim: 8, causal: true };
-    let inputs = [32, 16, 16].map(|width| random([512, width]));
-    let angles = random([2, 1, 256, 8]);
-    let tables = [angles.clone().cos(), angles.sin()];
-    let one = attend(inputs.each_ref(), tables.clone(), shape).expect("the device has it");
-    let plainly = inputs.each_ref().map(plain);
-    let all = attend(plainly.each_ref(), tables.map(Tensor::inner), shape).expect("the device has it");
-    assert_eq!(values(one), values(all));
+        // As many keys as meet in one set of a cache.
+        let shape = Heads { batch: 2, seq: 256, heads: 4, kv_heads: 2, head_dim: 8, causal: true };
+        let inputs = [32, 16, 16].map(|width| random([512, width]));
+        let angles = random([2, 1, 256, 8]);
+        let tables = [angles.clone().cos(), angles.sin()];
+        let one = attend(inputs.each_ref(), tables.clone(), shape).expect("the device has it");
+        let plainly = inputs.each_ref().map(plain);
+        let all = attend(plainly.each_ref(), tables.map(Tensor::inner), shape).expect("the device has it");
+        assert_eq!(values(one), values(all));
+    });
 }
 
 #[test]

@@ -18,9 +18,10 @@ use burn::{
     },
     tensor::{Bytes, DType, Tensor},
 };
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::units::arch;
 use crate::{
     fused::vectors::{self, exp, largest},
     layers::Pads,
@@ -127,7 +128,7 @@ fn attend(query: &View<'_>, keys: &View<'_>, values: &View<'_>, pads: &Pads) -> 
             let first = at % parts * PART;
             let hidden = pads.of(sequence);
             let mut out = Mixed::new(group * queries, width);
-            Arch::new().dispatch(Part {
+            arch().dispatch(Part {
                 queries: &(0..group * queries).map(row).collect::<Vec<_>>(),
                 last: queries - 1,
                 keys: keys.rows([sequence, head], first),
@@ -318,7 +319,7 @@ mod tests {
             };
 
             part(&mut plain).with_simd(pulp::Scalar::new());
-            Arch::new().dispatch(part(&mut found));
+            arch().dispatch(part(&mut found));
 
             let pairs = plain.scores.as_flattened().iter().zip(found.scores.as_flattened());
             for (plain, found) in pairs.chain(plain.values.iter().zip(&found.values)) {

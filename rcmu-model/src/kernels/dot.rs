@@ -9,12 +9,13 @@
 )]
 
 use half::{bf16, f16};
-use pulp::{Arch, WithSimd};
+use pulp::WithSimd;
 
 use super::{
     GROUP, LANES, f16_scale,
     quantised::{MIDDLE, unpacked},
     rows::Row,
+    units::arch,
 };
 
 /// Accumulators of [`LANES`] numbers, so that one addition need not wait for the one before.
@@ -40,7 +41,7 @@ pub(crate) fn with_vectors(work: impl Work) {
             self.0.run();
         }
     }
-    Arch::new().dispatch(Plain(work));
+    arch().dispatch(Plain(work));
 }
 
 /// Writes a row as f32 numbers.

@@ -61,7 +61,9 @@ pub(crate) use rounded::attend_rounded;
 use rows::{Q4Row, Q8Row, Row};
 use tasks::{Inputs, Task};
 #[cfg(all(test, feature = "flex"))]
-pub(crate) use tests::with_best;
+pub(crate) use tests::on_all_units;
+#[cfg(feature = "flex")]
+pub(crate) use units::arch;
 
 /// Weights that share a scale.
 pub(crate) const GROUP: usize = 32;

@@ -2,23 +2,25 @@ use proptest::prelude::*;
 
 use super::{
     activations::Activations,
-    tests::{FORMATS, all, numbers},
+    tests::{FORMATS, all, numbers, on_all_units},
     *,
 };
 
 #[test]
 fn packing_by_hand() {
-    // The largest magnitude is 127 * 0.5, so the scale is 0.5: 3.2 / 0.5 = 6.4 rounds to 6 and comes back as 3.
-    let mut values = [0.0; GROUP];
-    (values[0], values[1], values[2]) = (-63.5, 3.2, 0.2);
+    on_all_units(|| {
+        // The largest magnitude is 127 * 0.5, so the scale is 0.5: 3.2 / 0.5 = 6.4 rounds to 6 and comes back as 3.
+        let mut values = [0.0; GROUP];
+        (values[0], values[1], values[2]) = (-63.5, 3.2, 0.2);
 
-    let q8 = all(&Packed::new(WeightFormat::Q8, [1, GROUP], &values));
-    assert_eq!(q8[..4], [-63.5, 3.0, 0.0, 0.0]);
+        let q8 = all(&Packed::new(WeightFormat::Q8, [1, GROUP], &values));
+        assert_eq!(q8[..4], [-63.5, 3.0, 0.0, 0.0]);
 
-    // The scale is -63.5 / -8 = 7.9375: 3.2 / 7.9375 = 0.40 rounds to 0, 5 / 7.9375 = 0.63 to 1.
-    values[2] = 5.0;
-    let q4 = all(&Packed::new(WeightFormat::Q4, [1, GROUP], &values));
-    assert_eq!(q4[..4], [-63.5, 0.0, 7.9375, 0.0]);
+        // The scale is -63.5 / -8 = 7.9375: 3.2 / 7.9375 = 0.40 rounds to 0, 5 / 7.9375 = 0.63 to 1.
+        values[2] = 5.0;
+        let q4 = all(&Packed::new(WeightFormat::Q4, [1, GROUP], &values));
+        assert_eq!(q4[..4], [-63.5, 0.0, 7.9375, 0.0]);
+    });
 }
 
 #[test]
@@ -104,18 +106,20 @@ fn formats_cost_what_they_say() {
 
 #[test]
 fn rows_packed_part_by_part_are_rows_packed_at_once() {
-    for (format, inputs) in FORMATS.into_iter().flat_map(|format| [(format, 64), (format, 33)]) {
-        let values = numbers(70 * inputs, 8);
-        let mut packing = Packing::new(format, [70, inputs]).expect("room");
-        for part in values.chunks(9 * inputs) {
-            packing.push(part);
+    on_all_units(|| {
+        for (format, inputs) in FORMATS.into_iter().flat_map(|format| [(format, 64), (format, 33)]) {
+            let values = numbers(70 * inputs, 8);
+            let mut packing = Packing::new(format, [70, inputs]).expect("room");
+            for part in values.chunks(9 * inputs) {
+                packing.push(part);
+            }
+
+            let (parts, whole) = (packing.finish(), Packed::new(format, [70, inputs], &values));
+
+            assert_eq!(parts.bytes(), whole.bytes(), "{format:?} {inputs}");
+            assert_eq!(all(&parts), all(&whole), "{format:?} {inputs}");
         }
-
-        let (parts, whole) = (packing.finish(), Packed::new(format, [70, inputs], &values));
-
-        assert_eq!(parts.bytes(), whole.bytes(), "{format:?} {inputs}");
-        assert_eq!(all(&parts), all(&whole), "{format:?} {inputs}");
-    }
+    });
 }
 
 #[test]
@@ -128,23 +132,27 @@ fn odd_widths_are_kept_as_bf16() {
 
 #[test]
 fn every_finite_half_number_is_read_as_it_is() {
-    for bits in (0..=u16::MAX).filter(|&bits| f16::from_bits(bits).is_finite()) {
-        assert_eq!(f16_scale(bits).to_bits(), f16::from_bits(bits).to_f32().to_bits(), "{bits:#06x}");
-    }
+    on_all_units(|| {
+        for bits in (0..=u16::MAX).filter(|&bits| f16::from_bits(bits).is_finite()) {
+            assert_eq!(f16_scale(bits).to_bits(), f16::from_bits(bits).to_f32().to_bits(), "{bits:#06x}");
+        }
+    });
 }
 
 #[test]
 fn every_half_number_is_read_as_it_is() {
-    let all: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
-    let packed = Packed::of([1, all.len()], Values::F16(Numbers::Own(all.clone())));
+    on_all_units(|| {
+        let all: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
+        let packed = Packed::of([1, all.len()], Values::F16(Numbers::Own(all.clone())));
 
-    for (found, half) in self::all(&packed).iter().zip(&all) {
-        let expected = half.to_f32();
-        assert!(
-            found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(),
-            "{half:?}: {found}"
-        );
-    }
+        for (found, half) in self::all(&packed).iter().zip(&all) {
+            let expected = half.to_f32();
+            assert!(
+                found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(),
+                "{half:?}: {found}"
+            );
+        }
+    });
 }
 
 proptest! {

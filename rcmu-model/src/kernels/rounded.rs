@@ -135,7 +135,10 @@ impl dot::Work for Softmax<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::numbers, *};
+    use super::{
+        super::tests::{numbers, on_all_units},
+        *,
+    };
 
     /// Plain attention, written out with f64 numbers.
     fn by_hand([query, key, value]: [&[f32]; 3], shape: Heads) -> Vec<f64> {
@@ -165,44 +168,49 @@ mod tests {
 
     #[test]
     fn rounded_attention_is_near_the_formula() {
-        // Tokens and heads that fill no group, and more queries than are held at once.
-        for [batch, seq, heads, head_dim] in
-            [[2, 70, 3, 10], [1, 1, 2, 32], [3, 64, 1, 80], [1, 600, 1, 8], [1, 1300, 1, 4]]
-        {
-            let shape = Heads { batch, seq, heads, kv_heads: heads, head_dim, causal: false };
-            let count = batch * seq * heads * head_dim;
-            let [mut query, mut key, value] = [7, 8, 9].map(|seed| numbers(count, seed));
-            // So that tokens differ in what they look at.
-            query.iter_mut().chain(&mut key).for_each(|x| *x *= 2.0);
-            let inputs = [&*query, &*key, &*value];
+        on_all_units(|| {
+            // Tokens and heads that fill no group, and more queries than are held at once.
+            for [batch, seq, heads, head_dim] in
+                [[2, 70, 3, 10], [1, 1, 2, 32], [3, 64, 1, 80], [1, 600, 1, 8], [1, 1300, 1, 4]]
+            {
+                let shape = Heads { batch, seq, heads, kv_heads: heads, head_dim, causal: false };
+                let count = batch * seq * heads * head_dim;
+                let [mut query, mut key, value] = [7, 8, 9].map(|seed| numbers(count, seed));
+                // So that tokens differ in what they look at.
+                query.iter_mut().chain(&mut key).for_each(|x| *x *= 2.0);
+                let inputs = [&*query, &*key, &*value];
 
-            let found = attend(inputs, shape);
+                let found = attend(inputs, shape);
 
-            let expected = by_hand(inputs, shape);
-            assert_eq!(found.len(), expected.len());
-            let apart = found.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs());
-            // Scores of a few units move by up to 1/128 of that, weights and values by 1/512 of theirs.
-            let worst = apart.fold(0.0, f64::max);
-            let largest = expected.iter().fold(0.0, |largest, x| f64::max(largest, x.abs()));
-            assert!(worst < 0.02 && worst < largest / 10.0, "{shape:?}: {worst} of {largest}");
-        }
+                let expected = by_hand(inputs, shape);
+                assert_eq!(found.len(), expected.len());
+                let apart = found.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs());
+                // Scores of a few units move by up to 1/128 of that, weights and values by 1/512 of theirs.
+                let worst = apart.fold(0.0, f64::max);
+                let largest = expected.iter().fold(0.0, |largest, x| f64::max(largest, x.abs()));
+                assert!(worst < 0.02 && worst < largest / 10.0, "{shape:?}: {worst} of {largest}");
+            }
+        });
     }
 
     #[test]
     fn a_number_that_is_not_finite_spoils_what_looks_at_it() {
-        let shape = Heads { batch: 2, seq: 40, heads: 2, kv_heads: 2, head_dim: 8, causal: false };
-        for which in 0..3 {
-            let mut inputs = [3, 4, 5].map(|seed| numbers(2 * 40 * 16, seed));
-            // Of the first token of the second sequence, in the first head.
-            inputs[which][40 * 16] = f32::NAN;
+        on_all_units(|| {
+            let shape = Heads { batch: 2, seq: 40, heads: 2, kv_heads: 2, head_dim: 8, causal: false };
+            for which in 0..3 {
+                let mut inputs = [3, 4, 5].map(|seed| numbers(2 * 40 * 16, seed));
+                // Of the first token of the second sequence, in the first head.
+                inputs[which][40 * 16] = f32::NAN;
 
-            let found = attend(inputs.each_ref().map(|x| &**x), shape);
+                let found = attend(inputs.each_ref().map(|x| &**x), shape);
 
-            let spoiled =
-                |token: usize, head: usize| found[token * 16 + head * 8..][..8].iter().any(|x| x.is_nan());
-            assert!(spoiled(40, 0), "{which}");
-            assert!((0..40).all(|token| !spoiled(token, 0) && !spoiled(token + 40, 1)), "{which}");
-            assert_eq!((41..80).all(|token| spoiled(token, 0)), which > 0, "{which}");
-        }
+                let spoiled = |token: usize, head: usize| {
+                    found[token * 16 + head * 8..][..8].iter().any(|x| x.is_nan())
+                };
+                assert!(spoiled(40, 0), "{which}");
+                assert!((0..40).all(|token| !spoiled(token, 0) && !spoiled(token + 40, 1)), "{which}");
+                assert_eq!((41..80).all(|token| spoiled(token, 0)), which > 0, "{which}");
+            }
+        });
     }
 }

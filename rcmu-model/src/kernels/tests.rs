@@ -84,58 +84,66 @@ fn product(packed: &Packed, x: &[f32]) -> Vec<f32> {
 
 #[test]
 fn layers_equal_the_formula_on_their_own_weights() {
-    for (rows, [outputs, inputs]) in [1, 2, 7, 16].into_iter().flat_map(|rows| {
-        [[1, 32], [5, 288], [700, 160], [33, 50], [37, 4128], [3, 4128]].map(|dims| (rows, dims))
-    }) {
-        for packed in of_all_formats([outputs, inputs], &numbers(outputs * inputs, 1)) {
-            let x = numbers(rows * inputs, 2);
+    on_all_units(|| {
+        for (rows, [outputs, inputs]) in [1, 2, 7, 16].into_iter().flat_map(|rows| {
+            [[1, 32], [5, 288], [700, 160], [33, 50], [37, 4128], [3, 4128]].map(|dims| (rows, dims))
+        }) {
+            for packed in of_all_formats([outputs, inputs], &numbers(outputs * inputs, 1)) {
+                let x = numbers(rows * inputs, 2);
 
-            let (expected, what) = (by_hand(&packed, &x), format!("{rows} rows, {}", named(&packed)));
-            // Of 4,128 products the sums, and what is rounded of them, are some four times as large.
-            let tolerance = if inputs > 288 { 8e-5 } else { 2e-5 };
-            assert_near(&what, &linear(&packed, &x), &expected, tolerance);
+                let (expected, what) = (by_hand(&packed, &x), format!("{rows} rows, {}", named(&packed)));
+                // Of 4,128 products the sums, and what is rounded of them, are some four times as large.
+                let tolerance = if inputs > 288 { 8e-5 } else { 2e-5 };
+                assert_near(&what, &linear(&packed, &x), &expected, tolerance);
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn layers_together_are_the_layers_one_by_one() {
-    for rows in [1, 3, 20] {
-        let x = numbers(96 * rows, 7);
-        let [sixteen, eight] = [ActivationBits::Sixteen, ActivationBits::Eight];
-        let layers = [
-            (WeightFormat::Q4, 700, sixteen),
-            (WeightFormat::Bf16, 5, sixteen),
-            (WeightFormat::Q8, 40, sixteen),
-            (WeightFormat::Q8, 41, eight),
-        ]
-        .map(|(format, outputs, bits)| {
-            Packed::new(format, [outputs, 96], &numbers(outputs * 96, outputs as u64)).beside(bits)
-        });
+    on_all_units(|| {
+        for rows in [1, 3, 20] {
+            let x = numbers(96 * rows, 7);
+            let [sixteen, eight] = [ActivationBits::Sixteen, ActivationBits::Eight];
+            let layers = [
+                (WeightFormat::Q4, 700, sixteen),
+                (WeightFormat::Bf16, 5, sixteen),
+                (WeightFormat::Q8, 40, sixteen),
+                (WeightFormat::Q8, 41, eight),
+            ]
+            .map(|(format, outputs, bits)| {
+                Packed::new(format, [outputs, 96], &numbers(outputs * 96, outputs as u64)).beside(bits)
+            });
 
-        let together = Packed::linear(layers.each_ref().map(|layer| (layer, None)), &x);
+            let together = Packed::linear(layers.each_ref().map(|layer| (layer, None)), &x);
 
-        assert_eq!(together, layers.each_ref().map(|layer| linear(layer, &x)));
-        with_best(u8::MAX, || {
+            assert_eq!(together, layers.each_ref().map(|layer| linear(layer, &x)));
             let together = Packed::products(layers.each_ref().map(|layer| (layer, None)), &x);
             assert_eq!(together, layers.each_ref().map(|layer| product(layer, &x)));
-        });
-    }
+        }
+    });
 }
 
 #[test]
 fn products_of_many_rows_equal_the_formula() {
-    for (rows, [outputs, inputs]) in [1, 17, 70]
-        .into_iter()
-        .flat_map(|rows| [[1, 32], [100, 288], [205, 256], [33, 50]].map(|dims| (rows, dims)))
-    {
-        for packed in of_all_formats([outputs, inputs], &numbers(outputs * inputs, 7)) {
-            let x = numbers(rows * inputs, 8);
+    on_all_units(|| {
+        for (rows, [outputs, inputs]) in [1, 17, 70]
+            .into_iter()
+            .flat_map(|rows| [[1, 32], [100, 288], [205, 256], [33, 50]].map(|dims| (rows, dims)))
+        {
+            for packed in of_all_formats([outputs, inputs], &numbers(outputs * inputs, 7)) {
+                let x = numbers(rows * inputs, 8);
 
-            let expected = by_hand(&packed, &x);
-            assert_products(&format!("{rows} rows, {}", named(&packed)), &product(&packed, &x), &expected);
+                let expected = by_hand(&packed, &x);
+                assert_products(
+                    &format!("{rows} rows, {}", named(&packed)),
+                    &product(&packed, &x),
+                    &expected,
+                );
+            }
         }
-    }
+    });
 }
 
 #[test]
@@ -166,61 +174,60 @@ fn activations_beside_bf16_are_rounded_where_it_is_allowed() {
     for (format, inputs) in [(WeightFormat::Bf16, 50), (WeightFormat::F32, 96), (WeightFormat::Q8, 96)] {
         let (values, x) = (numbers(10 * inputs, 7), numbers(20 * inputs, 8));
         let packed = Packed::new(format, [10, inputs], &values);
-        with_best(u8::MAX, || {
-            let exact = product(&packed, &x);
-            assert_eq!(product(&packed.with_halves(true), &x), exact, "{format:?}");
-        });
+        let exact = product(&packed, &x);
+        assert_eq!(product(&packed.with_halves(true), &x), exact, "{format:?}");
     }
 }
 
 #[test]
 fn rows_do_not_depend_on_how_many_there_are() {
-    // More than are held at once, the last ones fewer than go together.
-    let rows = 3077;
-    let x = numbers(rows * 96, 8);
-    for packed in of_all_formats([100, 96], &numbers(100 * 96, 7)) {
-        let product = |packed, x| with_best(u8::MAX, || product(packed, x));
-        let together = product(&packed, &x);
+    on_all_units(|| {
+        // More than are held at once, the last ones fewer than go together.
+        let rows = 3077;
+        let x = numbers(rows * 96, 8);
+        for packed in of_all_formats([100, 96], &numbers(100 * 96, 7)) {
+            let together = product(&packed, &x);
 
-        // Six shares of 516 rows.
-        for row in [0, 11, 12, 515, 516, 1031, 1032, 2579, 2580, 3071, rows - 1] {
-            let alone = product(&packed, &x[row * 96..(row + 1) * 96]);
-            assert_eq!(together[row * 100..(row + 1) * 100], alone, "{}, row {row}", named(&packed));
+            // Six shares of 516 rows.
+            for row in [0, 11, 12, 515, 516, 1031, 1032, 2579, 2580, 3071, rows - 1] {
+                let alone = product(&packed, &x[row * 96..(row + 1) * 96]);
+                assert_eq!(together[row * 100..(row + 1) * 100], alone, "{}, row {row}", named(&packed));
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn a_bias_is_added_to_every_row() {
-    let (x, bias) = (numbers(30 * 64, 8), numbers(100, 9));
-    let added = |mut y: Vec<f32>| {
-        y.chunks_mut(100).flat_map(|y| y.iter_mut().zip(&bias)).for_each(|(y, bias)| *y += bias);
-        y
-    };
-    for packed in of_all_formats([100, 64], &numbers(100 * 64, 7)) {
-        with_best(u8::MAX, || {
+    on_all_units(|| {
+        let (x, bias) = (numbers(30 * 64, 8), numbers(100, 9));
+        let added = |mut y: Vec<f32>| {
+            y.chunks_mut(100).flat_map(|y| y.iter_mut().zip(&bias)).for_each(|(y, bias)| *y += bias);
+            y
+        };
+        for packed in of_all_formats([100, 64], &numbers(100 * 64, 7)) {
             let [few] = Packed::linear([(&packed, Some(&bias))], &x);
             let [many] = Packed::products([(&packed, Some(&bias))], &x);
 
             assert_eq!(few, added(linear(&packed, &x)), "{}", named(&packed));
             assert_eq!(many, added(product(&packed, &x)), "{}", named(&packed));
-        });
-    }
+        }
+    });
 }
 
-/// Runs something with no better units than these, one test at a time: tiles of floats round differently on others.
-pub(crate) fn with_best<T>(best: u8, run: impl FnOnce() -> T) -> T {
-    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    struct Restored;
-    impl Drop for Restored {
-        fn drop(&mut self) {
-            units::BEST.store(u8::MAX, std::sync::atomic::Ordering::Relaxed);
-        }
+/// Runs something, and all that it shares out, on threads with no better units than these.
+fn with_best<T: Send>(best: u8, run: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).start_handler(move |_| units::BEST.set(best));
+    pool.build().expect("two threads").install(run)
+}
+
+/// Runs something with each of [`UNITS`].
+pub(crate) fn on_all_units(run: impl Fn() + Sync) {
+    for best in UNITS {
+        // Shown where it fails.
+        println!("with units up to {best}");
+        with_best(best, &run);
     }
-    let _turn = TURN.lock();
-    let _restored = Restored;
-    units::BEST.store(best, std::sync::atomic::Ordering::Relaxed);
-    run()
 }
 
 #[test]

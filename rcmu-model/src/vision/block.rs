@@ -145,18 +145,12 @@ mod tests {
     use super::{super::rotary::vision_rotary, *};
     use crate::{
         ComputeDtype, PatchGrid, WeightFormat,
-        kernels::with_best,
         layers::Multiplier,
         weights::{Checkpoint, CheckpointLimits},
     };
 
     #[test]
     fn attention_of_rounded_numbers_is_near_that_of_floats() {
-        // Other tests take instructions away from all threads.
-        with_best(u8::MAX, rounded_attention_is_near_that_of_floats);
-    }
-
-    fn rounded_attention_is_near_that_of_floats() {
         let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/golden/tiny"));
         let checkpoint = Checkpoint::open(&dir, &CheckpointLimits::default()).expect("the tiny model opens");
         let (config, device) = (checkpoint.config().vision.clone(), Device::flex());

@@ -5,12 +5,13 @@
 //! It needs only the logarithm of each query's sum of exponentials: Dao et al., "`FlashAttention`" (arXiv
 //! 2205.14135), section 3.1 and appendix B.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::{
     super::vectors::{Into, Left, Out, Right, exp_all, padded, product, sum},
     BLOCK, Heads, Inputs, Rows, Tokens, spread,
 };
+use crate::kernels::arch;
 
 /// What came out, and the gradient of that.
 #[derive(Clone, Copy)]
@@ -25,7 +26,7 @@ pub(in crate::fused) struct Results<'a> {
 
 /// Gradients of queries, keys and values, in their layouts.
 pub(in crate::fused) fn backward(inputs: Inputs<'_>, results: Results<'_>) -> [Vec<f32>; 3] {
-    Arch::new().dispatch(Backward { inputs, results })
+    arch().dispatch(Backward { inputs, results })
 }
 
 struct Backward<'a> {

@@ -319,18 +319,31 @@ pub(super) trait UnitWork {
 }
 
 /// The best units that work may use: 0 for plain loops, 1 for AVX2, 2 for AVX-512, more for that with instructions for bf16.
-/// Tests change it for all threads, which changes no result but those of tiles of floats, and of rows that go to tiles on some units only.
-#[cfg(test)]
-pub(super) static BEST: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(u8::MAX);
-
-#[cfg(all(test, target_arch = "x86_64"))]
-fn best() -> u8 {
-    BEST.load(std::sync::atomic::Ordering::Relaxed)
-}
-
-#[cfg(all(not(test), target_arch = "x86_64"))]
+#[cfg(not(test))]
 const fn best() -> u8 {
     u8::MAX
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Tests change it for threads of their own.
+    pub(super) static BEST: std::cell::Cell<u8> = const { std::cell::Cell::new(u8::MAX) };
+}
+
+#[cfg(test)]
+fn best() -> u8 {
+    BEST.get()
+}
+
+/// The vector units of this machine for loops that need no units of ours.
+pub(crate) fn arch() -> pulp::Arch {
+    #[cfg(target_arch = "x86_64")]
+    if best() == 1
+        && let Some(units) = pulp::x86::V3::try_new()
+    {
+        return pulp::Arch::V3(units);
+    }
+    if best() == 0 { pulp::Arch::Scalar } else { pulp::Arch::new() }
 }
 
 /// Whether the units of this machine multiply bf16 numbers.
