@@ -47,10 +47,12 @@ impl SwiGluMlp {
 
 /// `x * sigmoid(x)`, whose sigmoid burn's GPU backends would compose with a logarithm and round before the product.
 fn gated(x: Tensor<2>) -> Tensor<2> {
-    if is_flex(&x.device()) { silu(x) } else { in_f32(x, quotient) }
+    let device = x.device();
+    let composed = is_flex(&device) || device.is_autodiff();
+    in_f32(x, |x| if composed { silu(x) } else { quotient(x) })
 }
 
-/// `x / (1 + exp(-x))`; zero where the exponential is infinite.
+/// `x / (1 + exp(-x))`; zero where the exponential is infinite, and its gradient not a number there.
 fn quotient(x: Tensor<2>) -> Tensor<2> {
     x.clone() / (x.neg().exp() + 1.0)
 }
@@ -124,6 +126,17 @@ mod tests {
     use half::bf16;
 
     use super::{super::in_f32::through_f32, *};
+
+    #[test]
+    fn a_gate_far_below_zero_has_a_gradient() {
+        let x = Tensor::<1>::from_floats([-100.0, 100.0], &Device::flex().autodiff()).unsqueeze::<2>();
+        let x = x.require_grad();
+
+        let gradients = gated(x.clone()).sum().backward();
+
+        let slopes = x.grad(&gradients).expect("it is tracked").into_data().try_to_vec::<f32>().expect("f32");
+        assert!(slopes[0].abs() < 1e-30 && (slopes[1] - 1.0).abs() < 1e-6, "{slopes:?}");
+    }
 
     #[test]
     fn a_gate_is_rounded_once() {

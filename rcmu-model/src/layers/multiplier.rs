@@ -44,7 +44,7 @@ impl Multiplier {
             return product(a, b);
         }
         let ([a, small_a], [b, small_b]) = (parts(a), parts(b));
-        // The product of the small parts is less than what f32 keeps of the whole.
+        // The product of the small parts is left out: it is about as small as what f32 loses.
         let small = product(small_a, b.clone()) + product(a.clone(), small_b);
         product(a, b) + small
     }

@@ -31,7 +31,7 @@ fn load(progress: &mut dyn FnMut(LoadProgress)) -> Result<Model, Error> {
 fn a_panic_of_who_watches_loading_is_theirs() {
     let watched = catch_unwind(AssertUnwindSafe(|| load(&mut |_| panic!("the bar is broken"))));
 
-    let panic = watched.err().expect("no error of the device");
+    let panic = watched.expect_err("no error of the device");
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"the bar is broken"));
 }
 

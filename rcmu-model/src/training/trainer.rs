@@ -275,7 +275,9 @@ impl Trainer {
         let network = self.model.network().clone();
         let mut network = replica(network, &merged, &device, ComputeDtype::F32.dtype());
         network.retie(config);
-        self.model.with_network(network, &format!("step {}", self.step))
+        let name = format!("step {}", self.step);
+        let is_adapted = self.settings.lora.is_some();
+        if is_adapted { self.model.adapted(network, &name) } else { self.model.with_network(network, &name) }
     }
 
     /// Steps done.

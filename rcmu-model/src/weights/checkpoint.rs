@@ -170,6 +170,11 @@ impl Checkpoint {
     ///
     /// As [`Checkpoint::read_f32`]; [`Error::CheckpointFile`] for one that is not packed.
     pub(crate) fn read_packed(&self, name: &str) -> Result<Packed, Error> {
+        self.read_scanned(name, self.scan == Scan::Reject)
+    }
+
+    /// The same, with the scales looked at or not.
+    fn read_scanned(&self, name: &str, scan: bool) -> Result<Packed, Error> {
         let (located, mut file) = self.find(name)?;
         let Located { file: path, entry, packed, .. } = located;
         let bytes = bytes(&mut file, Source { entry, name, path, scan: false })?;
@@ -178,7 +183,7 @@ impl Checkpoint {
             let problem = format!("has no packed tensor {}", shown(name));
             return Err(Error::CheckpointFile { path: path.clone(), problem });
         };
-        let broken = if self.scan == Scan::Reject { packed.first_broken() } else { None };
+        let broken = if scan { packed.first_broken() } else { None };
         match broken {
             Some(index) => Err(Error::NonFiniteWeight { name: name.to_owned(), index }),
             None => Ok(packed),
@@ -198,7 +203,8 @@ impl Checkpoint {
         let Located { file: path, entry, packed, .. } = located;
         let mut packing = Packing::new(format, dims).ok_or_else(|| too_large(path, name))?;
         if packed.is_some() {
-            let stored = self.read_packed(name)?;
+            // Whatever is made of a broken scale would no longer show it.
+            let stored = self.read_scanned(name, true)?;
             let all: Vec<u32> = (0..dims[0] as u32).collect();
             all.chunks(ROWS).for_each(|rows| packing.push(&stored.rows(rows)));
             return Ok(packing.finish());
@@ -251,7 +257,7 @@ impl Checkpoint {
         let (located, mut file) = self.find(name)?;
         if let Some((_, [outputs, _])) = located.packed {
             let all: Vec<u32> = (0..outputs as u32).collect();
-            return Ok(self.read_packed(name)?.rows(&all).into_iter().map(T::from_f32).collect());
+            return Ok(self.read_scanned(name, true)?.rows(&all).into_iter().map(T::from_f32).collect());
         }
         let scan = self.scan == Scan::Reject;
         values(&mut file, Source { entry: &located.entry, name, path: &located.file, scan })

@@ -252,6 +252,37 @@ fn no_broken_number_is_packed_unseen() {
     }
 }
 
+#[test]
+fn no_broken_scale_is_packed_anew_unseen() {
+    let mut skip = CheckpointLimits::default();
+    skip.scan = Scan::Skip;
+    let packed = Scratch::empty("scales");
+    let original = Scratch::copy_of(FIXTURES[0], "scales-of");
+    pack_checkpoint(original.dir(), packed.dir(), WeightFormat::Q8.into(), &skip, &mut |_| {}).unwrap();
+    let mut weights = Weights::of(&packed);
+    let (file, at) = weights
+        .places()
+        .into_iter()
+        .find(|&(file, at)| {
+            weights.files[file].1[at].name.starts_with("model.layers.0.mlp.down_proj.weight.")
+        })
+        .unwrap();
+    // The last two bytes are the scale of the last group.
+    let end = weights.files[file].1[at].data.len();
+    for broken in [0x7e00_u16, 0x7c00, 0xfc00] {
+        weights.files[file].1[at].data[end - 2..].copy_from_slice(&broken.to_le_bytes());
+        weights.write(&packed);
+        for format in [WeightFormat::Q4, WeightFormat::F16, WeightFormat::Bf16, WeightFormat::F32] {
+            let out = Scratch::empty("scales-out");
+            let made = pack_checkpoint(packed.dir(), out.dir(), format.into(), &skip, &mut |_| {});
+            assert!(
+                matches!(made, Err(Error::NonFiniteWeight { .. })),
+                "{broken:#x} to {format:?}: {made:?}"
+            );
+        }
+    }
+}
+
 /// Bytes of the tensors that stand before one; the fixtures' files have them in the order of their names.
 fn tensors_before(tensors: &[Stored], at: usize) -> usize {
     tensors[..at].iter().map(|tensor| tensor.data.len()).sum()

@@ -218,6 +218,10 @@ fn a_second_adapter_is_refused() {
 
     assert!(matches!(refused, Err(TrainError::Setting { setting: "adapter", .. })), "{refused:?}");
     assert!(model.with_adapter(&other.0).is_ok(), "the model that was loaded has none");
+    let lora = LoraSettings { rank: 2, alpha: 4.0, ..LoraSettings::default() };
+    let trained = trainer(TrainSettings { lora: Some(lora), ..settings() }).to_model();
+    let refused = trained.with_adapter(&other.0);
+    assert!(matches!(refused, Err(TrainError::Setting { setting: "adapter", .. })), "{refused:?}");
 }
 
 #[test]
