@@ -264,6 +264,9 @@ impl Assembler {
     /// Ends the current statement, if anything stands in it. Without words it goes to the one before, unless the answer began
     /// with marks on a line of their own: there they may stand above what they are about.
     fn close(&mut self) {
+        let Current { text, citations, lead, .. } = &self.current;
+        // A heading that is nothing but marks stands above what they are about.
+        self.current.heads |= text.is_empty() && !citations.is_empty() && lead.contains('#');
         if self.current.heads {
             self.current.lead.clear();
             return;
