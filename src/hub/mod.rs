@@ -76,8 +76,9 @@ pub fn fetch(repo_id: &str, options: &HubOptions) -> Result<PathBuf, HubError> {
         let plan = Plan::of_snapshot(&cache, &commit)?;
         if plan.missing.is_empty() {
             if !plan.unknown.is_empty() && options.network != Network::Never {
-                // The same commit: a branch that moved since would bring new weights.
-                match complete(&Repo::new(repo_id, &commit)?, &plan.unknown, &cache, options) {
+                // The same commit: a branch that moved since would bring new weights. Asked once: all that must be is there.
+                let once = HubOptions { retries: 0, ..options.clone() };
+                match complete(&Repo::new(repo_id, &commit)?, &plan.unknown, &cache, &once) {
                     // Without a network what is there is used, as other clients use it.
                     Err(error @ HubError::Transport { .. }) => tracing::warn!(
                         %error,
