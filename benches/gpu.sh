@@ -7,7 +7,8 @@
 # Needs the driver and the CUDA toolkit's libdevice (CUDA_PATH). Prints what each step runs and goes on where one fails; lines of
 # JSON are results. Whoever publishes them adds what `nvidia-smi` says.
 set -u
-model=$1
+[ $# -ge 1 ] || { echo "usage: $0 MODEL [PYTHON]" >&2; exit 2; }
+model=$(realpath "$1")
 python=${2:-python3}
 cd "$(dirname "$0")/.."
 failed=0
@@ -23,7 +24,7 @@ step nvidia-smi
 # Right: the golden data in f32 and bf16, with burn's own choice of kernels, then with those that are fastest.
 step cargo run --release --features cuda,verify --example verify -- --golden tests/fixtures/golden --device cuda
 step cargo run --release --features cuda,autotune,verify --example verify -- --golden tests/fixtures/golden --device cuda
-for tests in whole_path batch; do
+for tests in whole_path batch sampling; do
     step env RCMU_DEVICE=cuda cargo test --release --features cuda --test "$tests"
 done
 step env RUST_BACKTRACE=1 cargo test --release --features cuda --test packed_weights -- --ignored

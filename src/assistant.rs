@@ -172,7 +172,7 @@ impl Rcmu {
     ///
     /// # Errors
     ///
-    /// As [`Rcmu::prompt`]; [`Error::Generate`].
+    /// As [`Rcmu::prompt`]; [`Error::Model`] when the model refuses the question, [`Error::Generate`] when it breaks.
     pub fn ask(&self, scene: &Scene, question: &Question) -> Result<Answer, Error> {
         self.ask_with(scene, question, greedy(), &Control::default())
     }
@@ -182,7 +182,7 @@ impl Rcmu {
     ///
     /// # Errors
     ///
-    /// As [`Rcmu::ask`]; [`Error::Generate`] without the feature, too.
+    /// As [`Rcmu::ask`]; [`Error::Model`] without the feature, too.
     pub fn ask_strict(&self, scene: &Scene, question: &Question) -> Result<Answer, Error> {
         self.ask_with(scene, question, strict(scene, question), &Control::default())
     }

@@ -42,7 +42,7 @@ impl Chat {
     ///
     /// # Errors
     ///
-    /// As [`Chat::ask`]; [`Error::Generate`] without the feature, too.
+    /// As [`Chat::ask`]; [`Error::Model`] without the feature, too.
     pub fn ask_strict(&mut self, question: &Question) -> Result<Answer, Error> {
         let options = strict(&self.scene, question);
         self.ask_with(question, options, &Control::default(), &mut |_| {})

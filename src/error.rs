@@ -62,17 +62,13 @@ pub enum Error {
     StreamEnded,
 }
 
-/// What the model itself says stands by itself, whenever it is said.
+/// What the model refuses stands by itself, whenever it is refused.
 impl From<GenerateError> for Error {
     fn from(error: GenerateError) -> Self {
         match error {
             GenerateError::Request(source) => match source.downcast() {
                 Ok(error) => Self::Model(*error),
                 Err(source) => Self::Generate(GenerateError::Request(source)),
-            },
-            GenerateError::Engine(source) => match source.downcast() {
-                Ok(error) => Self::Model(*error),
-                Err(source) => Self::Generate(GenerateError::Engine(source)),
             },
             error => Self::Generate(error),
         }

@@ -162,7 +162,8 @@ mod tests {
         assert_eq!(PixelBox::fitted([5.0, 5.0, 9.0, 1e300], size)?, PixelBox::new(5, 5, 9, 480)?);
         for outside in [[-9.0, 0.0, -1.0, 5.0], [641.0, 0.0, 700.0, 5.0], [9.0, 0.0, 5.0, 5.0]] {
             let error = PixelBox::fitted(outside, size).expect_err("nothing of it is in the image");
-            assert!(matches!(error, Error::BoxCorners { xyxy } if xyxy == outside), "{error}");
+            let as_given = |xyxy: [f64; 4]| xyxy.map(f64::to_bits) == outside.map(f64::to_bits);
+            assert!(matches!(error, Error::BoxCorners { xyxy } if as_given(xyxy)), "{error}");
         }
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let error = PixelBox::fitted([0.0, 0.0, value, 5.0], size).expect_err("no coordinate");
