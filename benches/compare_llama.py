@@ -32,7 +32,8 @@ def run(command, **more):
 
 
 def ours(args, weights):
-    env = os.environ | {"RCMU_BENCH_MODEL": args.model, "RCMU_BENCH_TOKENS": str(args.new)}
+    env = os.environ | {"RCMU_BENCH_MODEL": args.model, "RCMU_BENCH_TOKENS": str(args.new),
+                        "RAYON_NUM_THREADS": str(args.threads)}
     # By default weights are f32, too, but not packed.
     env.pop("RCMU_BENCH_WEIGHTS", None)
     env |= {"RCMU_BENCH_WEIGHTS": weights} if weights != "f32" else {}
@@ -62,7 +63,7 @@ def llama(args, weights, tokens):
 
 def transformers(args):
     text, _ = run([sys.executable, str(ROOT / "benches/compare_transformers.py"), "--model", args.model, "--threads",
-                str(args.threads)])
+                   str(args.threads), "--new", str(args.new)])
     found = json.loads(text.strip().splitlines()[-1])
     return {"vision, s": found["vision_s"], "prefill, tokens/s": found["prefill_tokens_per_s"],
             "decoding, tokens/s": found["tokens_per_s"]}
@@ -80,10 +81,14 @@ def main():
     args = parser.parse_args()
     run(["cargo", "bench", "-q", "--bench", "whole", "--no-run"], cwd=ROOT)
     found = {}
-    for _ in range(args.rounds):
+    tokens = None
+    for number in range(args.rounds):
         for weights in args.weights.split(","):
+            # Who is first takes turns; how many tokens the prompt has is known after the first run.
+            other = llama(args, weights, tokens) if number % 2 else None
             mine = ours(args, weights)
-            for who, result in (("rcmu", mine), ("llama.cpp", llama(args, weights, mine["tokens"]))):
+            tokens = mine["tokens"]
+            for who, result in (("rcmu", mine), ("llama.cpp", other or llama(args, weights, tokens))):
                 found.setdefault(weights, {}).setdefault(who, []).append(result)
                 print(json.dumps({"weights": weights, "who": who} | result), file=sys.stderr)
         if args.transformers:
