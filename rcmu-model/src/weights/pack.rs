@@ -18,11 +18,26 @@ use crate::{
 /// Writes a checkpoint with packed weights, which loads without the work of packing and from fewer bytes.
 ///
 /// `to` is made if it is not there, and must have no weights yet. It gets the settings, the files of the tokenizer, and
-/// one `model.safetensors`; matrices in 8 and 4 bits are stored as `X.weight.q8x8` and `X.weight.q4x8`,
-/// U8 of `[out, bytes of a row]`: of each 256 weights, at the end of a row of what is left, the numbers, then one f16 scale
-/// for 32 of them. What is asked to be f32, bf16 or f16 is written so,
-/// and what is never packed (norms, biases, the patch embedding) as bf16 or f32, whichever loses nothing. The file's metadata
-/// name the formats. The layout is ours. Matrices are packed one at a time while they are written.
+/// one `model.safetensors`. What is asked to be f32, bf16 or f16 is written so, and what is never packed (norms, biases, the
+/// patch embedding) as bf16 or f32, whichever loses nothing. Matrices are packed one at a time while they are written.
+///
+/// # Layout (ours)
+///
+/// ```text
+/// X.weight        F32, F16 or BF16   [out, in]
+/// X.weight.q8x8   U8                 [out, in + in / 16]
+/// X.weight.q4x8   U8                 [out, in / 2 + in / 16]
+/// ```
+///
+/// One of the three stands for `X.weight`. A row of 8 or 4 bits is blocks of 256 weights, at its end of what is left: first
+/// the numbers, of 32 weights in 32 or 16 bytes, then a scale of f16, little-endian, for each 32 of them. Of 8 bits, a number
+/// is signed, and a weight is it times the scale. Of 4 bits, weight `i` of 32 is in the lower half of byte `i`, weight
+/// `16 + i` in the upper one, each 8 more than it means. What the rounding is tells [`WeightFormat`].
+///
+/// The file says in its metadata, under `rcmu.weights`, which formats were asked for, such as `vision f16, decoder q4, table
+/// q8`: floats do not tell whether they are to be kept or expanded.
+///
+/// # What loads it
 ///
 /// Loading such a directory with the formats it has, or with none named, on the CPU, gives the model that loading the
 /// original with these formats gives, bit for bit; on other devices matrices of 8 and 4 bits stay so, too, and in training they

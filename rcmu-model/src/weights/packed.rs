@@ -1,18 +1,4 @@
-//! Matrices that a file holds packed.
-//!
-//! ```text
-//! X.weight        F32, F16 or BF16   [out, in]
-//! X.weight.q8x8   U8                 [out, in + in / 16]
-//! X.weight.q4x8   U8                 [out, in / 2 + in / 16]
-//! ```
-//!
-//! One of the three stands for `X.weight`. A row of 8 or 4 bits is blocks of 256 weights, at its end of what is left: first
-//! the numbers, of 32 weights in 32 or 16 bytes, then a scale of f16, little-endian, for each 32 of them. Of 4 bits, weight
-//! `i` of 32 is in the lower half of byte `i`, weight `16 + i` in the upper one, each 8 more than it means. The layout is
-//! ours; see [`WeightFormat`].
-//!
-//! The file says in its metadata, under `rcmu.weights`, which formats were asked for, such as `vision f16, decoder q4, table q8`:
-//! floats do not tell whether they are to be kept or expanded.
+//! Matrices that a file holds packed, in the layout that [`pack_checkpoint`](super::pack_checkpoint) tells.
 
 use std::collections::BTreeMap;
 
