@@ -10,7 +10,7 @@ use ureq::{
 };
 
 use super::{
-    ChatFinish, ChatMessage, ChatOptions, ChatReply, Endpoint, RemoteError,
+    ChatFinish, ChatMessage, ChatOptions, ChatReply, Endpoint, RemoteError, Secret,
     message::request_body,
     reply::{error_code, read_reply},
     retry::{retry_after, wait_after},
@@ -164,16 +164,19 @@ impl ChatClient {
         body.read_to_vec().map_err(|error| self.failure(error))
     }
 
-    /// The name of an error, unless it is a part of the key.
+    /// The name of an error, unless it is a part of the key, however short that is.
     fn harmless(&self, code: Option<String>) -> Option<String> {
-        let key = self.endpoint.api_key.as_ref().and_then(|key| key.told_apart()).unwrap_or_default();
-        code.filter(|code| !key.contains(code.as_str()) && (key.is_empty() || !code.contains(key)))
+        let key = self.endpoint.api_key.as_ref().map_or("", Secret::reveal);
+        code.filter(|code| !shows(code, key))
     }
 
     /// The reason to stop, without a name that is a part of the key.
     fn harmless_finish(&self, finish: ChatFinish) -> ChatFinish {
         match finish {
-            ChatFinish::Other(name) => ChatFinish::Other(self.harmless(Some(name)).unwrap_or_default()),
+            ChatFinish::Other(name) => {
+                let key = self.endpoint.api_key.as_ref().and_then(Secret::told_apart).unwrap_or_default();
+                ChatFinish::Other(if shows(&name, key) { String::new() } else { name })
+            }
             known => known,
         }
     }
@@ -187,4 +190,9 @@ impl ChatClient {
         };
         RemoteError::Connection { source }
     }
+}
+
+/// Whether a name that an endpoint sent shows a part of the key, or all of it.
+fn shows(name: &str, key: &str) -> bool {
+    key.contains(name) || !key.is_empty() && name.contains(key)
 }

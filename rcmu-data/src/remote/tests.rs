@@ -294,6 +294,21 @@ fn a_placeholder_for_a_key_stays_in_the_answer() {
 }
 
 #[test]
+fn no_key_is_taken_for_the_name_of_an_error() {
+    for key in ["token-abc123", "none"] {
+        let body = format!(r#"{{"error": {{"code": "{key}"}}}}"#);
+        let endpoint = ScriptedEndpoint::start(vec![Step::reply(400, "", &body)]);
+        let mut told = client(&endpoint.address, 0).endpoint().clone();
+        told.api_key = Some(Secret::new(key).unwrap());
+
+        let error = ask(&ChatClient::new(told).unwrap()).unwrap_err();
+
+        assert!(matches!(&error, RemoteError::Status { code: None, .. }), "{error:?}");
+        assert!(!error.to_string().contains(key), "{error}");
+    }
+}
+
+#[test]
 fn a_key_in_the_place_of_the_finish_reason_is_left_out() {
     let body = |text: &str| {
         let message = serde_json::json!({"content": text});
