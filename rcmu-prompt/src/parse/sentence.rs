@@ -1,10 +1,9 @@
 //! Where sentences end.
 
-/// Abbreviations that a name follows; those that may end a sentence (`etc.`, `Jr.`) are left out.
-const TITLES: [&str; 17] = [
-    "dr", "mr", "mrs", "ms", "mx", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "sen", "gov", "hon",
-    "st", "mt",
-];
+/// Titles that hardly stand without a name behind them, at the end of a sentence.
+const BEFORE_NAMES: [&str; 6] = ["dr", "mr", "mrs", "ms", "mx", "prof"];
+/// Abbreviations that a name follows as a rule; those that often end a sentence (`etc.`, `Jr.`) are left out.
+const TITLES: [&str; 11] = ["rev", "gen", "col", "capt", "lt", "sgt", "sen", "gov", "hon", "st", "mt"];
 /// Titles that are words when they are not capitalised (`a sales rep.`).
 const CAPITALISED: [&str; 9] = ["Maj", "Adm", "Cpl", "Pvt", "Rep", "Fr", "Det", "Insp", "Pres"];
 /// Abbreviations that point at what follows, and end no sentence.
@@ -23,7 +22,7 @@ pub(crate) enum Veto {
     BeforeNumber,
     /// That of an abbreviation or of initials, unless a mark follows: marks stand at the ends of sentences.
     Abbreviation,
-    /// That of a list item or of a pointer, whatever follows.
+    /// That of a list item, of a pointer or before a name, whatever follows.
     Always,
 }
 
@@ -61,7 +60,7 @@ pub(crate) fn veto(word: &str, text: &str) -> Veto {
     let is_number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     let is_letter = word.len() == 1 && word.bytes().all(|b| b.is_ascii_alphabetic());
     let begins_item = (is_number || is_letter) && text.len() == word.len() + 1;
-    if begins_item || POINTERS.contains(&lower.as_str()) {
+    if begins_item || POINTERS.contains(&lower.as_str()) || BEFORE_NAMES.contains(&lower.as_str()) {
         Veto::Always
     } else if TITLES.contains(&lower.as_str()) || CAPITALISED.contains(&word) || initials(word) {
         Veto::Abbreviation
