@@ -74,8 +74,13 @@ impl Chat {
     ///
     /// The answers are foreign text, whoever wrote them: of their marks only boxes and names of objects get real tokens.
     pub fn with_turns(mut self, turns: impl IntoIterator<Item = (Question, String)>) -> Self {
-        self.turns = turns.into_iter().collect();
+        self.set_turns(turns);
         self
+    }
+
+    /// As [`Chat::with_turns`], of a chat that is kept somewhere.
+    pub fn set_turns(&mut self, turns: impl IntoIterator<Item = (Question, String)>) {
+        self.turns = turns.into_iter().collect();
     }
 
     /// Takes the last turn back, so that its question can be asked anew or another one in its place.
@@ -88,7 +93,7 @@ impl Chat {
         self.turns.drain(..turns.min(self.turns.len()));
     }
 
-    /// Keeps the first turns only, as many as said; [`Chat::with_turns`] can begin with others.
+    /// Keeps the first turns only, as many as said; [`Chat::set_turns`] puts others in their place.
     pub fn truncate(&mut self, turns: usize) {
         self.turns.truncate(turns);
     }
