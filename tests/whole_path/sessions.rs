@@ -1,7 +1,7 @@
 //! What a session keeps: when it is used again, and when it is given back.
 
 use rcmu::{
-    Error, Rcmu,
+    Backend, Error, Rcmu,
     core::{
         Answer, BBox, Control, GenerateOptions, Generator, ImageSize, Picture, PixelBox, Question, Request,
         Scene,
@@ -13,6 +13,14 @@ use crate::{TestResult, fixture, generate, load, options, picture, refusal, requ
 fn with_budget(budget: u64) -> Result<Rcmu, Error> {
     let mut options = options()?;
     options.model.memory_budget = Some(budget);
+    Rcmu::load(&fixture("tiny_bf16").to_string_lossy(), &options)
+}
+
+/// On the CPU, whatever else the tests run on: there attention keeps no scores, so that a picture of many patches needs more
+/// than a long text.
+fn on_cpu(budget: Option<u64>) -> Result<Rcmu, Error> {
+    let mut options = options()?.on(Backend::Flex.device()?);
+    options.model.memory_budget = budget;
     Rcmu::load(&fixture("tiny_bf16").to_string_lossy(), &options)
 }
 
@@ -184,7 +192,7 @@ fn what_was_kept_makes_room_for_a_request_that_would_not_fit_beside_it() -> Test
     let large = rcmu::scene(picture(280, 280, 9)?)?;
     let long = request(&scene(8)?, &"Who is it? ".repeat(60), GenerateOptions::greedy(4))?;
     let short = request(&large, "What is shown?", GenerateOptions::greedy(4))?;
-    let free = load("tiny_bf16")?;
+    let free = on_cpu(None)?;
     let (long_plan, short_plan) = (free.model().plan(&long)?, free.model().plan(&short)?);
     let features = |tokens: usize| (tokens * free.model().config().text.hidden_size * 4) as u64;
     let [kept, new] = [&long_plan, &short_plan].map(|plan| features(plan.image_tokens));
@@ -198,7 +206,7 @@ fn what_was_kept_makes_room_for_a_request_that_would_not_fit_beside_it() -> Test
         (beside, long_plan.kv_bytes + new),
         (beside - 1, short_plan.kv_bytes + new),
     ] {
-        let model = with_budget(budget)?;
+        let model = on_cpu(Some(budget))?;
         let mut session = model.model().session();
         session.generate(&long, &Control::default(), &mut |_| {})?;
         assert_eq!(session.held_bytes(), long_plan.kv_bytes + kept);
@@ -216,16 +224,16 @@ fn a_batch_in_a_used_session_gives_back_what_would_not_fit_beside_it() -> TestRe
     let large = rcmu::scene(picture(280, 280, 9)?)?;
     let long = request(&scene(8)?, &"Who is it? ".repeat(60), GenerateOptions::greedy(4))?;
     let short = request(&large, "What is shown?", GenerateOptions::greedy(4))?;
-    let free = load("tiny_bf16")?;
+    let free = on_cpu(None)?;
     let (long_plan, short_plan) = (free.model().plan(&long)?, free.model().plan(&short)?);
     let batch = [short.clone(), short];
-    let refused = with_budget(short_plan.total_bytes())?;
+    let refused = on_cpu(Some(short_plan.total_bytes()))?;
     let refused = refusal(refused.model().generate_batch(&batch, &Control::default()));
     let rcmu::model::Error::MemoryBudget { needed, .. } = refused else { panic!("{refused}") };
     assert!(needed > long_plan.total_bytes() && long_plan.kv_bytes > short_plan.kv_bytes);
 
     for (budget, fits) in [(needed, false), (needed + long_plan.total_bytes(), true)] {
-        let model = with_budget(budget)?;
+        let model = on_cpu(Some(budget))?;
         let mut session = model.model().session();
         session.generate(&long, &Control::default(), &mut |_| {})?;
 
